@@ -1,0 +1,242 @@
+// Package push holds the words of Herald: what a notification is, where it
+// goes, what may come of it and how it fails. It imports the standard library
+// only, so every room of the house can speak these words without knowing
+// another room.
+package push
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Class says how much may be risked and spent on a notification.
+type Class string
+
+// The message classes. Exploration is zero for OTP and Call; frequency caps
+// and quiet hours bind Marketing and never OTP or Call.
+const (
+	OTP           Class = "otp"
+	Transactional Class = "transactional"
+	Chat          Class = "chat"
+	Call          Class = "call"
+	Marketing     Class = "marketing"
+)
+
+// Classes lists every class in the order documents show them.
+var Classes = [...]Class{OTP, Transactional, Chat, Call, Marketing}
+
+// Known reports whether c is one of [Classes].
+func (c Class) Known() bool {
+	for _, k := range Classes {
+		if c == k {
+			return true
+		}
+	}
+	return false
+}
+
+// Urgency is the queue a class waits in: "critical", "default" or "bulk".
+func (c Class) Urgency() string {
+	switch c {
+	case OTP, Call:
+		return "critical"
+	case Marketing:
+		return "bulk"
+	default:
+		return "default"
+	}
+}
+
+// Names of the providers and route words that the code itself refers to.
+const (
+	Live = "live" // our own connection
+	SMS  = "sms"  // costs money; only where the app's policy allows
+	Auto = "auto" // in a route: the best vendor for the device, chosen by the selector
+)
+
+// Notification is what was asked: reach these people with this, before then.
+type Notification struct {
+	App string `json:"app"`
+	// ID is unique within the app: the caller's own or one made by the API.
+	// 1 to 64 bytes of [A-Za-z0-9_-:] (no dot: a delivery's ID uses it).
+	ID    string            `json:"id"`
+	To    Audience          `json:"to"`
+	Class Class             `json:"class"`
+	Title string            `json:"title,omitempty"`
+	Body  string            `json:"body,omitempty"`
+	Data  map[string]string `json:"data,omitempty"`
+	// CollapseKey lets a newer notification replace an older one on the device.
+	// 0 to 64 bytes.
+	CollapseKey string `json:"collapse_key,omitempty"`
+	Route       Route  `json:"route,omitzero"`
+	// DeliverAt is the earliest time of sending; zero means now.
+	DeliverAt time.Time `json:"deliver_at,omitzero"`
+	// AcceptedAt is when the API took it, ExpiresAt when it stops being worth
+	// sending: the later of AcceptedAt and DeliverAt plus the caller's ttl.
+	AcceptedAt time.Time `json:"accepted_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+}
+
+// Audience names who is to be reached; exactly one field is set.
+type Audience struct {
+	Device  string   `json:"device,omitempty"`
+	Devices []string `json:"devices,omitempty"`
+	User    string   `json:"user,omitempty"` // all devices of this user
+	Users   []string `json:"users,omitempty"`
+	Tag     string   `json:"tag,omitempty"` // all devices that carry this tag
+	All     bool     `json:"all,omitempty"` // all devices of the app
+}
+
+// Route is what the caller wishes about the roads. Its zero value leaves
+// everything to the selector.
+type Route struct {
+	// Roads are tried in order: provider names, or "auto" for the vendors of
+	// the device in the selector's order. Empty means live, then auto, then sms
+	// where the app's policy allows it for the class.
+	Roads []string `json:"roads,omitempty"`
+	// Until is the proof that ends the journey: Accepted, Delivered (default)
+	// or Displayed.
+	Until Stage `json:"until,omitempty"`
+	// WaitSeconds is how long a road may stay without that proof before the
+	// next is taken. 0 means the class's default.
+	WaitSeconds int `json:"wait_seconds,omitempty"`
+}
+
+// Address is where one provider finds one device.
+type Address struct {
+	Provider string `json:"provider"`
+	// Token is the provider's own name for the device: APNs device token, FCM
+	// registration token, phone number in E.164, and for "live" the device id.
+	Token string `json:"token"`
+	// Topic is APNs' bundle id where it differs from the credentials' own.
+	Topic string `json:"topic,omitempty"`
+	// Environment is "production" (default) or "sandbox", for APNs.
+	Environment string `json:"environment,omitempty"`
+}
+
+// Device is one installation of an app.
+type Device struct {
+	App        string    `json:"app"`
+	ID         string    `json:"id"`
+	User       string    `json:"user,omitempty"`
+	Platform   string    `json:"platform"` // ios android harmony web desktop
+	Maker      string    `json:"maker,omitempty"`
+	Model      string    `json:"model,omitempty"`
+	OS         string    `json:"os,omitempty"`
+	AppVersion string    `json:"app_version,omitempty"`
+	Country    string    `json:"country,omitempty"` // ISO 3166-1 alpha-2, upper case
+	Carrier    string    `json:"carrier,omitempty"`
+	Locale     string    `json:"locale,omitempty"`   // BCP 47
+	Timezone   string    `json:"timezone,omitempty"` // IANA name
+	Tags       []string  `json:"tags,omitempty"`
+	Location   *Location `json:"location,omitempty"`
+	Addresses  []Address `json:"addresses,omitempty"` // at most one per provider
+	CreatedAt  time.Time `json:"created_at,omitzero"`
+	UpdatedAt  time.Time `json:"updated_at,omitzero"`
+}
+
+// Location is a position in degrees.
+type Location struct {
+	Lat float64 `json:"lat"`
+	Lon float64 `json:"lon"`
+}
+
+// Address returns the device's address at a provider.
+func (d *Device) Address(provider string) (Address, bool) {
+	for _, a := range d.Addresses {
+		if a.Provider == provider {
+			return a, true
+		}
+	}
+	return Address{}, false
+}
+
+// App is a tenant. It owns keys, credentials, devices and quotas.
+type App struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Policy Policy `json:"policy"`
+}
+
+// Policy is what an app allows.
+type Policy struct {
+	// SMSClasses may fall back to SMS without the caller asking for it by name
+	// in the route, and are the only ones that may use SMS at all.
+	SMSClasses []Class `json:"sms_classes"`
+}
+
+// AllowsSMS reports whether a notification of class c may cost an SMS.
+func (p Policy) AllowsSMS(c Class) bool {
+	for _, k := range p.SMSClasses {
+		if k == c {
+			return true
+		}
+	}
+	return false
+}
+
+// Delivery is one notification for one device by one provider: what a provider
+// is handed for an attempt. The notification is shared, never changed.
+type Delivery struct {
+	*Notification
+
+	// ID names the delivery ([DeliveryID]). It goes out through every provider
+	// as the message id that devices drop repeats by.
+	ID      string
+	Device  string
+	Address Address
+}
+
+// Replace is the key under which a provider's own replace field should file
+// the delivery: the caller's collapse key, or else the delivery itself, so
+// that a resend after a crash replaces instead of showing twice. At most 64
+// bytes, which is APNs' limit.
+func (d *Delivery) Replace() string {
+	key := d.CollapseKey
+	if key == "" {
+		key = d.ID
+	}
+	if len(key) > 64 {
+		key = key[:64]
+	}
+	return key
+}
+
+// DeliveryID names the index-th delivery of a notification's chunk. Chunks and
+// indexes are small numbers from 0, so the id leads back to its record without
+// a look-up: "order-8812.0.17".
+func DeliveryID(notification string, chunk, index int) string {
+	b := make([]byte, 0, len(notification)+12)
+	b = append(b, notification...)
+	b = append(b, '.')
+	b = strconv.AppendInt(b, int64(chunk), 10)
+	b = append(b, '.')
+	b = strconv.AppendInt(b, int64(index), 10)
+	return string(b)
+}
+
+// ParseDeliveryID undoes [DeliveryID]; ok is false for anything else.
+func ParseDeliveryID(id string) (notification string, chunk, index int, ok bool) {
+	rest, last, found := cutLast(id)
+	if !found {
+		return "", 0, 0, false
+	}
+	notification, middle, found := cutLast(rest)
+	if !found || notification == "" {
+		return "", 0, 0, false
+	}
+	chunk, err1 := strconv.Atoi(middle)
+	index, err2 := strconv.Atoi(last)
+	if err1 != nil || err2 != nil || chunk < 0 || index < 0 {
+		return "", 0, 0, false
+	}
+	return notification, chunk, index, true
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, '.'); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return s, "", false
+}
