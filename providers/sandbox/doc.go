@@ -1,0 +1,61 @@
+// Package sandbox plays the vendors: APNs (HTTP/2 over TLS), FCM v1 with its
+// OAuth token endpoint, and a Twilio-style SMS service. It behaves as their
+// documents say, refuses what they refuse, and can be made slow, wrong, deaf or
+// silent while it runs. Tests, `herald dev` and `herald sandbox` use the same one.
+//
+// Vendors are named "apns", "fcm" and "sms". Each has an address of its own;
+// apns and fcm speak TLS under the sandbox's own CA ([Sandbox.CA]), sms speaks
+// plain HTTP. [Sandbox.Credentials] gives the JSON that
+// PUT /v1/apps/{app}/providers/{provider} takes, so an app needs nothing else.
+//
+// # Tokens
+//
+// An APNs device token is 64 to 200 hexadecimal digits; others are answered
+// BadDeviceToken. An FCM token is 16 to 4096 bytes without spaces. A phone
+// number is E.164. Any token of that form is a registered device until it is
+// declared dead.
+//
+// # Control
+//
+// [Sandbox.Control] serves this API, and [Sandbox.Run] serves it too at
+// [Sandbox.ControlURL]. Bodies and answers are JSON; a fault is answered
+// {"error":"…"} with status 400, 404, 405 or 415. {vendor} is apns, fcm or sms.
+//
+//	GET    /control/vendors                              {"vendors":[Vendor…]}
+//	GET    /control/vendors/{vendor}                     Vendor
+//	GET    /control/vendors/{vendor}/settings            Settings
+//	PUT    /control/vendors/{vendor}/settings            Settings: fields left out take their default; answers Settings
+//	PATCH  /control/vendors/{vendor}/settings            Settings: fields left out stay; answers Settings
+//	GET    /control/vendors/{vendor}/dead                {"dead":[{"token","since"}…]}
+//	PUT    /control/vendors/{vendor}/dead/{token}        body {} or {"since":"RFC 3339"}: the app was deleted then; 204
+//	DELETE /control/vendors/{vendor}/dead/{token}        registered again; 204
+//	GET    /control/vendors/{vendor}/devices/{token}     {"token","received","shows":[Message…]}: newest last
+//	GET    /control/vendors/{vendor}/messages?limit=50   {"messages":[Message…]}: the vendor's newest first, at most 256
+//	POST   /control/reset                                settings, dead tokens, messages and counts of every vendor; 204
+//	GET    /control/ca.pem                               the CA's certificate
+//	GET    /control/credentials/{vendor}                 credentials for PUT /v1/apps/{app}/providers/{provider}
+//
+// A Vendor is {"name","url","settings":Settings,"counts":[Counts]}. Requests
+// that change something must say Content-Type: application/json, so that no
+// foreign page can make a browser send them.
+//
+// # Settings
+//
+//	latency_ms        0       every answer waits this long
+//	jitter_ms         0       and up to this much more, evenly spread
+//	error_rate        0       share of requests answered with error, 0 to 1
+//	error             ""      the vendor's word for it, such as "InternalServerError",
+//	                          "UNAVAILABLE" or "20429"; "" is the vendor's internal error
+//	outage            "none"  none, or one of:
+//	                          refuse  connections are closed at once, before TLS
+//	                          hang    requests are read and never answered
+//	                          reset   requests are read, then the stream or connection is cut
+//	                          html    requests are answered 502 with a page of HTML
+//	                          silent  requests are accepted and the device never hears
+//	retry_after_s     0       Retry-After in 429 and 503 answers; 0 sends none
+//	rate_per_s        0       more than this are answered 429; 0 is no limit
+//	loss              0       share of accepted messages that no device shows, 0 to 1
+//	receipt_delay_ms  0       sms: time from acceptance to the delivered callback
+//	receipt_jitter_ms 0       and up to this much more
+//	receipt_loss      0       sms: share of callbacks that are never sent, 0 to 1
+package sandbox
