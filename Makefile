@@ -1,0 +1,48 @@
+# Herald. `make` alone lists what there is.
+
+SHELL := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+LINT := go tool -modfile=scripts/tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint fmt cover bench migrate up down clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/herald
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
+
+run: build ## build and start everything on this machine (ARGS="--listen :9000")
+	@scripts/chdb.sh >/dev/null || echo "warning: no embedded ClickHouse; events wait in the spool until there is one" >&2
+	@exec bin/herald dev $(ARGS)
+
+test: ## run every test, with the race detector, against real servers
+	@scripts/test.sh
+
+lint: ## look for faults with golangci-lint
+	$(LINT) run ./...
+
+fmt: ## format the code
+	$(LINT) fmt ./...
+
+cover: ## show how much of the code the tests reach
+	@mkdir -p build
+	go test -coverprofile=build/cover.out ./...
+	go tool cover -func=build/cover.out | tail -1
+
+bench: build ## measure throughput and latency, write build/bench.json
+	go run ./examples/bench -herald bin/herald -out build/bench.json
+
+migrate: build ## bring the databases of herald.yaml up to date
+	bin/herald migrate
+
+up: ## start the compose file of deploy/
+	docker compose -f deploy/compose.yaml up --build -d
+
+down: ## stop it
+	docker compose -f deploy/compose.yaml down
+
+clean: ## remove what was built, and nothing else
+	rm -rf bin build

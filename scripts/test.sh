@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Runs every test against real servers. On Debian it installs what is missing;
+# elsewhere it says what it leaves out. Servers that are already there are taken
+# from REDIS_URL, POSTGRES_URL and CLICKHOUSE_URL.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+left_out=()
+
+have() { command -v "$1" >/dev/null 2>&1; }
+have_postgres() { have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+have_chromium() { have chromium || have chromium-browser || have google-chrome; }
+have_c() { have gcc && echo 'int main(void){return 0;}' | gcc -x c -o /dev/null - 2>/dev/null; }
+
+# missing prints the Debian packages that the tests need and the machine lacks.
+missing() {
+	[[ -n ${REDIS_URL:-} ]] || have redis-server || echo redis-server
+	[[ -n ${POSTGRES_URL:-} ]] || have_postgres || echo postgresql
+	have mosquitto_sub || echo mosquitto-clients
+	have_chromium || echo chromium
+	have_c || echo gcc libc6-dev
+}
+
+# install_missing installs them without letting any start as a system service.
+install_missing() {
+	local packages as_root=() policy=/usr/sbin/policy-rc.d
+	read -ra packages <<<"$(missing | xargs)"
+	[[ ${#packages[@]} -gt 0 ]] || return 0
+	if ! have apt-get; then
+		left_out+=("what needs ${packages[*]}: not installed, and this is not Debian")
+		return 0
+	fi
+	if [[ $(id -u) -ne 0 ]]; then
+		if ! sudo -n true 2>/dev/null; then
+			left_out+=("what needs ${packages[*]}: installing takes root")
+			return 0
+		fi
+		as_root=(sudo -n)
+	fi
+	echo "installing ${packages[*]}" >&2
+	if [[ ! -e $policy ]]; then
+		printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+		"${as_root[@]}" chmod +x "$policy"
+		trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' RETURN
+	fi
+	"${as_root[@]}" apt-get update -qq >&2
+	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends "${packages[@]}" >&2
+}
+
+# install_clients gets the real clients that some tests speak with, at the
+# versions their lock files name.
+install_clients() {
+	local lock folder
+	while IFS= read -r lock; do
+		folder=$(dirname "$lock")
+		[[ -d $folder/node_modules && ! $lock -nt $folder/node_modules ]] && continue
+		if ! have npm; then
+			left_out+=("$folder: no npm")
+			continue
+		fi
+		echo "installing the clients of $folder" >&2
+		(cd "$folder" && npm ci --no-audit --no-fund --loglevel=error) >&2 ||
+			left_out+=("$folder: npm ci failed")
+	done < <(find . -path '*/testdata/*' -name package-lock.json -not -path '*/node_modules/*')
+}
+
+install_missing
+install_clients
+if [[ -z ${CLICKHOUSE_URL:-} && -z ${HERALD_CHDB_LIB:-} ]]; then
+	scripts/chdb.sh >/dev/null || left_out+=("what needs ClickHouse: the embedded engine could not be installed")
+fi
+
+race=(-race)
+if ! have_c; then
+	race=()
+	left_out+=("the race detector: no C compiler")
+fi
+if [[ ${#left_out[@]} -eq 0 ]]; then
+	export HERALD_TEST_REQUIRE=1 # a test that would skip fails instead
+fi
+for what in "${left_out[@]}"; do
+	echo "left out: $what" >&2
+done
+
+go vet ./...
+go test "${race[@]}" -timeout 12m ./...
+if [[ -f client/go.mod ]]; then
+	(cd client && go vet ./... && go test "${race[@]}" ./...)
+fi
