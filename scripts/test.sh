@@ -6,6 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 left_out=()
+as_root=()
 
 have() { command -v "$1" >/dev/null 2>&1; }
 have_postgres() { have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
@@ -23,7 +24,7 @@ missing() {
 
 # install_missing installs them without letting any start as a system service.
 install_missing() {
-	local packages as_root=() policy=/usr/sbin/policy-rc.d
+	local packages policy=/usr/sbin/policy-rc.d
 	read -ra packages <<<"$(missing | xargs)"
 	[[ ${#packages[@]} -gt 0 ]] || return 0
 	if ! have apt-get; then
@@ -41,7 +42,7 @@ install_missing() {
 	if [[ ! -e $policy ]]; then
 		printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
 		"${as_root[@]}" chmod +x "$policy"
-		trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' RETURN
+		trap '"${as_root[@]}" rm -f /usr/sbin/policy-rc.d' EXIT
 	fi
 	"${as_root[@]}" apt-get update -qq >&2
 	"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \

@@ -99,6 +99,7 @@ func (c *Child) once(ctx context.Context) error {
 		guard = []string{self, "child"}
 	}
 	args := append(guard[1:len(guard):len(guard)], "--lock", c.path(".lock"), "--")
+	//nolint:noctx // the guard ends when its leash closes, and ends the program first
 	cmd := exec.Command(guard[0], append(args, c.program.Args...)...)
 	cmd.Env = append(os.Environ(), c.program.Env...)
 	cmd.Stdout, cmd.Stderr = logFile, logFile

@@ -58,7 +58,7 @@ func TestProgramEndsWithItsContext(t *testing.T) {
 func TestProgramDiesWhenHeraldIsKilled(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	herald := exec.Command(os.Args[0], "herald", dir)
+	herald := exec.CommandContext(t.Context(), os.Args[0], "herald", dir)
 	if err := herald.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -45,6 +45,7 @@ func Guard(lock string, args []string, leash io.Reader) (int, error) {
 func run(ctx context.Context, held *os.File, args []string) (int, error) {
 	// The kernel ties "die with your parent" to the thread that forked.
 	runtime.LockOSThread()
+	//nolint:noctx // a context would kill at once; run asks politely first
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	// The program inherits the lock: it stays held while anything of the
@@ -59,8 +60,11 @@ func run(ctx context.Context, held *os.File, args []string) (int, error) {
 		return 1, err
 	}
 
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait() // what it says is in ProcessState too
+	}()
 	select {
 	case <-ended:
 	case <-ctx.Done():
