@@ -1,0 +1,75 @@
+// Package postgrestest gives tests a real PostgreSQL: the one at POSTGRES_URL,
+// or else a private server of the test process, made from the binaries that
+// Debian or Homebrew installed.
+package postgrestest
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// server starts at most one server per test process and gives its URL.
+var server = sync.OnceValues(func() (string, error) {
+	if given := os.Getenv("POSTGRES_URL"); given != "" {
+		return given, nil
+	}
+	return startPrivate()
+})
+
+// URL returns the postgres:// URL of a new, empty database, dropped when the
+// test ends. Without any PostgreSQL the test is skipped, or fails if
+// HERALD_TEST_REQUIRE is set.
+func URL(t testing.TB) string {
+	t.Helper()
+	base, err := server()
+	if err != nil {
+		const how = "set POSTGRES_URL, or install it: apt-get install postgresql, or brew install postgresql"
+		if os.Getenv("HERALD_TEST_REQUIRE") != "" {
+			t.Fatalf("postgrestest: no PostgreSQL: %v; %s", err, how)
+		}
+		t.Skipf("no PostgreSQL to test with: %v; %s", err, how)
+	}
+
+	name := "herald_test_" + strings.ToLower(rand.Text())
+	run(t.Context(), t, base, "CREATE DATABASE "+name)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		run(ctx, t, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+	})
+
+	u, err := url.Parse(base)
+	if err != nil {
+		t.Fatal("postgrestest: POSTGRES_URL is not a URL") // the cause would show its password
+	}
+	u.Path = "/" + name
+	return u.String()
+}
+
+func run(ctx context.Context, t testing.TB, base, statement string) {
+	t.Helper()
+	if err := exec(ctx, base, statement); err != nil {
+		t.Fatalf("postgrestest: %v", err)
+	}
+}
+
+func exec(ctx context.Context, base, statement string) error {
+	conn, err := pgx.Connect(ctx, base)
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		return fmt.Errorf("%s: %w", statement, err)
+	}
+	return nil
+}
