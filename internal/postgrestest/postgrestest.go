@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"strings"
@@ -17,10 +18,16 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// server starts at most one server per test process and gives its URL.
-var server = sync.OnceValues(func() (string, error) {
+// server is a server that tests may make databases in.
+type server struct {
+	url   string
+	alive io.Closer // keeps a private server running; nil for one that was given
+}
+
+// start finds or starts the one server of this test process.
+var start = sync.OnceValues(func() (*server, error) {
 	if given := os.Getenv("POSTGRES_URL"); given != "" {
-		return given, nil
+		return &server{url: given}, nil
 	}
 	return startPrivate()
 })
@@ -30,7 +37,7 @@ var server = sync.OnceValues(func() (string, error) {
 // HERALD_TEST_REQUIRE is set.
 func URL(t testing.TB) string {
 	t.Helper()
-	base, err := server()
+	srv, err := start()
 	if err != nil {
 		const how = "set POSTGRES_URL, or install it: apt-get install postgresql, or brew install postgresql"
 		if os.Getenv("HERALD_TEST_REQUIRE") != "" {
@@ -40,14 +47,14 @@ func URL(t testing.TB) string {
 	}
 
 	name := "herald_test_" + strings.ToLower(rand.Text())
-	run(t.Context(), t, base, "CREATE DATABASE "+name)
+	run(t.Context(), t, srv.url, "CREATE DATABASE "+name)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		run(ctx, t, base, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
+		run(ctx, t, srv.url, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
 	})
 
-	u, err := url.Parse(base)
+	u, err := url.Parse(srv.url)
 	if err != nil {
 		t.Fatal("postgrestest: POSTGRES_URL is not a URL") // the cause would show its password
 	}
@@ -55,15 +62,15 @@ func URL(t testing.TB) string {
 	return u.String()
 }
 
-func run(ctx context.Context, t testing.TB, base, statement string) {
+func run(ctx context.Context, t testing.TB, at, statement string) {
 	t.Helper()
-	if err := exec(ctx, base, statement); err != nil {
+	if err := exec(ctx, at, statement); err != nil {
 		t.Fatalf("postgrestest: %v", err)
 	}
 }
 
-func exec(ctx context.Context, base, statement string) error {
-	conn, err := pgx.Connect(ctx, base)
+func exec(ctx context.Context, at, statement string) error {
+	conn, err := pgx.Connect(ctx, at)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

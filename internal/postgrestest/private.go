@@ -24,43 +24,44 @@ var script string
 
 // startPrivate starts a server that listens on a unix socket in a new folder
 // and gives the URL of its superuser.
-func startPrivate() (string, error) {
+func startPrivate() (*server, error) {
 	bin, err := findBinaries()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "herald-pg-") // the name is short: a socket's path has at most 103 bytes
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	attr, err := owner(dir)
 	if err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 
 	cmd := osexec.Command("/bin/sh", "-c", script, "postgrestest", bin, dir)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = attr
-	if _, err := cmd.StdinPipe(); err != nil { // held open until this process ends
-		return "", err
+	alive, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 
 	var said strings.Builder
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if lines.Text() == "ready" {
-			return "postgres://postgres@/postgres?host=" + url.QueryEscape(dir), nil
+			return &server{url: "postgres://postgres@/postgres?host=" + url.QueryEscape(dir), alive: alive}, nil
 		}
 		said.WriteString(lines.Text() + "\n")
 	}
-	return "", fmt.Errorf("private server did not start: %w: %s", cmd.Wait(), said.String())
+	return nil, fmt.Errorf("private server did not start: %w: %s", cmd.Wait(), said.String())
 }
 
 // findBinaries returns the folder of the newest initdb.
