@@ -1,0 +1,109 @@
+// Command herald is all of Herald: the server in any mix of roles, everything
+// at once on one machine for development, and the tools of its operators.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// cli is the command line, in the order people meet it.
+type cli struct {
+	Dev       devCmd       `cmd:"" group:"run" help:"Start everything on this machine: API, workers, live connection, dashboards, the vendors' sandbox and a demo fleet."`
+	Serve     serveCmd     `cmd:"" group:"run" help:"Run Herald for real, in any mix of roles."`
+	Migrate   migrateCmd   `cmd:"" group:"run" help:"Bring the databases up to date, then end."`
+	Doctor    doctorCmd    `cmd:"" group:"run" help:"Check a configuration and its servers, and say what is wrong."`
+	Send      sendCmd      `cmd:"" group:"use" help:"Send a notification."`
+	Explain   explainCmd   `cmd:"" group:"use" help:"Tell the story of a notification's deliveries: attempts, receipts, and why each road was taken."`
+	Token     tokenCmd     `cmd:"" group:"use" help:"Print a token that a device logs in with."`
+	Analytics analyticsCmd `cmd:"" group:"use" help:"Ask ClickHouse what came of the notifications."`
+	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
+	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
+	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors (APNs, FCM, SMS) without the rest."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+
+	ClickHouse clickhouseCmd `cmd:"" name:"clickhouse" hidden:"" help:"Serve the embedded ClickHouse engine on loopback."`
+	Child      childCmd      `cmd:"" hidden:"" help:"Run a program that ends when standard input closes."`
+}
+
+// streams is where a command reads and writes.
+type streams struct {
+	out, err io.Writer
+}
+
+func main() {
+	os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
+}
+
+// run runs one command line and returns the exit code: 0 for done, 1 for a
+// fault, 2 for a command line that is not understood.
+func run(args []string, std streams) int {
+	var c cli
+	code := -1
+	parser, err := kong.New(&c,
+		kong.Name("herald"),
+		kong.Description("Herald reaches people's devices by the road that gets there, and proves it."),
+		kong.Writers(std.out, std.err),
+		kong.Exit(func(asked int) { code = asked }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Groups{"run": "Run Herald", "use": "Use a running Herald", "manage": "Manage"},
+	)
+	if err != nil {
+		fmt.Fprintf(std.err, "herald: %v\n", err)
+		return 2
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if code >= 0 { // --help has been answered
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(std.err, "herald: %v\nTry `herald --help`, or `herald <command> --help`.\n", err)
+		return 2
+	}
+
+	// The first signal asks for an orderly end. After it the signals do again
+	// what they do by default, so that a second one ends Herald at once.
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer restore()
+	context.AfterFunc(ctx, restore)
+
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	if err := parsed.Run(std); err != nil {
+		return report(std.err, err)
+	}
+	return 0
+}
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	err  error // nil if everything has been said already
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+type versionCmd struct{}
+
+func (versionCmd) Run(std streams) error {
+	_, err := fmt.Fprintln(std.out, "herald", version)
+	return err
+}
