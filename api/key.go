@@ -70,3 +70,12 @@ func allows(scopes []Scope, s Scope) bool {
 	}
 	return false
 }
+
+func (s Scope) known() bool {
+	for _, k := range Scopes {
+		if s == k {
+			return true
+		}
+	}
+	return false
+}

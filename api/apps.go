@@ -1,0 +1,166 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/herald-push/herald/push"
+)
+
+// appRequest is the body of PUT /v1/apps/{app}.
+type appRequest struct {
+	Name   string `json:"name"`
+	Policy struct {
+		SMSClasses []push.Class `json:"sms_classes"`
+	} `json:"policy"`
+}
+
+type keyRequest struct {
+	Name   string  `json:"name"`
+	Scopes []Scope `json:"scopes"`
+}
+
+// keyResponse shows a key; its text only when it was made just now.
+type keyResponse struct {
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+	Scopes    []Scope   `json:"scopes"`
+	CreatedAt time.Time `json:"created_at"`
+	Key       string    `json:"key,omitempty"`
+}
+
+type keysResponse struct {
+	Keys []keyResponse `json:"keys"`
+}
+
+var (
+	appForm = newForm[appRequest]()
+	keyForm = newForm[keyRequest]()
+)
+
+// app reads an app through the cache: what another process changes is seen
+// after a moment.
+func (s *Server) app(ctx context.Context, id string) (push.App, error) {
+	return s.apps.get(id, func() (push.App, error) { return s.parts.Apps.App(ctx, id) })
+}
+
+// getApp serves GET /v1/apps/{app}.
+func (s *Server) getApp(c echo.Context, who caller) error {
+	if err := ownApp(c, who); err != nil {
+		return err
+	}
+	app, err := s.parts.Apps.App(c.Request().Context(), who.app)
+	if err != nil {
+		return err
+	}
+	app.Policy.SMSClasses = some(app.Policy.SMSClasses)
+	return c.JSON(http.StatusOK, app)
+}
+
+// putApp serves PUT /v1/apps/{app}: name and policy are replaced whole.
+func (s *Server) putApp(c echo.Context, who caller) error {
+	if err := ownApp(c, who); err != nil {
+		return err
+	}
+	req, fs, err := read(c, maxSmall, appForm)
+	if err != nil {
+		return err
+	}
+	if req.Name == "" || !printable(req.Name, maxText) {
+		fs.addf("name", "must be 1 to %d bytes without control characters", maxText)
+	}
+	for i, class := range req.Policy.SMSClasses {
+		if !class.Known() {
+			fs.addf(fmt.Sprintf("policy.sms_classes[%d]", i), "%q is none of otp, transactional, chat, call, marketing", shorten(string(class)))
+		}
+	}
+	if err := fs.err(); err != nil {
+		return err
+	}
+	app := push.App{ID: who.app, Name: req.Name, Policy: push.Policy{SMSClasses: some(req.Policy.SMSClasses)}}
+	if err := s.parts.Apps.PutApp(c.Request().Context(), app); err != nil {
+		return err
+	}
+	s.apps.clear()
+	return c.JSON(http.StatusOK, app)
+}
+
+// createKey serves POST /v1/apps/{app}/keys. The answer is the only place
+// where the key's text is ever seen.
+func (s *Server) createKey(c echo.Context, who caller) error {
+	if err := ownApp(c, who); err != nil {
+		return err
+	}
+	req, fs, err := read(c, maxSmall, keyForm)
+	if err != nil {
+		return err
+	}
+	if !printable(req.Name, maxText) {
+		fs.addf("name", "must be at most %d bytes without control characters", maxText)
+	}
+	req.checkScopes(&fs)
+	if err := fs.err(); err != nil {
+		return err
+	}
+	k, text := NewKey(who.app, req.Name, req.Scopes, s.parts.Now())
+	if err := s.parts.Keys.PutKey(c.Request().Context(), k); err != nil {
+		return err
+	}
+	shown := showKey(k)
+	shown.Key = text
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	return c.JSON(http.StatusCreated, shown)
+}
+
+func (r *keyRequest) checkScopes(fs *faults) {
+	if len(r.Scopes) == 0 {
+		fs.add("scopes", "is missing: some of send, read, device, admin")
+	}
+	for i, scope := range r.Scopes {
+		if !scope.known() {
+			fs.addf(fmt.Sprintf("scopes[%d]", i), "%q is none of send, read, device, admin", shorten(string(scope)))
+		}
+	}
+}
+
+func showKey(k Key) keyResponse {
+	return keyResponse{ID: k.ID, Name: k.Name, Scopes: some(k.Scopes), CreatedAt: k.CreatedAt}
+}
+
+// listKeys serves GET /v1/apps/{app}/keys.
+func (s *Server) listKeys(c echo.Context, who caller) error {
+	if err := ownApp(c, who); err != nil {
+		return err
+	}
+	keys, err := s.parts.Keys.Keys(c.Request().Context(), who.app)
+	if err != nil {
+		return err
+	}
+	res := keysResponse{Keys: make([]keyResponse, len(keys))}
+	for i, k := range keys {
+		res.Keys[i] = showKey(k)
+	}
+	return c.JSON(http.StatusOK, res)
+}
+
+// deleteKey serves DELETE /v1/apps/{app}/keys/{key}. This process refuses the
+// key at once, others after [authTTL] at the latest.
+func (s *Server) deleteKey(c echo.Context, who caller) error {
+	if err := ownApp(c, who); err != nil {
+		return err
+	}
+	err := s.parts.Keys.DeleteKey(c.Request().Context(), who.app, c.Param("key"))
+	if errors.Is(err, push.ErrNotFound) {
+		return notFound("key")
+	}
+	if err != nil {
+		return err
+	}
+	s.callers.clear()
+	return c.NoContent(http.StatusNoContent)
+}

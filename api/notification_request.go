@@ -1,0 +1,283 @@
+package api
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/herald-push/herald/push"
+)
+
+// Limits of a notification.
+const (
+	defaultTTL  = 86_400    // seconds
+	maxTTL      = 2_419_200 // 28 days: the longest that FCM keeps a message
+	maxDelay    = 30 * 24 * time.Hour
+	maxLate     = 24 * time.Hour // as long as an id is remembered
+	maxWait     = 3_600          // seconds
+	maxCollapse = 64             // bytes: APNs' limit
+	maxAudience = 10_000         // devices or users named one by one
+	// maxContent is what title, body and data may weigh together: the payload
+	// limit of APNs and FCM, so beyond it no vendor takes a notification.
+	maxContent = 4096
+)
+
+// notificationRequest is the body of POST /v1/notifications.
+type notificationRequest struct {
+	ID          string            `json:"id,omitempty"`
+	To          *audienceRequest  `json:"to"`
+	Class       push.Class        `json:"class"`
+	Title       string            `json:"title,omitempty"`
+	Body        string            `json:"body,omitempty"`
+	Data        map[string]string `json:"data,omitempty"`
+	CollapseKey string            `json:"collapse_key,omitempty"`
+	TTLSeconds  *int              `json:"ttl_seconds"`
+	Route       routeRequest      `json:"route,omitzero"`
+	DeliverAt   string            `json:"deliver_at,omitempty"`
+}
+
+type audienceRequest struct {
+	Device  *string         `json:"device,omitempty"`
+	Devices *[]string       `json:"devices,omitempty"`
+	User    *string         `json:"user,omitempty"`
+	Users   *[]string       `json:"users,omitempty"`
+	Tag     *string         `json:"tag,omitempty"`
+	All     *bool           `json:"all,omitempty"`
+	Near    json.RawMessage `json:"near,omitempty"`
+	Filter  json.RawMessage `json:"filter,omitempty"`
+}
+
+type routeRequest struct {
+	Roads       []string   `json:"roads,omitempty"`
+	Until       push.Stage `json:"until,omitempty"`
+	WaitSeconds *int       `json:"wait_seconds,omitempty"`
+}
+
+var notificationForm = newForm[notificationRequest]()
+
+// rules are what a notification is checked against beside itself.
+type rules struct {
+	now       time.Time
+	providers map[string]CheckCredentials
+	policy    func() (push.Policy, error) // asked only when the route names SMS
+}
+
+// notification is the only way from JSON to a [push.Notification], and holds
+// all checks of the input. The hash is that of the request with its defaults
+// filled in, so that white space, the order of fields and spelled-out defaults
+// make no difference to idempotency.
+func (r *notificationRequest) notification(app string, fs faults, rules rules) (*push.Notification, [sha256.Size]byte, error) {
+	var hash [sha256.Size]byte
+	if fs.has("") { // not an object: more words would only confuse
+		return nil, hash, fs.err()
+	}
+	if r.ID != "" && !validNotificationID(r.ID) {
+		fs.add("id", needNotificationID)
+	}
+	to := r.To.check(&fs)
+	r.checkClass(&fs)
+	r.checkContent(&fs)
+	deliverAt, ttl := r.checkTimes(&fs, rules.now)
+	if err := r.checkRoute(&fs, rules); err != nil {
+		return nil, hash, err
+	}
+	if err := fs.err(); err != nil {
+		return nil, hash, err
+	}
+
+	canonical, err := json.Marshal(r)
+	if err != nil {
+		return nil, hash, fmt.Errorf("api: canonical notification: %w", err)
+	}
+	n := &push.Notification{
+		App: app, ID: r.ID, To: to, Class: r.Class, Title: r.Title, Body: r.Body, Data: r.Data,
+		CollapseKey: r.CollapseKey, AcceptedAt: rules.now, DeliverAt: deliverAt,
+		ExpiresAt: later(rules.now, deliverAt).Add(ttl),
+		Route:     push.Route{Roads: r.Route.Roads, Until: r.Route.Until},
+	}
+	if r.Route.WaitSeconds != nil {
+		n.Route.WaitSeconds = *r.Route.WaitSeconds
+	}
+	return n, sha256.Sum256(canonical), nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func (r *notificationRequest) checkClass(fs *faults) {
+	if r.Class == "" {
+		r.Class = push.Transactional
+	}
+	if !r.Class.Known() {
+		fs.addf("class", "%q is none of otp, transactional, chat, call, marketing", shorten(string(r.Class)))
+	}
+}
+
+func (r *notificationRequest) checkContent(fs *faults) {
+	if r.Title == "" && r.Body == "" && !fs.has("title") && !fs.has("body") {
+		fs.add("title", "is missing: a title or a body is needed")
+	}
+	if !printable(r.CollapseKey, maxCollapse) {
+		fs.addf("collapse_key", "must be at most %d bytes without control characters", maxCollapse)
+	}
+	data := 0
+	for k, v := range r.Data {
+		if k == "" {
+			fs.add("data", "has an empty name")
+		}
+		data += len(k) + len(v)
+	}
+	if total := len(r.Title) + len(r.Body) + data; total > maxContent {
+		heaviest, most := "data", data
+		if len(r.Body) > most {
+			heaviest, most = "body", len(r.Body)
+		}
+		if len(r.Title) > most {
+			heaviest = "title"
+		}
+		fs.addf(heaviest, "is too large: title, body and data have %d bytes together, and no vendor takes more than %d", total, maxContent)
+	}
+}
+
+func (r *notificationRequest) checkTimes(fs *faults, now time.Time) (deliverAt time.Time, ttl time.Duration) {
+	if r.TTLSeconds == nil {
+		seconds := defaultTTL
+		r.TTLSeconds = &seconds
+	}
+	if s := *r.TTLSeconds; s < 1 || s > maxTTL {
+		fs.addf("ttl_seconds", "must be 1 to %d, not %d", maxTTL, s)
+	}
+	deliverAt = instant(fs, "deliver_at", r.DeliverAt)
+	switch {
+	case deliverAt.IsZero():
+	case deliverAt.After(now.Add(maxDelay)):
+		fs.add("deliver_at", "is more than 30 days ahead")
+	case deliverAt.Before(now.Add(-maxLate)):
+		fs.add("deliver_at", "is more than a day in the past")
+	case !deliverAt.After(now):
+		deliverAt = time.Time{} // the time has come
+	}
+	return deliverAt, time.Duration(*r.TTLSeconds) * time.Second
+}
+
+func (r *notificationRequest) checkRoute(fs *faults, rules rules) error {
+	if w := r.Route.WaitSeconds; w != nil && (*w < 1 || *w > maxWait) {
+		fs.addf("route.wait_seconds", "must be 1 to %d, not %d", maxWait, *w)
+	}
+	switch r.Route.Until {
+	case "", push.Accepted, push.Delivered, push.Displayed:
+	default:
+		fs.addf("route.until", "%q is none of accepted, delivered, displayed", shorten(string(r.Route.Until)))
+	}
+	for i, road := range r.Route.Roads {
+		field := fmt.Sprintf("route.roads[%d]", i)
+		_, known := rules.providers[road]
+		switch {
+		case !known && road != push.Auto:
+			fs.addf(field, "%q is no provider here", shorten(road))
+		case slices.Contains(r.Route.Roads[:i], road):
+			fs.addf(field, "%q is named twice", road)
+		case road == push.SMS && r.Class.Known():
+			policy, err := rules.policy()
+			if err != nil {
+				return err
+			}
+			if !policy.AllowsSMS(r.Class) {
+				fs.addf(field, "the app's policy allows no sms for the class %s", r.Class)
+			}
+		}
+	}
+	return nil
+}
+
+// check makes sure that exactly one audience is named.
+func (a *audienceRequest) check(fs *faults) (to push.Audience) {
+	if a == nil {
+		if !fs.has("to") {
+			fs.add("to", "is missing")
+		}
+		return to
+	}
+	var kinds []string
+	if a.Device != nil {
+		kinds, to.Device = append(kinds, "device"), *a.Device
+		if !validDeviceID(to.Device) {
+			fs.add("to.device", needDeviceID)
+		}
+	}
+	if a.Devices != nil {
+		kinds, to.Devices = append(kinds, "devices"), each(fs, "to.devices", *a.Devices, validDeviceID, needDeviceID)
+	}
+	if a.User != nil {
+		kinds, to.User = append(kinds, "user"), *a.User
+		if !validUser(to.User) {
+			fs.add("to.user", needUser)
+		}
+	}
+	if a.Users != nil {
+		kinds, to.Users = append(kinds, "users"), each(fs, "to.users", *a.Users, validUser, needUser)
+	}
+	if a.Tag != nil {
+		kinds, to.Tag = append(kinds, "tag"), *a.Tag
+		if !validTag(to.Tag) {
+			fs.add("to.tag", needTag)
+		}
+	}
+	if a.All != nil {
+		kinds, to.All = append(kinds, "all"), *a.All
+		if !to.All {
+			fs.add("to.all", "must be true, or left out")
+		}
+	}
+	if a.Near != nil {
+		kinds = append(kinds, "near")
+		fs.add("to.near", "comes later: audiences by place are not served yet")
+	}
+	if a.Filter != nil {
+		kinds = append(kinds, "filter")
+		fs.add("to.filter", "comes later: audiences by filter are not served yet")
+	}
+	switch {
+	case len(kinds) > 1:
+		*fs = append(*fs, push.Fault{Field: "to", Detail: "must name exactly one audience, not " + strings.Join(kinds, " and ")})
+	case len(kinds) == 0 && !fs.has("to"):
+		fs.add("to", "must name exactly one of device, devices, user, users, tag, all")
+	}
+	return to
+}
+
+// each checks a list of names and leaves out repeats: nobody is sent the same
+// notification twice because a list was put together carelessly.
+func each(fs *faults, field string, names []string, valid func(string) bool, need string) []string {
+	if len(names) == 0 || len(names) > maxAudience {
+		fs.addf(field, "must have 1 to %d entries, not %d", maxAudience, len(names))
+		return nil
+	}
+	seen := make(map[string]bool, len(names))
+	unique := make([]string, 0, len(names))
+	for i, name := range names {
+		if !valid(name) {
+			fs.add(fmt.Sprintf("%s[%d]", field, i), need)
+		}
+		if !seen[name] {
+			seen[name] = true
+			unique = append(unique, name)
+		}
+	}
+	return unique
+}
+
+const (
+	needUser = "must be 1 to 128 bytes without control characters"
+	needTag  = "must be 1 to 64 bytes without control characters"
+)
+
+func validUser(s string) bool { return s != "" && printable(s, maxUser) }
+func validTag(s string) bool  { return s != "" && printable(s, maxTag) }

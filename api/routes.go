@@ -1,0 +1,70 @@
+package api
+
+import (
+	_ "embed"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+//go:embed openapi.yaml
+var document []byte
+
+// routes is the whole API. In echo a colon begins a parameter, so the colon of
+// "notifications:batch" is escaped.
+func (s *Server) routes() {
+	e := s.echo
+	e.PUT("/v1/devices/:device", s.keyed(ScopeDevice, s.putDevice))
+	e.GET("/v1/devices/:device", s.keyed(ScopeRead, s.getDevice))
+	e.DELETE("/v1/devices/:device", s.keyed(ScopeDevice, s.deleteDevice))
+	e.POST("/v1/devices/:device/token", s.keyed(ScopeDevice, s.mintToken))
+
+	e.POST("/v1/notifications", s.keyed(ScopeSend, s.createNotification))
+	e.POST(`/v1/notifications\:batch`, s.keyed(ScopeSend, s.createBatch))
+	e.POST(`/v1/notifications\:validate`, s.keyed(ScopeSend, s.validateNotification))
+	e.GET("/v1/notifications/:notification", s.keyed(ScopeRead, s.getNotification))
+	e.DELETE("/v1/notifications/:notification", s.keyed(ScopeSend, s.cancelNotification))
+	e.GET("/v1/notifications/:notification/deliveries", s.keyed(ScopeRead, s.listDeliveries))
+
+	e.POST("/v1/receipts", s.createReceipts)
+	e.POST("/v1/callbacks/:provider", s.receiveCallback)
+
+	e.GET("/v1/apps/:app", s.keyed(ScopeRead, s.getApp))
+	e.PUT("/v1/apps/:app", s.keyed(ScopeAdmin, s.putApp))
+	e.GET("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.getCredentials))
+	e.PUT("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.putCredentials))
+	e.DELETE("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.deleteCredentials))
+	e.GET("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.listKeys))
+	e.POST("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.createKey))
+	e.DELETE("/v1/apps/:app/keys/:key", s.keyed(ScopeAdmin, s.deleteKey))
+
+	e.GET("/healthz", s.healthy)
+	e.GET("/readyz", s.ready)
+	e.GET("/metrics", s.metrics(promhttp.HandlerFor(s.parts.Metrics, promhttp.HandlerOpts{})))
+	e.GET("/openapi.yaml", func(c echo.Context) error { return c.Blob(http.StatusOK, "application/yaml", document) })
+}
+
+// ours reports whether a path belongs to the API and never to a mount.
+func ours(path string) bool {
+	switch path {
+	case "/healthz", "/readyz", "/metrics", "/openapi.yaml", "/v1":
+		return true
+	}
+	return strings.HasPrefix(path, "/v1/")
+}
+
+// plainPath writes echo's pattern as OpenAPI does: "/v1/devices/{device}".
+func plainPath(pattern string) string {
+	if !strings.Contains(pattern, ":") {
+		return pattern
+	}
+	segments := strings.Split(strings.ReplaceAll(pattern, `\:`, "\x00"), "/")
+	for i, s := range segments {
+		if name, ok := strings.CutPrefix(s, ":"); ok {
+			segments[i] = "{" + name + "}"
+		}
+	}
+	return strings.ReplaceAll(strings.Join(segments, "/"), "\x00", ":")
+}
