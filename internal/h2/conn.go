@@ -1,16 +1,15 @@
 package h2
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,19 +17,9 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-const (
-	preface = http2.ClientPreface
-	// The windows we grant are large enough that the answers of push services
-	// never meet them.
-	streamWindow  = 4 << 20
-	connWindow    = 64 << 20
-	initialWindow = 65535 // RFC 9113, section 6.9.2
-	writeTimeout  = 10 * time.Second
-)
-
-// conn is one connection: a writer that gathers, a reader that hands out.
+// conn is the client's end of a connection.
 type conn struct {
-	nc   net.Conn
+	mux[*stream]
 	idle time.Duration
 
 	// places is how many requests hold a place here; its host's lock guards it.
@@ -38,56 +27,31 @@ type conn struct {
 	maxStreams atomic.Uint32
 	closing    atomic.Bool // takes no new requests
 
-	mu         sync.Mutex
-	wake       sync.Cond
-	queue      []*stream          // to be opened
-	blocked    []*stream          // open, with body left that the windows did not allow
-	streams    map[uint32]*stream // open
-	control    []byte             // frames of our own to send first
-	nextID     uint32
-	window     int64 // what we may still send on the connection
-	initial    int64 // what we may send on a new stream
-	maxFrame   int
-	tableLimit uint32 // of the server's decoder; 0: unchanged
-	err        error  // why the connection ended
-
 	lastRead atomic.Int64 // unix nanoseconds
 	pinged   atomic.Bool
 	health   *time.Timer
+
+	res *http.Response // whose header block is being read
 }
 
 // stream is one request and what becomes of it.
 type stream struct {
-	req  *http.Request
-	body []byte
-
-	// Guarded by conn.mu.
-	id        uint32
-	written   bool // some of it may have reached the server
-	cancelled bool
-	sent      int   // bytes of body
-	window    int64 // what may be sent on the stream
+	flow
+	req *http.Request
 
 	// Written by the reader, read after done.
 	res  *http.Response
 	got  []byte
 	err  error
 	done chan struct{}
-
-	// Of the batch being written.
-	open  bool
-	grant int
 }
 
 func newConn(ctx context.Context, nc net.Conn, idle time.Duration) (*conn, error) {
-	c := &conn{
-		nc: nc, idle: idle, streams: map[uint32]*stream{}, nextID: 1,
-		window: initialWindow, initial: initialWindow, maxFrame: 16384,
-	}
-	c.wake.L = &c.mu
+	c := &conn{idle: idle}
+	c.init(nc)
 	c.maxStreams.Store(100) // until the server's settings come
 
-	hello := []byte(preface)
+	hello := []byte(http2.ClientPreface)
 	hello = appendSettings(hello,
 		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
 		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow})
@@ -98,25 +62,24 @@ func newConn(ctx context.Context, nc net.Conn, idle time.Duration) (*conn, error
 		_ = nc.Close()
 		return nil, fmt.Errorf("send preface: %w", err)
 	}
-	in := &reader{c: c, br: bufio.NewReaderSize(nc, 64<<10)}
-	in.dec = hpack.NewDecoder(4096, in.field)
 	// The server's settings come first and say how many streams it allows.
-	if err := in.settings(); err != nil {
+	in := newReader(c, nc)
+	if err := in.hello(); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
 
-	c.lastRead.Store(time.Now().UnixNano())
+	c.alive()
 	c.health = time.AfterFunc(idle, c.checkHealth)
-	go in.run()
-	go c.write()
+	go func() { c.close(in.run()) }()
+	go func() { c.close(c.write()) }()
 	return c, nil
 }
 
 // roundTrip sends one request and waits for its answer.
 func (c *conn) roundTrip(req *http.Request, body []byte) (*http.Response, error) {
-	st := &stream{req: req, body: body, done: make(chan struct{})}
+	st := &stream{req: req, flow: flow{body: body}, done: make(chan struct{})}
 	c.mu.Lock()
 	if c.err != nil || c.closing.Load() {
 		c.mu.Unlock()
@@ -191,9 +154,7 @@ func (c *conn) close(cause error) {
 	c.wake.Signal()
 	c.mu.Unlock()
 
-	if c.health != nil {
-		c.health.Stop()
-	}
+	c.health.Stop()
 	_ = c.nc.Close()
 	for _, st := range orphans {
 		if st.written {
@@ -214,243 +175,80 @@ func (c *conn) checkHealth() {
 	case c.pinged.Swap(true):
 		c.close(fmt.Errorf("no answer to a ping for %v", c.idle))
 	default:
-		c.mu.Lock()
-		c.control = appendPing(c.control, false, [8]byte{'h', 'e', 'r', 'a', 'l', 'd'})
-		c.wake.Signal()
-		c.mu.Unlock()
+		c.reply(func(b []byte) []byte { return appendPing(b, false, [8]byte{'h', 'e', 'r', 'a', 'l', 'd'}) })
 		c.health.Reset(c.idle)
 	}
 }
 
-// reader takes the frames of one connection apart.
-type reader struct {
-	c   *conn
-	br  *bufio.Reader
-	dec *hpack.Decoder
+func (c *conn) alive() { c.lastRead.Store(time.Now().UnixNano()) }
 
-	unacked int // bytes of DATA for which the server has no new window yet
-
-	// The header block being read.
-	block   []byte // kept only while a block spans frames
-	current *stream
-	res     *http.Response
-	ends    bool
+func (c *conn) settings(flags http2.Flags, p []byte) error {
+	return c.apply(flags, p, c.maxStreams.Store)
 }
 
-func (r *reader) run() {
-	for {
-		if err := r.frame(); err != nil {
-			r.c.close(err)
-			return
-		}
+func (c *conn) field(f hpack.HeaderField) {
+	if c.res == nil {
+		c.res = &http.Response{Proto: "HTTP/2.0", ProtoMajor: 2, Header: make(http.Header, 4)}
 	}
-}
-
-// settings reads the server's first frame, which must be SETTINGS.
-func (r *reader) settings() error {
-	head, err := r.br.Peek(9)
+	if f.Name != ":status" {
+		c.res.Header.Add(f.Name, f.Value)
+		return
+	}
+	code, err := strconv.Atoi(f.Value)
 	if err != nil {
-		return fmt.Errorf("read settings: %w", err)
+		code = http.StatusBadGateway
 	}
-	if http2.FrameType(head[3]) != http2.FrameSettings {
-		return errors.New("server's first frame is not SETTINGS")
-	}
-	return r.frame()
+	c.res.StatusCode = code
+	c.res.Status = f.Value + " " + http.StatusText(code)
 }
 
-func (r *reader) frame() error {
-	head, err := r.br.Peek(9)
-	if err != nil {
-		return err
-	}
-	length := int(head[0])<<16 | int(head[1])<<8 | int(head[2])
-	kind, flags := http2.FrameType(head[3]), http2.Flags(head[4])
-	id := binary.BigEndian.Uint32(head[5:]) & (1<<31 - 1)
-	if length > 16384 {
-		return fmt.Errorf("frame of %d bytes is over what we allow", length)
-	}
-	_, _ = r.br.Discard(9)
-	payload, err := r.br.Peek(length)
-	if err != nil {
-		return err
-	}
-	if r.br.Buffered() == length { // about to wait: a good time to look at the clock
-		r.c.lastRead.Store(time.Now().UnixNano())
-	}
-	if r.block != nil && kind != http2.FrameContinuation {
-		return errors.New("header block was interrupted")
-	}
-	if err := r.take(kind, flags, id, payload); err != nil {
-		return err
-	}
-	_, err = r.br.Discard(length)
-	return err
-}
-
-func (r *reader) take(kind http2.FrameType, flags http2.Flags, id uint32, p []byte) error {
-	switch kind {
-	case http2.FrameHeaders:
-		return r.headers(flags, id, p)
-	case http2.FrameContinuation:
-		if r.block == nil {
-			return errors.New("CONTINUATION without HEADERS")
-		}
-		r.block = append(r.block, p...)
-		if len(r.block) > MaxBody {
-			return errors.New("header block is too large")
-		}
-		if !flags.Has(http2.FlagContinuationEndHeaders) {
-			return nil
-		}
-		block := r.block
-		r.block = nil
-		return r.decode(block)
-	case http2.FrameData:
-		return r.data(flags, id, p)
-	case http2.FrameRSTStream:
-		return r.reset(id, p)
-	case http2.FrameSettings:
-		return r.c.apply(flags, p)
-	case http2.FramePing:
-		if len(p) != 8 {
-			return errors.New("PING is not 8 bytes")
-		}
-		if !flags.Has(http2.FlagPingAck) {
-			r.c.reply(func(b []byte) []byte { return appendPing(b, true, [8]byte(p)) })
-		}
-		return nil
-	case http2.FrameGoAway:
-		return r.goAway(p)
-	case http2.FrameWindowUpdate:
-		return r.c.grow(id, p)
-	case http2.FramePushPromise:
-		return errors.New("server pushed although we forbade it")
-	default:
-		return nil // PRIORITY and kinds from the future
-	}
-}
-
-func (r *reader) headers(flags http2.Flags, id uint32, p []byte) error {
-	p, err := unpad(flags.Has(http2.FlagHeadersPadded), p)
-	if err != nil {
-		return err
-	}
-	if flags.Has(http2.FlagHeadersPriority) {
-		if len(p) < 5 {
-			return errors.New("HEADERS is too short")
-		}
-		p = p[5:]
-	}
-	r.c.mu.Lock()
-	r.current = r.c.streams[id] // nil: cancelled; the block must be decoded all the same
-	r.c.mu.Unlock()
-	r.ends = flags.Has(http2.FlagHeadersEndStream)
-	if !flags.Has(http2.FlagHeadersEndHeaders) {
-		r.block = append([]byte{}, p...)
+func (c *conn) headers(id uint32, ends bool) error {
+	res, st := c.res, c.stream(id)
+	c.res = nil
+	if st == nil { // given up meanwhile
 		return nil
 	}
-	return r.decode(p)
-}
-
-// decode reads one whole header block. Blocks that answer nobody are decoded
-// too: they change the connection's table.
-func (r *reader) decode(block []byte) error {
-	r.res = &http.Response{Proto: "HTTP/2.0", ProtoMajor: 2, Header: make(http.Header, 4)}
-	if _, err := r.dec.Write(block); err != nil {
-		return fmt.Errorf("decode headers: %w", err)
+	if res != nil && res.StatusCode >= 200 && st.res == nil { // not informational, not a trailer
+		res.Request = st.req
+		st.res = res
 	}
-	if err := r.dec.Close(); err != nil {
-		return fmt.Errorf("decode headers: %w", err)
-	}
-	st := r.current
-	if st == nil {
-		return nil
-	}
-	if r.res.StatusCode >= 200 && st.res == nil { // not informational, not a trailer
-		r.res.Request = st.req
-		st.res = r.res
-	}
-	if r.ends {
-		r.end(st)
+	if ends {
+		c.complete(st, nil)
 	}
 	return nil
 }
 
-func (r *reader) field(f hpack.HeaderField) {
-	if f.Name == ":status" {
-		for _, digit := range []byte(f.Value) {
-			r.res.StatusCode = r.res.StatusCode*10 + int(digit-'0')
-		}
-		r.res.Status = f.Value + " " + http.StatusText(r.res.StatusCode)
-		return
-	}
-	r.res.Header.Add(f.Name, f.Value)
-}
-
-func (r *reader) data(flags http2.Flags, id uint32, p []byte) error {
-	weight := len(p) // padding counts against the windows
-	p, err := unpad(flags.Has(http2.FlagDataPadded), p)
-	if err != nil {
-		return err
-	}
-	r.c.mu.Lock()
-	st := r.c.streams[id]
-	r.c.mu.Unlock()
-	if r.unacked += weight; r.unacked > connWindow/4 {
-		by := r.unacked
-		r.unacked = 0
-		r.c.reply(func(b []byte) []byte { return appendWindowUpdate(b, 0, by) })
-	}
+func (c *conn) data(id uint32, p []byte, ends bool) error {
+	st := c.stream(id)
 	if st == nil {
 		return nil
 	}
 	if st.got = append(st.got, p...); len(st.got) > MaxBody {
-		r.c.cancel(st)
-		r.c.finish(st, fmt.Errorf("h2: answer is over %d bytes", MaxBody))
+		c.complete(st, fmt.Errorf("h2: answer is over %d bytes", MaxBody))
 		return nil
 	}
-	if flags.Has(http2.FlagDataEndStream) {
-		r.end(st)
+	if ends {
+		c.complete(st, nil)
 	}
 	return nil
 }
 
-func (r *reader) end(st *stream) {
-	if r.c.forget(st) {
-		r.c.finish(st, nil)
-	}
-}
-
-func (r *reader) reset(id uint32, p []byte) error {
-	if len(p) != 4 {
-		return errors.New("RST_STREAM is not 4 bytes")
-	}
-	r.c.mu.Lock()
-	st := r.c.streams[id]
-	r.c.mu.Unlock()
-	if st == nil || !r.c.forget(st) {
-		return nil
-	}
-	code := http2.ErrCode(binary.BigEndian.Uint32(p))
+func (c *conn) reset(id uint32, code http2.ErrCode) {
+	st := c.stream(id)
 	switch {
+	case st == nil:
 	case code == http2.ErrCodeNo && st.res != nil: // answered early and wants no more body
-		r.c.finish(st, nil)
+		c.complete(st, nil)
 	case code == http2.ErrCodeRefusedStream: // RFC 9113, 8.7: certainly not processed
-		r.c.finish(st, fmt.Errorf("h2: %w: stream refused", ErrNotSent))
+		c.complete(st, fmt.Errorf("h2: %w: stream refused", ErrNotSent))
 	default:
-		r.c.finish(st, fmt.Errorf("h2: stream reset by the server: %v", code))
+		c.complete(st, fmt.Errorf("h2: stream reset by the server: %v", code))
 	}
-	return nil
 }
 
 // goAway takes the server's farewell: what it has not seen may be sent again,
 // the rest may still be answered.
-func (r *reader) goAway(p []byte) error {
-	if len(p) < 8 {
-		return errors.New("GOAWAY is too short")
-	}
-	c := r.c
-	last := binary.BigEndian.Uint32(p) & (1<<31 - 1)
+func (c *conn) goAway(last uint32) error {
 	c.closing.Store(true)
 	c.mu.Lock()
 	unseen := c.queue
@@ -472,12 +270,13 @@ func (r *reader) goAway(p []byte) error {
 	return nil
 }
 
-// forget takes a stream off the books; false if it was off already.
-func (c *conn) forget(st *stream) bool {
+// complete takes a stream off the books and finishes it, unless somebody else
+// did so before.
+func (c *conn) complete(st *stream, err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.streams[st.id] != st {
-		return false
+		c.mu.Unlock()
+		return
 	}
 	delete(c.streams, st.id)
 	if len(st.body) > st.sent { // the server answered before it had read all
@@ -485,10 +284,83 @@ func (c *conn) forget(st *stream) bool {
 		st.cancelled = true
 		c.wake.Signal()
 	}
-	if c.closing.Load() && len(c.streams) == 0 && len(c.queue) == 0 {
-		go c.close(net.ErrClosed) // not here: our lock is held
+	if c.nextID > 1<<30 { // a new connection long before the ids are used up
+		c.closing.Store(true)
 	}
-	return true
+	last := c.closing.Load() && len(c.streams) == 0 && len(c.queue) == 0
+	c.mu.Unlock()
+	c.finish(st, err)
+	if last {
+		c.close(net.ErrClosed)
+	}
+}
+
+// left tells a caller's trace, if there is one, that the request has left.
+func (st *stream) left() { wrote(st.req) }
+
+// encode implements message.
+func (st *stream) encode(w *writer) error {
+	req := st.req
+	host := req.Host
+	if host == "" {
+		host = req.URL.Host
+	}
+	method := req.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	err := w.fields(
+		hpack.HeaderField{Name: ":method", Value: method},
+		hpack.HeaderField{Name: ":scheme", Value: "https"},
+		hpack.HeaderField{Name: ":authority", Value: host},
+		hpack.HeaderField{Name: ":path", Value: req.URL.RequestURI(), Sensitive: true})
+	if err != nil {
+		return err
+	}
+	if len(st.body) > 0 || method != http.MethodGet && method != http.MethodHead {
+		if err := w.fields(hpack.HeaderField{Name: "content-length", Value: strconv.Itoa(len(st.body)), Sensitive: true}); err != nil {
+			return err
+		}
+	}
+	return w.header(req.Header)
+}
+
+// header encodes the fields of an http.Header that HTTP/2 allows.
+func (w *writer) header(h http.Header) error {
+	for name, values := range h {
+		lower, ok := w.name(name)
+		if !ok {
+			continue
+		}
+		for _, value := range values {
+			if err := w.fields(hpack.HeaderField{Name: lower, Value: value, Sensitive: unique(lower)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// unique names the headers whose value hardly ever repeats.
+func unique(name string) bool {
+	return name == "apns-id" || name == "apns-collapse-id" || name == "apns-expiration" || name == "apns-unique-id"
+}
+
+// name gives a header's name as HTTP/2 wants it; false for one that must not be
+// sent (RFC 9113, section 8.2.2).
+func (w *writer) name(canonical string) (string, bool) {
+	lower, known := w.lower[canonical]
+	if !known {
+		switch lower = strings.ToLower(canonical); lower {
+		case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length":
+			lower = ""
+		}
+		if w.lower == nil || len(w.lower) > 256 {
+			w.lower = map[string]string{}
+		}
+		w.lower[canonical] = lower
+	}
+	return lower, lower != ""
 }
 
 func bodyOf(b []byte) io.ReadCloser {

@@ -302,25 +302,26 @@ func TestSilentConnectionsAreGivenUp(t *testing.T) {
 }
 
 func BenchmarkRoundTrip(b *testing.B) {
-	transports := map[string]func(*Transport) http.RoundTripper{
-		"h2": func(t *Transport) http.RoundTripper { return t },
-		"x/net": func(t *Transport) http.RoundTripper {
-			return &http2.Transport{TLSClientConfig: t.TLS}
-		},
-	}
-	for name, make := range transports {
-		b.Run(name, func(b *testing.B) {
-			srv, tr := start(b, func(s *http2.Server) { s.MaxConcurrentStreams = 1000 }, func(_ http.ResponseWriter, r *http.Request) {
-				_, _ = io.Copy(io.Discard, r.Body)
-			})
-			rt := make(tr)
+	drain := func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
+	theirs, tr := start(b, func(s *http2.Server) { s.MaxConcurrentStreams = 1000 }, drain)
+	url, cfg := serveOurs(b, drain)
+	for _, bench := range []struct {
+		name, url string
+		client    http.RoundTripper
+	}{
+		{"x/net to net/http", theirs.URL, &http2.Transport{TLSClientConfig: tr.TLS}},
+		{"ours to net/http", theirs.URL, tr},
+		{"x/net to ours", url, &http2.Transport{TLSClientConfig: cfg}},
+		{"ours to ours", url, &Transport{TLS: cfg}},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
 			body := bytes.Repeat([]byte("x"), 130)
 			b.SetParallelism(250)
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					req, _ := http.NewRequest(http.MethodPost, srv.URL+"/3/device/0123456789abcdef", bytes.NewReader(body))
-					res, err := rt.RoundTrip(req)
+					req, _ := http.NewRequest(http.MethodPost, bench.url+"/3/device/0123456789abcdef", bytes.NewReader(body))
+					res, err := bench.client.RoundTrip(req)
 					if err != nil {
 						b.Error(err)
 						return
