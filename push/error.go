@@ -61,6 +61,7 @@ type Error struct {
 	Code       string        // the provider's own code, such as "410" or "21610"
 	Detail     string        // the provider's own word, such as "BadDeviceToken"
 	RetryAfter time.Duration // 0 if the provider gave no hint
+	Since      time.Time     // ErrUnregistered: when the provider learned of it; a device that registered later keeps its address
 	Err        error         // what went wrong underneath; may be nil
 }
 

@@ -44,8 +44,8 @@ func TestServerAnswersClientsNobodyHereWrote(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 40_000)
 	url, cfg := serveOurs(t, echo)
 	clients := map[string]http.RoundTripper{
-		"net/http": &http.Transport{TLSClientConfig: cfg, ForceAttemptHTTP2: true},
-		"x/net":    &http2.Transport{TLSClientConfig: cfg},
+		"net/http": &http.Transport{TLSClientConfig: cfg.Clone(), ForceAttemptHTTP2: true},
+		"x/net":    &http2.Transport{TLSClientConfig: cfg.Clone()},
 		"ours":     &Transport{TLS: cfg},
 	}
 	for name, client := range clients {
