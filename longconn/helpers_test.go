@@ -1,0 +1,277 @@
+package longconn_test
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/herald-push/herald/longconn"
+	"github.com/herald-push/herald/longconn/mqtt"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const soon = 5 * time.Second
+
+// porter lets in whoever knows the word and notes what happens.
+type porter struct {
+	mu        sync.Mutex
+	conns     map[string]longconn.Conn
+	published []longconn.Publication
+	acked     map[string]int
+	closed    map[string][]longconn.Cause
+	ready     int
+	changed   chan struct{} // closed and replaced at every change
+	hold      chan struct{} // if not nil, Connect waits for it in a goroutine
+}
+
+func newPorter() *porter {
+	return &porter{
+		conns:   map[string]longconn.Conn{},
+		acked:   map[string]int{},
+		closed:  map[string][]longconn.Cause{},
+		changed: make(chan struct{}),
+	}
+}
+
+func (p *porter) change(f func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
+	answer := func() {
+		if string(h.Password) != "sesame" {
+			c.Refuse(mqtt.BadCredentials)
+			return
+		}
+		name := h.ClientID
+		assigned := ""
+		if name == "" {
+			name, assigned = h.Username, h.Username
+		}
+		if c.Accept(longconn.Welcome{Key: name, Tag: name, AssignedClientID: assigned}) {
+			p.change(func() { p.conns[name] = c })
+		}
+	}
+	if p.hold == nil {
+		answer()
+		return
+	}
+	go func() {
+		<-p.hold
+		answer()
+	}()
+}
+
+func (p *porter) Acked(_ longconn.Conn, id string) { p.change(func() { p.acked[id]++ }) }
+
+func (p *porter) Published(_ longconn.Conn, pub longconn.Publication) {
+	p.change(func() { p.published = append(p.published, pub) })
+	reason := mqtt.Success
+	if !strings.HasPrefix(pub.Topic, "receipts") {
+		reason = mqtt.NotAuthorized
+	}
+	pub.Ack(reason)
+}
+
+func (p *porter) Ready(longconn.Conn) { p.change(func() { p.ready++ }) }
+
+func (p *porter) Closed(c longconn.Conn, cause longconn.Cause) {
+	name, _ := c.Tag().(string)
+	p.change(func() { p.closed[name] = append(p.closed[name], cause) })
+}
+
+// await polls a condition under the porter's lock after every change.
+func (p *porter) await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.After(soon)
+	for {
+		p.mu.Lock()
+		ok, changed := holds(), p.changed
+		p.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("no %s within %s", what, soon)
+		}
+	}
+}
+
+func (p *porter) conn(t *testing.T, name string) longconn.Conn {
+	t.Helper()
+	p.await(t, "connection of "+name, func() bool { return p.conns[name] != nil })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.conns[name]
+}
+
+// house is a running server.
+type house struct {
+	*longconn.Server
+	*porter
+	hub  *longconn.Hub
+	stop func() error
+}
+
+func open(t *testing.T, change ...func(*longconn.Config)) *house {
+	t.Helper()
+	cfg := longconn.DefaultConfig()
+	cfg.TCP, cfg.WebSocket = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.Grace = time.Second
+	for _, f := range change {
+		f(&cfg)
+	}
+	if err := cfg.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	h := &house{porter: newPorter(), hub: longconn.NewHub()}
+	var err error
+	h.Server, err = longconn.Open(t.Context(), cfg, h.hub, h.porter, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	h.stop = sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() {
+		if err := h.stop(); err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+	})
+	return h
+}
+
+// deliver hands over and waits for the report.
+func (h *house) deliver(t *testing.T, name string, m longconn.Message) error {
+	t.Helper()
+	report := make(chan error, 1)
+	h.conn(t, name).Deliver(m, func(err error) { report <- err })
+	select {
+	case err := <-report:
+		return err
+	case <-time.After(soon):
+		t.Fatalf("no report on %s within %s", m.ID, soon)
+		return nil
+	}
+}
+
+// raw is a client that speaks bytes.
+type raw struct {
+	t       *testing.T
+	c       net.Conn
+	version byte
+	buf     []byte
+}
+
+func (h *house) dial(t *testing.T) *raw {
+	t.Helper()
+	c, err := net.DialTimeout("tcp", h.TCPAddr().String(), soon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &raw{t: t, c: c, version: mqtt.V5}
+}
+
+// enter connects as a device and reads its CONNACK.
+func (h *house) enter(t *testing.T, version byte, id string, change ...func(*mqtt.Connect)) *raw {
+	t.Helper()
+	r := h.dial(t)
+	r.version = version
+	c := mqtt.Connect{Version: version, Clean: true, KeepAlive: 60, ClientID: id, Username: id, HasUser: true, Password: []byte("sesame"), HasPass: true}
+	for _, f := range change {
+		f(&c)
+	}
+	r.send(mqtt.AppendConnect(nil, c))
+	typ, body := r.next()
+	if typ != mqtt.CONNACK {
+		t.Fatalf("answer to CONNECT is type %d", typ)
+	}
+	if reason, _, _, err := mqtt.DecodeConnack(body, version); err != nil || reason != mqtt.Success {
+		t.Fatalf("CONNACK reason 0x%02X, %v", byte(reason), err)
+	}
+	return r
+}
+
+func (r *raw) send(b []byte) {
+	r.t.Helper()
+	if _, err := r.c.Write(b); err != nil {
+		r.t.Fatalf("write: %v", err)
+	}
+}
+
+// next reads one packet; type 0 means that the server closed.
+func (r *raw) next() (mqtt.Type, []byte) {
+	r.t.Helper()
+	h, body := r.nextFrame()
+	return h.Type, body
+}
+
+func (r *raw) nextFrame() (mqtt.Header, []byte) {
+	r.t.Helper()
+	r.c.SetReadDeadline(time.Now().Add(soon))
+	for {
+		h, body, n, err := mqtt.Split(r.buf, 1<<20)
+		if err != nil {
+			r.t.Fatalf("server sent garbage: %v", err)
+		}
+		if n > 0 {
+			r.buf = r.buf[n:]
+			return h, body
+		}
+		p := make([]byte, 4096)
+		n, err = r.c.Read(p)
+		if err != nil {
+			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+				r.t.Fatalf("server sent nothing for %s", soon)
+			}
+			return mqtt.Header{}, nil
+		}
+		r.buf = append(r.buf, p[:n]...)
+	}
+}
+
+// publish reads a PUBLISH.
+func (r *raw) publish() mqtt.Publish {
+	r.t.Helper()
+	h, body := r.nextFrame()
+	if h.Type != mqtt.PUBLISH {
+		r.t.Fatalf("got type %d, want PUBLISH", h.Type)
+	}
+	p, err := mqtt.DecodePublish(h, body, r.version)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return p
+}
+
+// disconnected reads to the end and returns the reason in DISCONNECT, if any.
+func (r *raw) disconnected() mqtt.Reason {
+	r.t.Helper()
+	reason := mqtt.Success
+	for {
+		typ, body := r.next()
+		switch typ {
+		case 0:
+			return reason
+		case mqtt.DISCONNECT:
+			reason, _, _ = mqtt.DecodeDisconnect(body, r.version)
+		}
+	}
+}
+
+func (r *raw) puback(id uint16) { r.send(mqtt.AppendAck(nil, r.version, mqtt.PUBACK, id, mqtt.Success)) }

@@ -1,0 +1,160 @@
+// Package longconn keeps connections open and carries messages over them, with
+// proof of arrival. It speaks MQTT 3.1.1 and 5 over TCP, TLS and WebSocket, and
+// knows no business: who may come in, what a message means and what is worth
+// keeping are its [Handler]'s affair.
+//
+// It has three layers. The codec (package mqtt) turns bytes into packets. The
+// engine is the protocol of one connection: it is fed bytes and calls, and
+// yields bytes and events; it has no lock, clock, goroutine or socket. A
+// transport moves the bytes; the one here spends a goroutine on each
+// connection. An event loop may take its place by driving the same engine and
+// offering the same [Conn].
+//
+// What a device may rely on:
+//
+//   - The subscription to [Config.Inbox] exists from CONNECT on. Asking for it
+//     is granted QoS 1 whatever was asked for; UNSUBSCRIBE ends it.
+//   - Nothing is kept of a session once its connection is gone: CONNACK never
+//     says "session present", and tells MQTT 5 clients an expiry of 0. Durable
+//     is only what the handler keeps, and hands over again on the next
+//     connection as a new PUBLISH, with DUP 0.
+//   - On one connection a message is sent once: never again while it is
+//     unacknowledged [MQTT-4.4.0-1], nor after.
+//   - Wills are checked and then ignored: no other client could read them.
+package longconn
+
+import (
+	"errors"
+	"time"
+
+	"github.com/herald-push/herald/longconn/mqtt"
+)
+
+// Reasons why a message was not handed over; see [Conn].
+var (
+	ErrGone     = errors.New("longconn: connection is gone")           // not written
+	ErrFull     = errors.New("longconn: window and queue are full")    // not written; Handler.Ready follows
+	ErrExpired  = errors.New("longconn: message expired in the queue") // not written
+	ErrTooLarge = errors.New("longconn: message exceeds the packet limit")
+	ErrBroken   = errors.New("longconn: connection broke while writing") // may have arrived
+)
+
+// Message is one thing to tell a device.
+type Message struct {
+	// ID names the message on its connection: a second one with the same ID is
+	// taken as sent already.
+	ID string
+	// Payload must not change once given.
+	Payload []byte
+	// Expires is when the message stops being worth sending; zero means never.
+	Expires time.Time
+}
+
+// Hello is a client asking to come in.
+type Hello struct {
+	// Serial orders the CONNECTs of one process: the later has the higher.
+	Serial   uint64
+	ClientID string // may be empty: then the server is to assign one
+	Username string
+	Password []byte
+	Remote   string // the peer's network address
+	Version  byte   // mqtt.V311 or mqtt.V5
+}
+
+// Welcome lets a client in.
+type Welcome struct {
+	// Key names the session. A connection with the same key and an older
+	// CONNECT is closed with [TakenOver].
+	Key string
+	// Tag is the handler's own; see [Conn].
+	Tag any
+	// AssignedClientID is told to an MQTT 5 client that came without one.
+	AssignedClientID string
+}
+
+// Publication is what a client published.
+type Publication struct {
+	Topic   string
+	Payload []byte // the handler's to keep
+	// Ack must be called once, from anywhere. Until then the client keeps the
+	// message and would send it again on its next connection. A reason of 0x80
+	// and above refuses: a 3.1.1 client, which cannot be told, is acknowledged
+	// all the same, but disconnected for [mqtt.QuotaExceeded].
+	Ack func(mqtt.Reason)
+}
+
+// Handler is told what happens on connections. The calls for one connection
+// come one after another, in order. They must not block.
+type Handler interface {
+	// Connect asks whether a client may come in. Answer with Accept or Refuse,
+	// at once or later, from anywhere. What the client sends meanwhile waits.
+	Connect(c Conn, hello Hello)
+	// Acked is proof: the client's software took the message.
+	Acked(c Conn, id string)
+	// Published delivers what the client said.
+	Published(c Conn, p Publication)
+	// Ready says that there is room again after [ErrFull], or that the inbox
+	// was subscribed again: hand over whatever still waits.
+	Ready(c Conn)
+	// Closed ends every connection that was accepted, once. A session that was
+	// taken over belongs to another connection by then.
+	Closed(c Conn, cause Cause)
+}
+
+// Conn is one open connection. It is what a transport implements; its methods
+// may be called from anywhere and never block.
+type Conn interface {
+	// Accept lets the client in; false means that it went away or that a newer
+	// connection holds the key.
+	Accept(Welcome) bool
+	// Refuse turns the client away.
+	Refuse(mqtt.Reason)
+	// Deliver hands over a message and reports once, through done: nil when the
+	// kernel has the bytes, or one of the Err values above. While the window is
+	// full it waits in a bounded queue, and so does the report. done must not
+	// block.
+	Deliver(m Message, done func(error))
+	// Close ends the connection, telling the client why where it can be told.
+	Close(Cause)
+	// Tag is what Accept was given; nil before.
+	Tag() any
+}
+
+// Cause is why a connection ended.
+type Cause uint8
+
+// The causes.
+const (
+	Lost         Cause = iota // the network or the peer broke off
+	Disconnected              // the client said goodbye
+	Refused                   // not let in
+	Handshake                 // no CONNECT, or no answer to it, in time
+	Silent                    // nothing heard for 1.5 times the keep alive
+	TakenOver                 // the same session connected again
+	Malformed                 // the client broke the protocol
+	Slow                      // the client did not read, or sent more than it may
+	Shutdown                  // this process is going away
+	causes
+)
+
+var causeNames = [causes]string{
+	"lost", "disconnected", "refused", "handshake", "silent", "taken_over", "malformed", "slow", "shutdown",
+}
+
+func (c Cause) String() string { return causeNames[c] }
+
+// reason is what an MQTT 5 client is told.
+func (c Cause) reason() mqtt.Reason {
+	switch c {
+	case Silent:
+		return mqtt.KeepAliveTimeout
+	case TakenOver:
+		return mqtt.SessionTakenOver
+	case Slow:
+		return mqtt.QuotaExceeded
+	case Shutdown:
+		return mqtt.ServerShuttingDown
+	default:
+		return mqtt.Unspecified
+	}
+}

@@ -1,0 +1,213 @@
+package mqtt
+
+// Property identifies one property of MQTT 5: section 2.2.2.2.
+type Property byte
+
+// The properties of MQTT 5.
+const (
+	PropPayloadFormat     Property = 0x01
+	PropMessageExpiry     Property = 0x02
+	PropContentType       Property = 0x03
+	PropResponseTopic     Property = 0x08
+	PropCorrelationData   Property = 0x09
+	PropSubscriptionID    Property = 0x0B
+	PropSessionExpiry     Property = 0x11
+	PropAssignedClientID  Property = 0x12
+	PropServerKeepAlive   Property = 0x13
+	PropAuthMethod        Property = 0x15
+	PropAuthData          Property = 0x16
+	PropRequestProblem    Property = 0x17
+	PropWillDelay         Property = 0x18
+	PropRequestResponse   Property = 0x19
+	PropResponseInfo      Property = 0x1A
+	PropServerReference   Property = 0x1C
+	PropReasonString      Property = 0x1F
+	PropReceiveMaximum    Property = 0x21
+	PropTopicAliasMaximum Property = 0x22
+	PropTopicAlias        Property = 0x23
+	PropMaximumQoS        Property = 0x24
+	PropRetainAvailable   Property = 0x25
+	PropUser              Property = 0x26
+	PropMaximumPacketSize Property = 0x27
+	PropWildcardAvailable Property = 0x28
+	PropSubIDAvailable    Property = 0x29
+	PropSharedAvailable   Property = 0x2A
+)
+
+// shape is how a property's value is written.
+type shape byte
+
+const (
+	noShape shape = iota
+	aFlag         // one byte, 0 or 1
+	aShort        // two bytes
+	anInt         // four bytes
+	aVarint
+	aString
+	aBinary
+	aPair // two strings
+)
+
+// in lists packet types as bits; will stands for the will's own properties
+// inside CONNECT, in the bit that no packet type uses.
+type in uint32
+
+const (
+	will in = 1 << 0
+	conn in = 1 << CONNECT
+	cack in = 1 << CONNACK
+	publ in = 1 << PUBLISH
+	acks in = 1<<PUBACK | 1<<PUBREC | 1<<PUBREL | 1<<PUBCOMP | 1<<SUBACK | 1<<UNSUBACK
+	subs in = 1 << SUBSCRIBE
+	unsu in = 1 << UNSUBSCRIBE
+	disc in = 1 << DISCONNECT
+	auth in = 1 << AUTH
+)
+
+// catalogue says of each property how it is written and where it may stand:
+// table 2-4 of the specification.
+var catalogue = [43]struct {
+	shape shape
+	in    in
+}{
+	PropPayloadFormat:     {aFlag, publ | will},
+	PropMessageExpiry:     {anInt, publ | will},
+	PropContentType:       {aString, publ | will},
+	PropResponseTopic:     {aString, publ | will},
+	PropCorrelationData:   {aBinary, publ | will},
+	PropSubscriptionID:    {aVarint, publ | subs},
+	PropSessionExpiry:     {anInt, conn | cack | disc},
+	PropAssignedClientID:  {aString, cack},
+	PropServerKeepAlive:   {aShort, cack},
+	PropAuthMethod:        {aString, conn | cack | auth},
+	PropAuthData:          {aBinary, conn | cack | auth},
+	PropRequestProblem:    {aFlag, conn},
+	PropWillDelay:         {anInt, will},
+	PropRequestResponse:   {aFlag, conn},
+	PropResponseInfo:      {aString, cack},
+	PropServerReference:   {aString, cack | disc},
+	PropReasonString:      {aString, cack | acks | disc | auth},
+	PropReceiveMaximum:    {aShort, conn | cack},
+	PropTopicAliasMaximum: {aShort, conn | cack},
+	PropTopicAlias:        {aShort, publ},
+	PropMaximumQoS:        {aFlag, cack},
+	PropRetainAvailable:   {aFlag, cack},
+	PropUser:              {aPair, conn | will | cack | publ | acks | subs | unsu | disc | auth},
+	PropMaximumPacketSize: {anInt, conn | cack},
+	PropWildcardAvailable: {aFlag, cack},
+	PropSubIDAvailable:    {aFlag, cack},
+	PropSharedAvailable:   {aFlag, cack},
+}
+
+// Properties are those that this server or its clients act on; the others are
+// checked and passed over. A number is 0 and a text empty if [Properties.Has]
+// is false.
+type Properties struct {
+	has uint64
+
+	SessionExpiry     uint32 // seconds
+	MessageExpiry     uint32 // seconds
+	MaximumPacketSize uint32
+	SubscriptionID    uint32
+	ReceiveMaximum    uint16
+	TopicAliasMaximum uint16
+	TopicAlias        uint16
+	ServerKeepAlive   uint16 // seconds
+	AssignedClientID  string
+	AuthMethod        string
+	ReasonString      string
+}
+
+// Has reports whether the property was there.
+func (p *Properties) Has(id Property) bool { return p.has&(1<<id) != 0 }
+
+// properties reads a block of properties that stands in a packet of kind where.
+func (r *reader) properties(where in) (p Properties) {
+	block := reader{b: r.take(int(r.varint()))}
+	for len(block.b) > 0 {
+		block.property(where, &p)
+	}
+	if block.err != nil {
+		r.fail(block.err)
+	}
+	return p
+}
+
+func (r *reader) property(where in, p *Properties) {
+	id := Property(r.varint())
+	if r.err != nil {
+		return
+	}
+	if int(id) >= len(catalogue) || catalogue[id].in&where == 0 {
+		r.fail(malformed("property not allowed here"))
+		return
+	}
+	if p.Has(id) && id != PropUser && !(id == PropSubscriptionID && where == publ) {
+		r.fail(violation("property given twice"))
+		return
+	}
+	p.has |= 1 << id
+	var number uint32
+	var text string
+	switch catalogue[id].shape {
+	case aFlag:
+		if number = uint32(r.byte()); number > 1 {
+			r.fail(violation("property is neither 0 nor 1"))
+		}
+	case aShort:
+		number = uint32(r.uint16())
+	case anInt:
+		number = r.uint32()
+	case aVarint:
+		number = r.varint()
+	case aString:
+		text = r.string()
+	case aBinary:
+		r.binary()
+	case aPair:
+		r.string()
+		r.string()
+	case noShape:
+	}
+	if r.err == nil {
+		r.keep(p, id, number, text)
+	}
+}
+
+// keep files the value, refusing the zeros that the specification forbids.
+func (r *reader) keep(p *Properties, id Property, number uint32, text string) {
+	switch id {
+	case PropReceiveMaximum, PropMaximumPacketSize, PropSubscriptionID:
+		if number == 0 {
+			r.fail(violation("property must not be 0"))
+		}
+	case PropTopicAlias:
+		if number == 0 {
+			r.fail(&Fault{TopicAliasInvalid, "topic alias 0"})
+		}
+	}
+	switch id {
+	case PropSessionExpiry:
+		p.SessionExpiry = number
+	case PropMessageExpiry:
+		p.MessageExpiry = number
+	case PropMaximumPacketSize:
+		p.MaximumPacketSize = number
+	case PropSubscriptionID:
+		p.SubscriptionID = number
+	case PropReceiveMaximum:
+		p.ReceiveMaximum = uint16(number)
+	case PropTopicAliasMaximum:
+		p.TopicAliasMaximum = uint16(number)
+	case PropTopicAlias:
+		p.TopicAlias = uint16(number)
+	case PropServerKeepAlive:
+		p.ServerKeepAlive = uint16(number)
+	case PropAssignedClientID:
+		p.AssignedClientID = text
+	case PropAuthMethod:
+		p.AuthMethod = text
+	case PropReasonString:
+		p.ReasonString = text
+	}
+}
