@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// doctorCmd checks a configuration and what it leads to.
+type doctorCmd struct {
+	Config string        `short:"c" type:"path" placeholder:"FILE" help:"Configuration file; without one, the environment alone."`
+	Wait   time.Duration `default:"5s" help:"How long a server may take to answer."`
+}
+
+// finding is what a check found.
+type finding struct {
+	about string
+	said  string
+	err   error  // nil if all is well
+	todo  string // what helps; empty if said says it
+	mild  bool   // works, but should be better: no reason to fail
+}
+
+// examiner gathers findings and prints them as they come.
+type examiner struct {
+	out    io.Writer
+	faults int
+}
+
+func (e *examiner) tell(f finding) {
+	mark := "ok  "
+	switch {
+	case f.err != nil && f.mild:
+		mark = "warn"
+	case f.err != nil:
+		mark = "FAIL"
+		e.faults++
+	}
+	said := f.said
+	if f.err != nil {
+		said = f.err.Error()
+	}
+	fmt.Fprintf(e.out, "%s  %-11s %s\n", mark, f.about, said)
+	if f.err != nil && f.todo != "" {
+		fmt.Fprintf(e.out, "      %-11s → %s\n", "", f.todo)
+	}
+}
+
+// Run checks one thing after another and goes on after a fault, so that one
+// visit tells all. The exit code is 1 if anything failed; warnings do not count.
+func (d *doctorCmd) Run(ctx context.Context, std streams) error {
+	e := &examiner{out: std.out}
+	c, err := loadConfig(d.Config, os.Environ())
+	if err == nil {
+		err = c.Validate()
+	}
+	if err != nil {
+		for fault := range strings.Lines(err.Error()) {
+			e.tell(finding{about: "config", err: errors.New(strings.TrimSpace(fault))})
+		}
+	} else {
+		e.tell(finding{about: "config", said: "no faults; roles " + strings.Join(c.Roles, ", ")})
+	}
+
+	for _, check := range []func(context.Context, Config) []finding{
+		examineRedis, examineDatabase, examineClickHouse, examineSealing, examineData, examinePorts, examineLimits,
+	} {
+		bounded, cancel := context.WithTimeout(ctx, d.Wait)
+		for _, f := range check(bounded, c) {
+			e.tell(f)
+		}
+		cancel()
+	}
+	if e.faults > 0 {
+		fmt.Fprintf(std.out, "\n%d to mend\n", e.faults)
+		return &exitError{code: 1}
+	}
+	return nil
+}
