@@ -1,0 +1,259 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+)
+
+var look = flag.String("look", "", "folder for screenshots of every page, to be looked at")
+
+// browser is a real Chromium with one tab that keeps every complaint.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	mu         sync.Mutex
+	complaints []string
+}
+
+// startBrowser starts Chromium, or skips the test where there is none.
+func startBrowser(t *testing.T) *browser {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
+			t.Fatal("no Chromium found: apt-get install chromium")
+		}
+		t.Skip("no Chromium found: apt-get install chromium")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	t.Cleanup(cancel)
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	b := &browser{t: t, ctx: ctx}
+	chromedp.ListenTarget(ctx, b.hear)
+	b.run(log.Enable(), page.Enable())
+	return b
+}
+
+// hear keeps errors of scripts, of the network and of the content policy.
+func (b *browser) hear(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.LevelError || e.Entry.Source == log.SourceSecurity {
+			b.complaints = append(b.complaints, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
+		}
+	case *runtime.EventExceptionThrown:
+		b.complaints = append(b.complaints, "exception: "+e.ExceptionDetails.Error())
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
+			b.complaints = append(b.complaints, fmt.Sprintf("console: %s", e.Args[0].Value))
+		}
+	}
+}
+
+// quiet fails the test for every complaint that does not contain one of the
+// expected words.
+func (b *browser) quiet(expected ...string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+next:
+	for _, c := range b.complaints {
+		for _, e := range expected {
+			if strings.Contains(c, e) {
+				continue next
+			}
+		}
+		b.t.Errorf("the browser complains: %s", c)
+	}
+	b.complaints = nil
+}
+
+func (b *browser) run(actions ...chromedp.Action) {
+	b.t.Helper()
+	if err := chromedp.Run(b.ctx, actions...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// screen sets the size and the system's theme.
+func (b *browser) screen(width, height int64, theme string) {
+	b.t.Helper()
+	b.run(chromedp.EmulateViewport(width, height),
+		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
+}
+
+// eval is the value of a JavaScript expression.
+func eval[T any](b *browser, expression string) T {
+	b.t.Helper()
+	var v T
+	b.run(chromedp.Evaluate(expression, &v, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	return v
+}
+
+// until waits for a JavaScript condition.
+func (b *browser) until(condition string) {
+	b.t.Helper()
+	b.run(chromedp.Poll(condition, nil, chromedp.WithPollingTimeout(10*time.Second), chromedp.WithPollingInterval(30*time.Millisecond)))
+}
+
+// shoot saves the whole page where -look is given.
+func (b *browser) shoot(name string) {
+	b.t.Helper()
+	if *look == "" {
+		return
+	}
+	var png []byte
+	b.run(chromedp.FullScreenshot(&png, 100))
+	if err := os.WriteFile(filepath.Join(*look, name+".png"), png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+const charted = `document.querySelectorAll(".chart canvas").length >= 2 && document.getElementById("live").dataset.state === "on"`
+
+func TestOverviewMovesInARealBrowser(t *testing.T) {
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = (&fakeSandbox{}).start(t) })
+	b := startBrowser(t)
+	b.screen(1440, 900, "light")
+	b.run(chromedp.Navigate(h.link()))
+	b.until(charted)
+
+	before := eval[string](b, `document.querySelector(".figures dd").textContent`)
+	b.until(fmt.Sprintf(`document.querySelector(".figures dd").textContent !== %q`, before))
+	if paint := eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`); paint > 1000 {
+		t.Errorf("first contentful paint after %.0f ms, want at most 1000", paint)
+	}
+	if word := eval[string](b, `document.getElementById("live-word").textContent`); word != "Live" {
+		t.Errorf("indicator says %q, want Live", word)
+	}
+	b.quiet()
+}
+
+func TestStreamComesBackAfterTheServerWasAway(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	b := startBrowser(t)
+	b.run(chromedp.Navigate(h.link()))
+	b.until(charted)
+	h.done <- struct{}{} // ends this one stream, as a restart would
+	b.until(`document.getElementById("live").dataset.state === "wait"`)
+	b.until(`document.getElementById("live").dataset.state === "on"`)
+	b.quiet()
+}
+
+func TestPagesFitEveryScreenAndTheme(t *testing.T) {
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = (&fakeSandbox{}).start(t) })
+	b := startBrowser(t)
+	b.run(chromedp.Navigate(h.link()))
+	pages := map[string]string{
+		"overview": "/", "week": "/?window=7d", "empty": "/?app=bank", "notification": "/notifications/order-8812-shipped",
+		"delivery": "/notifications/order-8812-shipped/deliveries/phone-1", "sandbox": "/sandbox", "device": "/demo/device", "lost": "/nowhere",
+	}
+	for _, width := range []int64{360, 390, 768, 1440, 1920} {
+		for _, theme := range []string{"light", "dark"} {
+			b.screen(width, 900, theme)
+			for name, path := range pages {
+				b.run(chromedp.Navigate(h.url + path))
+				if strings.HasPrefix(path, "/?") || path == "/" {
+					b.until(charted)
+				}
+				if over := eval[int](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+					t.Errorf("%s at %d px is %d px too wide", name, width, over)
+				}
+				ground := eval[string](b, `getComputedStyle(document.body).backgroundColor`)
+				if dark := ground == "rgb(17, 19, 15)"; dark != (theme == "dark") {
+					t.Errorf("%s in %s has the ground %s", name, theme, ground)
+				}
+				if *look != "" && (width == 1440 || width == 390) {
+					b.run(chromedp.Sleep(1100 * time.Millisecond)) // animations, for the picture only
+					b.shoot(fmt.Sprintf("%s-%d-%s", name, width, theme))
+				}
+			}
+		}
+	}
+	b.quiet("ERR_CONNECTION_REFUSED", "ERR_UNSAFE_PORT", "404 (Not Found)", "WebSocket")
+}
+
+func TestThemeToggleIsRemembered(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	b := startBrowser(t)
+	b.screen(1440, 900, "light")
+	b.run(chromedp.Navigate(h.link()))
+	b.until(charted)
+	b.run(chromedp.Click("#theme"), chromedp.Navigate(h.url+"/?window=1h"))
+	if theme := eval[string](b, `document.documentElement.dataset.theme`); theme != "dark" {
+		t.Errorf("theme after the toggle and another page = %q, want dark", theme)
+	}
+	b.quiet()
+}
+
+func TestAxeFindsNothingSerious(t *testing.T) {
+	axe, err := os.ReadFile("testdata/npm/node_modules/axe-core/axe.min.js")
+	if err != nil {
+		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
+			t.Fatal("axe-core is absent: npm ci --prefix web/testdata/npm")
+		}
+		t.Skip("axe-core is absent: npm ci --prefix web/testdata/npm")
+	}
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = (&fakeSandbox{}).start(t) })
+	b := startBrowser(t)
+	b.run(chromedp.Navigate(h.url + "/login"))
+	audit(b, string(axe), "login")
+	b.run(chromedp.Navigate(h.link()))
+	for _, theme := range []string{"light", "dark"} {
+		b.screen(1280, 900, theme)
+		for _, path := range []string{"/", "/?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/nowhere"} {
+			b.run(chromedp.Navigate(h.url + path))
+			audit(b, string(axe), theme+" "+path)
+		}
+	}
+}
+
+// audit runs axe-core on the page that is shown. The debugger puts it there,
+// which the content policy does not hinder.
+func audit(b *browser, axe, where string) {
+	b.t.Helper()
+	b.run(chromedp.Evaluate(axe, nil))
+	found := eval[string](b, `axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(
+		r.violations.map((v) => ({id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map((n) => n.html + " " + n.failureSummary)}))))`)
+	var violations []struct {
+		ID, Impact, Help string
+		Nodes            []string
+	}
+	if err := json.Unmarshal([]byte(found), &violations); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, v := range violations {
+		b.t.Errorf("%s: %s (%s): %s\n\t%s", where, v.ID, v.Impact, v.Help, strings.Join(v.Nodes, "\n\t"))
+	}
+}

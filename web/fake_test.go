@@ -1,0 +1,328 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// fake is every source that the pages have, with numbers that grow at each
+// reading. Its zero value has no events.
+type fake struct {
+	links   *Links
+	lively  bool
+	away    atomic.Bool
+	reads   atomic.Int64
+	planted string // goes into every name and text
+
+	mu         sync.Mutex
+	registered []string
+}
+
+func (f *fake) Link(_ context.Context, token string) (Identity, error) { return f.links.Spend(token) }
+
+func (f *fake) Key(_ context.Context, key string) (Identity, error) {
+	switch key {
+	case "hk_admin":
+		return Identity{Name: "key admin", App: "demo", Admin: true}, nil
+	case "hk_read":
+		return Identity{Name: "key read", App: "demo"}, nil
+	default:
+		return Identity{}, ErrDenied
+	}
+}
+
+func (f *fake) Apps(context.Context) ([]App, error) {
+	return []App{{"demo", "Demo shop" + f.planted}, {"bank", "Bank"}}, nil
+}
+
+func (f *fake) Overview(_ context.Context, app string, from, to time.Time, step time.Duration) (Overview, error) {
+	if f.away.Load() {
+		return Overview{}, ErrAway
+	}
+	n := uint64(f.reads.Add(1))
+	if !f.lively || app == "bank" {
+		return Overview{}, nil
+	}
+	grown := n * 37
+	o := Overview{
+		Counts: Counts{
+			Notifications: 1204 + n, Deliveries: 48210 + grown, Accepted: 47805 + grown, Delivered: 46011 + grown,
+			Displayed: 31877 + grown/2, Clicked: 6408 + grown/9, Failed: 312 + n, Unknown: 41, Expired: 12,
+		},
+		P50Millis: 184 + float64(n%7), P95Millis: 912 + float64(n%31), CostMicros: 4_271_500 + int64(n)*7500,
+		Providers: []Provider{
+			{"live" + f.planted, 21930 + grown, 21930 + grown, 21418 + grown, 0, 3, 21, 64, 0},
+			{"apns", 14102, 14011, 13610, 91, 12, 212, 740, 0},
+			{"fcm", 11480, 11297, 10622, 183, 26, 264, 1310, 0},
+			{"sms", 571, 567, 361, 4, 0, 2840, 8120, 4_271_500 + int64(n)*7500},
+		},
+	}
+	for at := from.Truncate(step); at.Before(to); at = at.Add(step) {
+		x := float64(at.Unix()) / step.Seconds()
+		wave := 1 + 0.22*math.Sin(x/6) + 0.09*math.Sin(x*1.7) + 0.05*math.Sin(x*3.1)
+		each := 800 * wave * step.Minutes() * 4
+		o.Series = append(o.Series, Point{
+			At: at, Accepted: uint64(each), Delivered: uint64(each * .962), Displayed: uint64(each * .66),
+			Clicked: uint64(each * .13), Failed: uint64(each * .012 * (1 + math.Max(0, math.Sin(x/3)))),
+			P50Millis: 180 * (0.8 + wave/5), P95Millis: 830 * (0.6 + wave/2.4 + 0.2*math.Max(0, math.Sin(x/4.3))),
+		})
+	}
+	return o, nil
+}
+
+func (f *fake) Recent(_ context.Context, app string, limit int) ([]Notification, error) {
+	if !f.lively || app == "bank" {
+		return nil, nil
+	}
+	names := []struct{ id, class, title string }{
+		{"order-8812-shipped", "transactional", "Shipped"}, {"login-code-55102", "otp", ""},
+		{"autumn-sale", "marketing", "Everything warm, 20 % off"}, {"chat-7-1190", "chat", "Ada"},
+		{"order-8809-delivered", "transactional", "Delivered"}, {"call-3310", "call", "Grace is calling"},
+		{"login-code-55101", "otp", ""}, {"weekly-digest-41", "marketing", "Your week"},
+	}
+	var list []Notification
+	for i, n := range names[:min(limit, len(names))] {
+		c := Counts{Deliveries: uint64(1 + i%2), Accepted: 1, Delivered: 1}
+		state := "done"
+		if n.class == "marketing" {
+			c = Counts{Deliveries: 20000, Accepted: 19890, Delivered: 18004 + uint64(f.reads.Load())*11, Failed: 110}
+			state = "sending"
+		}
+		list = append(list, Notification{
+			ID: n.id + f.planted, Class: n.class, State: state, Title: n.title + f.planted, Counts: c,
+			AcceptedAt: time.Now().Add(-time.Duration(i*i*7+1) * time.Second),
+		})
+	}
+	return list, nil
+}
+
+func (f *fake) Notification(_ context.Context, app, id string) (Notification, error) {
+	if app != "demo" || strings.HasPrefix(id, "none") {
+		return Notification{}, ErrNotFound
+	}
+	return Notification{
+		ID: id, Class: "transactional", State: "done", Title: "Shipped" + f.planted,
+		AcceptedAt: time.Now().Add(-time.Minute), ExpiresAt: time.Now().Add(time.Hour),
+		Counts: Counts{Deliveries: 3, Accepted: 3, Delivered: 2, Displayed: 1, Clicked: 1, Failed: 1},
+	}, nil
+}
+
+func (f *fake) Deliveries(ctx context.Context, app, id, after string, _ int) ([]Delivery, string, error) {
+	if after != "" {
+		return nil, "", nil
+	}
+	var list []Delivery
+	for _, device := range []string{"phone-1", "phone-2", "tablet-9"} {
+		d, err := f.Delivery(ctx, app, id, device+f.planted)
+		if err != nil {
+			return nil, "", err
+		}
+		list = append(list, d)
+	}
+	list[2].Stage = "failed"
+	return list, "2", nil
+}
+
+func (f *fake) Delivery(_ context.Context, _, id, device string) (Delivery, error) {
+	if strings.HasPrefix(device, "none") {
+		return Delivery{}, ErrNotFound
+	}
+	at := time.Now().Add(-time.Minute)
+	ms := func(n int) time.Time { return at.Add(time.Duration(n) * time.Millisecond) }
+	return Delivery{
+		ID: id + ".0.0", Device: device, Stage: "clicked", AcceptedAt: at,
+		Attempts: []Attempt{
+			{Number: 1, Provider: "live", Stage: "unknown", Kind: "unknown", Detail: "no PUBACK in time" + f.planted, Why: "connected to node a1", At: ms(3), TookMillis: 1.2},
+			{Number: 2, Provider: "fcm", Stage: "accepted", Why: "fcm 94 % of 212 delivered for xiaomi in CN over 7 days" + f.planted, At: ms(5012), TookMillis: 61},
+		},
+		Receipts: []Proof{
+			{Stage: "delivered", Source: "app_report", Provider: "fcm", At: ms(5240), AfterMs: 5240},
+			{Stage: "displayed", Source: "app_report", Provider: "fcm", At: ms(5610), AfterMs: 5610},
+			{Stage: "clicked", Source: "app_report", Provider: "fcm", At: ms(9102), AfterMs: 9102},
+		},
+	}, nil
+}
+
+func (f *fake) Register(_ context.Context, app, device string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.registered = append(f.registered, app+"/"+device)
+	return nil
+}
+
+func (f *fake) Mint(_ context.Context, _, device string) (string, time.Time, error) {
+	return "jwt-of-" + device, time.Now().Add(time.Hour), nil
+}
+
+// status is a healthy set of stores, or one without ClickHouse where nothing is lively.
+func (f *fake) status(context.Context) Status {
+	if !f.lively {
+		return Status{Spool: 1204, SpoolBytes: 431_000, Lag: 90 * time.Second, Redis: "redis-server child, append-only file"}
+	}
+	return Status{Spool: 214, SpoolBytes: 81_300, Lag: 2 * time.Second, ClickHouse: "embedded 26.5", Redis: "redis-server child, append-only file"}
+}
+
+// house is a running site with its sources.
+type house struct {
+	*fake
+	url  string
+	done chan struct{}
+}
+
+// open starts a site; change may alter its configuration.
+func open(t *testing.T, f *fake, change ...func(*Config)) *house {
+	t.Helper()
+	f.links = NewLinks(time.Now)
+	done := make(chan struct{})
+	c := Config{
+		Key: []byte(strings.Repeat("k3y!", 8)), WebSocket: "ws://127.0.0.1:9/mqtt", Refresh: 200 * time.Millisecond,
+		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Done: done,
+	}
+	for _, ch := range change {
+		ch(&c)
+	}
+	h, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	t.Cleanup(func() { close(done) })
+	return &house{fake: f, url: srv.URL, done: done}
+}
+
+func (h *house) link() string {
+	return h.url + "/login?token=" + h.links.Make(Identity{Name: "operator", Admin: true}, time.Minute)
+}
+
+// visitor is a browser without a screen: it keeps cookies and follows nothing.
+type visitor struct {
+	t    *testing.T
+	h    *house
+	http *http.Client
+}
+
+func (h *house) stranger(t *testing.T) *visitor {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &visitor{t, h, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+}
+
+// operator has come by a login link, reader and admin by keys.
+func (h *house) operator(t *testing.T) *visitor {
+	t.Helper()
+	v := h.stranger(t)
+	if res, _ := v.get(strings.TrimPrefix(h.link(), h.url)); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("login by link: %s", res.Status)
+	}
+	return v
+}
+
+func (h *house) withKey(t *testing.T, key string) *visitor {
+	t.Helper()
+	v := h.stranger(t)
+	_, page := v.get("/login")
+	if res, _ := v.post("/login", url.Values{"key": {key}, "csrf": {csrfOf(page)}}); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("login by key: %s", res.Status)
+	}
+	return v
+}
+
+func (v *visitor) get(path string) (*http.Response, string) {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodGet, v.h.url+path, nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return v.do(req)
+}
+
+func (v *visitor) post(path string, form url.Values, headers ...string) (*http.Response, string) {
+	v.t.Helper()
+	req, err := http.NewRequestWithContext(v.t.Context(), http.MethodPost, v.h.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	return v.do(req)
+}
+
+func (v *visitor) do(req *http.Request) (*http.Response, string) {
+	v.t.Helper()
+	res, err := v.http.Do(req)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return res, string(body)
+}
+
+var csrfField = regexp.MustCompile(`<meta name="csrf" content="([^"]+)">`)
+
+func csrfOf(page string) string {
+	if m := csrfField.FindStringSubmatch(page); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+// fakeSandbox plays the control API of providers/sandbox and keeps what it was asked.
+type fakeSandbox struct {
+	mu    sync.Mutex
+	asked []string
+}
+
+func (s *fakeSandbox) start(t *testing.T) string {
+	t.Helper()
+	srv := httptest.NewServer(s)
+	t.Cleanup(srv.Close)
+	return srv.URL
+}
+
+func (s *fakeSandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	if r.Method != http.MethodGet {
+		s.mu.Lock()
+		s.asked = append(s.asked, fmt.Sprintf("%s %s %s", r.Method, r.URL.Path, body))
+		s.mu.Unlock()
+	}
+	switch {
+	case r.Header.Get("Content-Type") != "application/json":
+		w.WriteHeader(http.StatusUnsupportedMediaType)
+	case r.URL.Path == "/control/vendors":
+		io.WriteString(w, `{"vendors":[
+			{"name":"apns","url":"https://127.0.0.1:1","settings":{"latency_ms":120,"jitter_ms":40,"error_rate":0.025,"error":"","outage":"none","retry_after_s":0,"rate_per_s":0,"loss":0}},
+			{"name":"fcm","url":"https://127.0.0.1:2","settings":{"latency_ms":0,"error_rate":0,"outage":"hang"}},
+			{"name":"sms","url":"http://127.0.0.1:3","settings":{"outage":"none","receipt_delay_ms":0,"receipt_loss":0}}]}`)
+	case strings.HasSuffix(r.URL.Path, "/dead"):
+		io.WriteString(w, `{"dead":[{"token":"dead-token-7","since":"2026-01-01T00:00:00Z"}]}`)
+	case strings.Contains(string(body), `"outage":"nonsense"`):
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"error":"outage: <b>nonsense</b> is not one"}`)
+	case strings.HasSuffix(r.URL.Path, "/settings"):
+		io.WriteString(w, `{}`)
+	default:
+		w.WriteHeader(http.StatusNoContent)
+	}
+}

@@ -1,0 +1,135 @@
+package web
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// findNotification serves the search field: /notifications?app=&id=.
+func (s *site) findNotification(w http.ResponseWriter, r *http.Request, sess *session) error {
+	v, _, err := s.choose(r, sess)
+	if err != nil {
+		return err
+	}
+	id := strings.TrimSpace(r.URL.Query().Get("id"))
+	if id == "" {
+		http.Redirect(w, r, "/?"+url.Values{"app": {v.app}}.Encode(), http.StatusSeeOther)
+		return nil
+	}
+	http.Redirect(w, r, notificationPath(v.app, id), http.StatusSeeOther)
+	return nil
+}
+
+func notificationPath(app, id string) string {
+	return "/notifications/" + url.PathEscape(id) + "?" + url.Values{"app": {app}}.Encode()
+}
+
+func deliveryPath(app, id, device string) string {
+	return "/notifications/" + url.PathEscape(id) + "/deliveries/" + url.PathEscape(device) + "?" + url.Values{"app": {app}}.Encode()
+}
+
+// notificationView is what notification.html shows.
+type notificationView struct {
+	App string
+	Notification
+	List  []Delivery
+	Next  string // link to the next page of the list; "" at the end
+	Fault string
+}
+
+// Bars are the counts as shares of the audience.
+func (v notificationView) Bars() []bar {
+	c := v.Counts
+	of := max(c.Deliveries, c.Accepted)
+	bars := []bar{
+		{"accepted", "a provider took it", c.Accepted, of},
+		{"delivered", "the device's software acknowledged", c.Delivered, of},
+		{"displayed", "the app showed it", c.Displayed, of},
+		{"clicked", "a person opened it", c.Clicked, of},
+	}
+	for _, off := range []bar{
+		{"failed", "every road was used up or refused", c.Failed, of},
+		{"unknown", "written, and no answer came", c.Unknown, of},
+		{"expired", "its ttl passed first", c.Expired, of},
+		{"cancelled", "taken back in time", c.Cancelled, of},
+		{"suppressed", "a rule forbade it", c.Suppressed, of},
+	} {
+		if off.N > 0 || off.Name == "failed" {
+			bars = append(bars, off)
+		}
+	}
+	return bars
+}
+
+func (s *site) notification(w http.ResponseWriter, r *http.Request, sess *session) error {
+	v, _, err := s.choose(r, sess)
+	if err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	page := notificationView{App: v.app}
+	if page.Notification, err = s.Notifications.Notification(r.Context(), v.app, id); err != nil {
+		return fmt.Errorf("web: notification %s: %w", id, err)
+	}
+	list, next, err := s.Notifications.Deliveries(r.Context(), v.app, id, r.URL.Query().Get("after"), 50)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		s.Log.WarnContext(r.Context(), "deliveries cannot be listed", "notification", id, "err", err)
+		page.Fault = "The deliveries cannot be read now. Events wait in the spool; nothing is lost."
+	}
+	page.List = list
+	if next != "" {
+		page.Next = notificationPath(v.app, id) + "&" + url.Values{"after": {next}}.Encode()
+	}
+	s.render(w, r, sess, http.StatusOK, "notification", page)
+	return nil
+}
+
+// deliveryView is what delivery.html shows.
+type deliveryView struct {
+	App, Notification string
+	Delivery
+}
+
+func (s *site) delivery(w http.ResponseWriter, r *http.Request, sess *session) error {
+	v, _, err := s.choose(r, sess)
+	if err != nil {
+		return err
+	}
+	page := deliveryView{App: v.app, Notification: r.PathValue("id")}
+	page.Delivery, err = s.Notifications.Delivery(r.Context(), v.app, page.Notification, r.PathValue("device"))
+	if err != nil {
+		return fmt.Errorf("web: delivery of %s to %s: %w", page.Notification, r.PathValue("device"), err)
+	}
+	s.render(w, r, sess, http.StatusOK, "delivery", page)
+	return nil
+}
+
+// step is one mark on a delivery's line of time: an attempt or a proof.
+type step struct {
+	At      time.Time
+	After   float64 // milliseconds since acceptance by the API
+	Attempt *Attempt
+	Proof   *Proof
+}
+
+// Steps are attempts and proofs together, in the order in which they came.
+func (v deliveryView) Steps() []step {
+	var steps []step
+	for i := range v.Attempts {
+		a := &v.Attempts[i]
+		after := float64(a.At.Sub(v.AcceptedAt)) / float64(time.Millisecond)
+		steps = append(steps, step{At: a.At, After: after, Attempt: a})
+	}
+	for i := range v.Receipts {
+		p := &v.Receipts[i]
+		steps = append(steps, step{At: v.AcceptedAt.Add(time.Duration(p.AfterMs * float64(time.Millisecond))), After: p.AfterMs, Proof: p})
+	}
+	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.After, b.After) })
+	return steps
+}

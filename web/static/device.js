@@ -1,0 +1,155 @@
+// This page is a device: it connects over MQTT, shows what arrives, and reports
+// what becomes of it. See "A device on MQTT" in the protocol's document.
+
+import { backoff } from "./live.js";
+
+const cards = document.getElementById("cards");
+const { app, device, may } = cards.dataset;
+const csrf = document.querySelector('meta[name="csrf"]').content;
+
+const words = { on: "connected", wait: "reconnecting", off: "not connected", bad: "refused" };
+function wire(state, detail) {
+  document.getElementById("wire").dataset.state = state;
+  const word = document.getElementById("wire-word");
+  const text = detail ? `${words[state]}: ${detail}` : words[state];
+  if (word.textContent !== text) word.textContent = text;
+}
+
+/** Registers the device and returns what it needs to connect. */
+async function credentials() {
+  const query = new URLSearchParams({ app, device });
+  const answer = await fetch(`/demo/device?${query}`, {
+    method: "POST",
+    headers: { "X-CSRF-Token": csrf, Accept: "application/json" },
+  });
+  if (answer.status === 401) location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (!answer.ok) throw new Error((await answer.text()).trim());
+  return answer.json();
+}
+
+let client, renewal, failures = 0;
+
+async function connect() {
+  clearTimeout(renewal);
+  wire("wait");
+  let with_;
+  try {
+    with_ = await credentials();
+  } catch (fault) {
+    wire("bad", fault.message);
+    renewal = setTimeout(connect, backoff(failures++));
+    return;
+  }
+  client?.removeAllListeners();
+  client?.end(true);
+  client = mqtt.connect(with_.url, {
+    clientId: with_.client_id, username: with_.username, password: with_.password,
+    protocolVersion: 5, clean: true, keepalive: 30, connectTimeout: 10000,
+    reconnectPeriod: 0, // a fresh token may be needed: connect() comes back itself
+    timerVariant: "native", // the other kind is a worker from a blob, which the policy forbids
+  });
+  client.on("connect", () => {
+    failures = 0;
+    wire("on");
+    client.subscribe("inbox", { qos: 1 });
+  });
+  client.on("message", (topic, payload) => topic === "inbox" && arrive(payload)); // mqtt.js answers with PUBACK
+  client.on("error", (fault) => wire("bad", fault.message));
+  client.on("close", again);
+  // Well before the token ends: a tenth of its life, at least half a minute, early.
+  const life = Date.parse(with_.expires_at) - Date.now();
+  renewal = setTimeout(connect, Math.min(2 ** 31 - 1, Math.max(5000, life - Math.max(30000, life / 10))));
+}
+
+function again() {
+  clearTimeout(renewal);
+  if (document.getElementById("wire").dataset.state !== "bad") wire("wait");
+  renewal = setTimeout(connect, backoff(failures++));
+}
+
+function report(id, event) {
+  client?.publish("receipts", JSON.stringify({ id, event, at: new Date().toISOString() }), { qos: 1 });
+}
+
+const seen = new Set();
+let received = 0, repeats = 0;
+
+function arrive(payload) {
+  let n;
+  try {
+    n = JSON.parse(new TextDecoder().decode(payload));
+  } catch {
+    return; // not ours
+  }
+  // By notification: the same one may come again as another delivery.
+  const key = n.notification ?? n.id;
+  if (seen.has(key)) {
+    document.getElementById("repeats").textContent = ++repeats;
+    return;
+  }
+  seen.add(key);
+  document.getElementById("received").textContent = ++received;
+  show(n);
+}
+
+const visible = new IntersectionObserver((entries) => {
+  for (const entry of entries) {
+    if (!entry.isIntersecting || document.hidden) continue;
+    visible.unobserve(entry.target);
+    entry.target.dispatchEvent(new Event("displayed"));
+  }
+}, { threshold: 0.6 });
+
+// A card that came while the tab was hidden is displayed when the tab is.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return;
+  cards.querySelectorAll("[data-unseen]").forEach((card) => (visible.unobserve(card), visible.observe(card)));
+});
+
+function show(n) {
+  document.getElementById("no-cards").hidden = true;
+  const item = document.createElement("li");
+  const card = make("button", "card");
+  card.type = "button";
+  card.dataset.unseen = "";
+  const head = make("span", "head");
+  head.append(make("span", "", app), make("time", "", new Date().toLocaleTimeString()));
+  const proof = make("span", "proof", "delivered");
+  card.append(head, make("strong", "", n.title || "Notification"), make("span", "body", n.body ?? ""), proof);
+  card.addEventListener("displayed", () => {
+    delete card.dataset.unseen;
+    proof.textContent = "delivered, displayed";
+    report(n.id, "displayed");
+  });
+  card.addEventListener("click", () => {
+    if (card.dataset.clicked) return;
+    card.dataset.clicked = "yes";
+    proof.textContent = "delivered, displayed, clicked";
+    report(n.id, "clicked");
+  });
+  item.append(card);
+  if (n.collapse_key) {
+    cards.querySelector(`[data-collapse="${CSS.escape(n.collapse_key)}"]`)?.remove();
+    item.dataset.collapse = n.collapse_key;
+  }
+  cards.prepend(item);
+  while (cards.children.length > 50) cards.lastChild.remove();
+  visible.observe(card);
+}
+
+/** An element with a class and text; text is never read as HTML. */
+function make(name, className, text = "") {
+  const element = document.createElement(name);
+  if (className) element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+const clock = document.getElementById("phone-clock");
+const tick = () => (clock.textContent = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+tick();
+setInterval(tick, 10000);
+
+if (may === "true") connect();
+addEventListener("pagehide", () => client?.end(true));
+addEventListener("pageshow", (event) => event.persisted && may === "true" && connect());

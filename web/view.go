@@ -1,0 +1,167 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed templates/*.html
+var templateFiles embed.FS
+
+// frame is what layout.html knows on every page; Page is the page's own.
+type frame struct {
+	Title  string
+	Nav    string // the entry of the menu that is lit
+	Theme  string // "light", "dark" or "" for the system's
+	CSRF   string
+	Who    Identity
+	Path   string
+	Demo   bool // whether there is a device page
+	Vendor bool // whether there is a sandbox
+	Page   any
+}
+
+var titles = map[string]string{
+	"overview": "Overview", "login": "Sign in", "error": "Error", "notification": "Notification",
+	"delivery": "Delivery", "sandbox": "Sandbox", "device": "Device",
+}
+
+// parsePages joins each page with the layout. The first word of a template's
+// file name is the page's name.
+func parsePages(now func() time.Time) (map[string]*template.Template, error) {
+	pages := map[string]*template.Template{}
+	for name := range titles {
+		t, err := template.New("layout.html").Funcs(words(now)).
+			ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", path.Join("templates", name+".html"))
+		if err != nil {
+			return nil, err
+		}
+		pages[name] = t
+	}
+	return pages, nil
+}
+
+// render writes a page, whole or not at all.
+func (s *site) render(w http.ResponseWriter, r *http.Request, sess *session, code int, name string, page any) {
+	f := frame{
+		Title: titles[name], Nav: name, CSRF: sess.CSRF, Who: sess.Identity, Path: r.URL.RequestURI(), Page: page,
+		Demo: s.Tokens != nil && s.WebSocket != "", Vendor: s.Sandbox != "",
+	}
+	if c, err := r.Cookie("herald_theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		f.Theme = c.Value
+	}
+	var buf bytes.Buffer
+	if err := s.pages[name].Execute(&buf, f); err != nil {
+		s.Log.ErrorContext(r.Context(), "template failed", "page", name, "err", err)
+		http.Error(w, "internal error", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(code)
+	buf.WriteTo(w) //nolint:errcheck // the viewer left
+}
+
+// words are the functions of the templates: every number is written in one way.
+func words(now func() time.Time) template.FuncMap {
+	return template.FuncMap{
+		"count":    count,
+		"percent":  percent,
+		"width":    width,
+		"ms":       millis,
+		"rate":     func(v float64) string { return decimal(v, 1) },
+		"money":    func(micros int64) string { return decimal(float64(micros)/1e6, 4) },
+		"bytes":    size,
+		"ago":      func(t time.Time) string { return ago(now().Sub(t)) },
+		"age":      ago,
+		"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
+		"moment":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
+		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"known":    known,
+		"human":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"unsigned": func(n int64) uint64 { return uint64(max(0, n)) },
+	}
+}
+
+// count writes 1234567 as 1,234,567.
+func count(n uint64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// percent writes n of of; nothing of nothing is a dash, and only all is 100 %.
+func percent(n, of uint64) string {
+	if of == 0 {
+		return "–"
+	}
+	share := 100 * float64(n) / float64(of)
+	if share > 99.9 && n < of {
+		share = 99.9
+	}
+	return fmt.Sprintf("%.1f %%", share)
+}
+
+// width is a bar's share of its track, for an SVG attribute.
+func width(n, of uint64) string {
+	if of == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%.2f%%", min(100, 100*float64(n)/float64(of)))
+}
+
+// millis writes a time in milliseconds; nil is a dash.
+func millis(v *float64) string {
+	switch {
+	case v == nil:
+		return "–"
+	case *v < 10:
+		return decimal(*v, 1)
+	default:
+		return decimal(*v, 0)
+	}
+}
+
+func decimal(v float64, places int) string {
+	whole, part, found := strings.Cut(fmt.Sprintf("%.*f", places, max(0, v)), ".")
+	var n uint64
+	fmt.Sscan(whole, &n) //nolint:errcheck // digits by construction
+	if !found {
+		return count(n)
+	}
+	return count(n) + "." + part
+}
+
+func size(n int64) string {
+	switch {
+	case n < 1<<10:
+		return fmt.Sprintf("%d B", n)
+	case n < 1<<20:
+		return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+	default:
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+}
+
+// ago writes a duration as people say it; under two seconds is "now".
+func ago(d time.Duration) string {
+	switch {
+	case d < 2*time.Second:
+		return "now"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d d", d/(24*time.Hour))
+	}
+}

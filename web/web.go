@@ -1,0 +1,209 @@
+// Package web serves the dashboards: server-rendered pages, a few small ES
+// modules and one stream of live numbers, all embedded in the binary.
+//
+// It imports no other room. What it needs to know comes through the small
+// interfaces in words.go, which cmd fills from analytics and the stores.
+//
+// Every page but /login and /static needs a session. A session is a signed
+// cookie; every change needs the session's CSRF token as well.
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Config says what the pages show and who may see them.
+type Config struct {
+	// Key signs session cookies: at least 32 random bytes, kept over restarts
+	// so that people stay signed in.
+	Key []byte
+	// Secure marks cookies for HTTPS only. Set it wherever TLS is in front.
+	Secure bool
+	// WebSocket is where the device page connects, such as
+	// "ws://127.0.0.1:8083/mqtt". Pages may talk to that origin and their own,
+	// and to no other. Empty turns the device page off.
+	WebSocket string
+	// Sandbox is the base URL of the sandbox vendors' control API, such as
+	// "http://127.0.0.1:9090". Empty turns the sandbox page off.
+	Sandbox string
+	// SandboxKey is sent as a bearer token to the control API, if it wants one.
+	SandboxKey string
+	// Command is what an empty page tells people to type.
+	// Default "bin/herald send --to device:phone-1 --title Hi --body there".
+	Command string
+	// Refresh is how often the numbers of the short windows are read anew while
+	// somebody looks, for all viewers together. Default 2s.
+	Refresh time.Duration
+
+	Login         Login
+	Apps          Apps
+	Numbers       Numbers
+	Notifications Notifications
+	Devices       Devices // with Tokens; nil turns the device page off
+	Tokens        Tokens
+	// Status tells how the stores are. It must not block.
+	Status func(context.Context) Status
+
+	// Done, when closed, ends the streams, so that a server's graceful stop does
+	// not wait for people who look at a page. Nil never ends them.
+	Done <-chan struct{}
+	Log  *slog.Logger     // nil discards
+	Now  func() time.Time // nil means time.Now
+}
+
+// Validate reports every fault at once.
+func (c *Config) Validate() error {
+	var errs []error
+	if len(c.Key) < 32 {
+		errs = append(errs, fmt.Errorf("web.key: %d bytes are fewer than 32", len(c.Key)))
+	}
+	for name, missing := range map[string]bool{
+		"login": c.Login == nil, "apps": c.Apps == nil, "numbers": c.Numbers == nil,
+		"notifications": c.Notifications == nil, "status": c.Status == nil,
+	} {
+		if missing {
+			errs = append(errs, fmt.Errorf("web.%s: is missing", name))
+		}
+	}
+	if u, err := url.Parse(c.WebSocket); c.WebSocket != "" && (err != nil || u.Host == "" || (u.Scheme != "ws" && u.Scheme != "wss")) {
+		errs = append(errs, errors.New("web.websocket: is not a ws:// or wss:// address"))
+	}
+	if u, err := url.Parse(c.Sandbox); c.Sandbox != "" && (err != nil || u.Host == "") {
+		errs = append(errs, errors.New("web.sandbox: is not an http:// address"))
+	}
+	return errors.Join(errs...)
+}
+
+// site is the handler behind [New].
+type site struct {
+	Config
+	pages    map[string]*template.Template
+	sessions *sessions
+	board    *board
+	sandbox  *sandbox
+}
+
+// New makes the dashboards' handler. It serves /, /login, /logout,
+// /notifications/, /sandbox, /demo/device, /data/ and /static/, and is meant to
+// take every path that the API does not.
+func New(c Config) (http.Handler, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Refresh <= 0 {
+		c.Refresh = 2 * time.Second
+	}
+	if c.Command == "" {
+		c.Command = "bin/herald send --to device:phone-1 --title Hi --body there"
+	}
+	s := &site{Config: c, sessions: newSessions(c.Key, c.Secure, c.Now)}
+	s.board = &board{site: s, entries: map[view]*entry{}}
+	s.sandbox = &sandbox{base: strings.TrimSuffix(c.Sandbox, "/"), key: c.SandboxKey, client: &http.Client{Timeout: 5 * time.Second}}
+	var err error
+	if s.pages, err = parsePages(c.Now); err != nil {
+		return nil, fmt.Errorf("web: templates: %w", err)
+	}
+	assets, err := newAssets()
+	if err != nil {
+		return nil, fmt.Errorf("web: static files: %w", err)
+	}
+	return s.guard(s.routes(assets)), nil
+}
+
+func (s *site) routes(assets http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /static/", assets)
+	mux.HandleFunc("GET /login", s.loginPage)
+	mux.HandleFunc("POST /login", s.login)
+
+	mux.Handle("POST /logout", s.private(s.logout))
+	mux.Handle("GET /{$}", s.private(s.overview))
+	mux.Handle("GET /data/overview", s.private(s.overviewData))
+	mux.Handle("GET /data/stream", s.private(s.stream))
+	mux.Handle("GET /notifications", s.private(s.findNotification))
+	mux.Handle("GET /notifications/{id}", s.private(s.notification))
+	mux.Handle("GET /notifications/{id}/deliveries/{device}", s.private(s.delivery))
+	mux.Handle("GET /sandbox", s.private(s.sandboxPage))
+	mux.Handle("POST /sandbox/{vendor}", s.private(s.turnSandbox))
+	mux.Handle("GET /demo/device", s.private(s.devicePage))
+	mux.Handle("POST /demo/device", s.private(s.connectDevice))
+	mux.Handle("GET /", s.private(func(http.ResponseWriter, *http.Request, *session) error { return ErrNotFound }))
+	return mux
+}
+
+// handler serves somebody who is signed in. An error it returns becomes
+// a page (or, under /data/, a status) in one place.
+type handler func(http.ResponseWriter, *http.Request, *session) error
+
+// private lets in those with a session, and changes only with its CSRF token.
+func (s *site) private(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		sess := s.sessions.read(r)
+		if sess == nil || sess.Name == "" {
+			s.askToSignIn(w, r)
+			return
+		}
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && !sess.allows(w, r) {
+			s.fail(w, r, sess, errForged)
+			return
+		}
+		if err := h(w, r, sess); err != nil {
+			s.fail(w, r, sess, err)
+		}
+	})
+}
+
+func (s *site) askToSignIn(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, "/data/") || r.Method != http.MethodGet {
+		http.Error(w, "sign in first", http.StatusUnauthorized)
+		return
+	}
+	http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+}
+
+// fail is the only place where an error becomes a status. What it does not know
+// is our own fault: logged in full and shown to nobody.
+func (s *site) fail(w http.ResponseWriter, r *http.Request, sess *session, err error) {
+	code, title, words := http.StatusInternalServerError, "Something broke", "It is logged, with the time of this page."
+	switch {
+	case errors.Is(err, ErrNotFound):
+		code, title, words = http.StatusNotFound, "Not found", "There is no such page, notification or device in this app."
+	case errors.Is(err, errForged):
+		code, title, words = http.StatusForbidden, "Not changed", "The form was too old or came from another page. Go back, reload and try again."
+	case errors.Is(err, errForbidden):
+		code, title, words = http.StatusForbidden, "Not allowed", "This needs a login link or an API key with the scope admin."
+	case errors.Is(err, ErrTaken):
+		code, title, words = http.StatusConflict, "This device is taken", "Choose another name with ?device=."
+	case errors.Is(err, ErrAway):
+		code, title, words = http.StatusServiceUnavailable, "The store does not answer", "Nothing is lost: events wait in the spool. Try again in a moment."
+	}
+	if code >= http.StatusInternalServerError {
+		s.Log.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "err", err)
+	}
+	if strings.HasPrefix(r.URL.Path, "/data/") || r.Header.Get("Accept") == "application/json" {
+		http.Error(w, words, code)
+		return
+	}
+	s.render(w, r, sess, code, "error", pageError{Title: title, Words: words})
+}
+
+type pageError struct{ Title, Words string }
+
+var (
+	errForged    = errors.New("web: CSRF token missing or wrong")
+	errForbidden = errors.New("web: needs the scope admin")
+)

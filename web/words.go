@@ -1,0 +1,172 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Errors that the interfaces below answer with. The pages turn them into words;
+// any other error is logged and shown to nobody.
+var (
+	ErrNotFound = errors.New("web: not found")                   // no such thing in this app: a 404 page
+	ErrDenied   = errors.New("web: not a valid key or link")     // login: try again
+	ErrAway     = errors.New("web: the store does not answer")   // a notice on the page instead of numbers
+	ErrTaken    = errors.New("web: this device is not for demo") // device page: choose another name
+)
+
+// Identity is who looks at the pages.
+type Identity struct {
+	Name  string `json:"n"`           // shown in the page's foot, such as "operator" or a key's id
+	App   string `json:"a,omitempty"` // the one app that may be seen; "" sees all
+	Admin bool   `json:"d,omitempty"` // may turn the sandbox's switches and play a device
+}
+
+// Login knows who may come in. Both methods answer [ErrDenied] to strangers.
+type Login interface {
+	// Link spends a one-time login token, such as [Links] makes.
+	Link(ctx context.Context, token string) (Identity, error)
+	// Key checks an API key. Keys that may not read are denied.
+	Key(ctx context.Context, key string) (Identity, error)
+}
+
+// App is a tenant, as the app chooser shows it.
+type App struct{ ID, Name string }
+
+// Apps lists the tenants in the order to be shown; the first is the default.
+type Apps interface {
+	Apps(ctx context.Context) ([]App, error)
+}
+
+// Numbers answers what came of an app's notifications.
+type Numbers interface {
+	// Overview counts over [from, to). Its Series has one point per step, each
+	// at a multiple of step since 1970; points without events may be missing.
+	Overview(ctx context.Context, app string, from, to time.Time, step time.Duration) (Overview, error)
+}
+
+// Overview is what came of one app over some window.
+type Overview struct {
+	Counts Counts
+	// P50Millis and P95Millis are the time from acceptance by the API until the
+	// proof of delivery arrived. Without deliveries they mean nothing.
+	P50Millis, P95Millis float64
+	CostMicros           int64 // millionths of the app's currency
+	Series               []Point
+	Providers            []Provider
+}
+
+// Counts are deliveries, each counted on every rung that it has reached: one
+// that was clicked is in Accepted, Delivered, Displayed and Clicked.
+type Counts struct {
+	Notifications uint64 `json:"notifications"`
+	Deliveries    uint64 `json:"deliveries"`
+	Accepted      uint64 `json:"accepted"`
+	Delivered     uint64 `json:"delivered"`
+	Displayed     uint64 `json:"displayed"`
+	Clicked       uint64 `json:"clicked"`
+	Failed        uint64 `json:"failed"`
+	Unknown       uint64 `json:"unknown"`
+	Expired       uint64 `json:"expired"`
+	Cancelled     uint64 `json:"cancelled"`
+	Suppressed    uint64 `json:"suppressed"`
+}
+
+// Point is one step of an [Overview]: the events that arrived in it.
+type Point struct {
+	At                                              time.Time // the step's start
+	Accepted, Delivered, Displayed, Clicked, Failed uint64
+	P50Millis, P95Millis                            float64 // as in Overview; nothing if Delivered is 0
+}
+
+// Provider is one row of the table of providers.
+type Provider struct {
+	Name                 string
+	Attempts             uint64
+	Accepted             uint64
+	Delivered            uint64
+	Failed               uint64
+	Unknown              uint64
+	P50Millis, P95Millis float64 // as in Overview; nothing if Delivered is 0
+	CostMicros           int64
+}
+
+// Notifications finds one message. Unknown ones are [ErrNotFound].
+type Notifications interface {
+	// Recent lists the newest notifications of an app, newest first.
+	Recent(ctx context.Context, app string, limit int) ([]Notification, error)
+	Notification(ctx context.Context, app, id string) (Notification, error)
+	// Deliveries lists a notification's deliveries in a stable order, starting
+	// behind the cursor after; next is "" at the end.
+	Deliveries(ctx context.Context, app, id, after string, limit int) (list []Delivery, next string, err error)
+	// Delivery is the whole story of one notification on one device.
+	Delivery(ctx context.Context, app, id, device string) (Delivery, error)
+}
+
+// Notification is what was asked and how far it has come.
+type Notification struct {
+	ID         string
+	Class      string
+	State      string // scheduled, queued, sending, done, cancelled
+	Title      string // "" where it is not known
+	AcceptedAt time.Time
+	DeliverAt  time.Time // zero means at once
+	ExpiresAt  time.Time
+	Counts     Counts
+}
+
+// Delivery is one notification for one device, oldest evidence first.
+type Delivery struct {
+	ID         string
+	Device     string
+	Stage      string // the highest rung proven; "" if nothing was tried yet
+	AcceptedAt time.Time
+	Attempts   []Attempt
+	Receipts   []Proof
+}
+
+// Attempt is one try through one provider.
+type Attempt struct {
+	Number             int
+	Provider           string
+	Stage              string // accepted, handed_over, failed or unknown
+	Kind, Code, Detail string // why it failed, in our word and the provider's
+	Why                string // why this road was taken
+	At                 time.Time
+	TookMillis         float64
+	CostMicros         int64
+}
+
+// Proof is one piece of evidence that came after an attempt or without one.
+type Proof struct {
+	Stage    string
+	Source   string
+	Provider string
+	Detail   string
+	At       time.Time // at the source
+	AfterMs  float64   // from acceptance by the API to arrival of the proof
+}
+
+// Status says how the events travel from the spool to ClickHouse.
+type Status struct {
+	Spool         int64         `json:"spool"`       // events that wait on disk
+	SpoolBytes    int64         `json:"spool_bytes"` // their size
+	Lag           time.Duration `json:"-"`           // age of the oldest event that waits
+	ClickHouse    string        `json:"clickhouse"`  // "embedded 26.5", a host, or "" when there is none
+	ClickHouseErr string        `json:"-"`           // in words, when there is one and it does not answer
+	Redis         string        `json:"redis"`       // such as "child process, append-only file"
+	RedisWarning  string        `json:"-"`           // in words, such as that the queue dies with the process
+}
+
+// Devices and Tokens let a page of the browser be a device.
+type Devices interface {
+	// Register makes sure that the device exists and has a live address. It
+	// leaves everything else of a device that is there as it was, and answers
+	// [ErrTaken] for one that a page must not play.
+	Register(ctx context.Context, app, device string) error
+}
+
+// Tokens makes the passwords of devices.
+type Tokens interface {
+	Mint(ctx context.Context, app, device string) (token string, expires time.Time, err error)
+}
