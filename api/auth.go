@@ -115,7 +115,7 @@ func (s *Server) reporter(ctx context.Context, r *http.Request) (caller, error) 
 		return who, err
 	}
 	app, device, err := s.parts.Tokens.Verify(ctx, text)
-	if errors.Is(err, push.ErrAway) {
+	if errors.Is(err, push.ErrAway) || ctx.Err() != nil {
 		return caller{}, err
 	}
 	if err != nil {

@@ -1,0 +1,409 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/herald-push/herald/push"
+)
+
+// noon is when every test takes place.
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// Keys and tokens that are good in the world.
+const (
+	adminKey    = "hk_admin000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	sendKey     = "hk_sender00_BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB"
+	otherKey    = "hk_other000_CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC"
+	deviceToken = "token-of-demo-d1"
+)
+
+// world is everything behind the API, in memory: the queue and the stores have
+// rooms and tests of their own, and what is asked here is what the API makes
+// of their answers.
+type world struct {
+	mu          sync.Mutex
+	devices     map[string]push.Device
+	apps        map[string]push.App
+	keys        map[string]Key
+	credentials map[string]CredentialsInfo
+	secrets     map[string]string
+	queued      map[string]push.Progress
+	hashes      map[string][32]byte
+	last        *push.Notification
+	received    []push.Receipt
+	plan        push.Plan
+	traces      []push.Trace
+	enqueue     func(ctx context.Context, n *push.Notification) error // nil: take everything
+	keyReads    int
+	storeErr    error
+}
+
+func newWorld() *world {
+	w := &world{
+		devices:     map[string]push.Device{},
+		apps:        map[string]push.App{"demo": {ID: "demo", Name: "Demo", Policy: push.Policy{SMSClasses: []push.Class{push.OTP}}}},
+		keys:        map[string]Key{},
+		credentials: map[string]CredentialsInfo{},
+		secrets:     map[string]string{},
+		queued:      map[string]push.Progress{},
+		hashes:      map[string][32]byte{},
+	}
+	w.addKey(adminKey, "demo", ScopeAdmin)
+	w.addKey(sendKey, "demo", ScopeSend)
+	w.addKey(otherKey, "other", ScopeAdmin)
+	d1 := push.Device{
+		App: "demo", ID: "d1", User: "u-17", Platform: "ios", Country: "DE",
+		Addresses: []push.Address{{Provider: "apns", Token: "8f3c0de5a1"}}, CreatedAt: noon, UpdatedAt: noon,
+	}
+	w.devices["demo/d1"] = d1
+	w.queued["demo/order-1"] = push.Progress{
+		ID: "order-1", State: push.Done, Class: push.Transactional, AcceptedAt: noon, ExpiresAt: noon.Add(time.Hour),
+		Counts: push.Counts{Deliveries: 1, Accepted: 1, Delivered: 1},
+	}
+	w.traces = []push.Trace{{
+		ID: "order-1.0.0", Device: "d1", Stage: push.Delivered,
+		Attempts: []push.Attempt{{Number: 1, Provider: "apns", ProviderID: "A1", Stage: push.Accepted, Why: "the only road", At: noon, TookMillis: 12.5}},
+		Receipts: []push.Proof{{Stage: push.Delivered, Source: push.AppReport, At: noon, ReceivedAt: noon, AfterMs: 840}},
+	}}
+	w.plan = push.Plan{
+		Devices:  1,
+		Roads:    []push.PlannedRoad{{Provider: "apns", Devices: 1}},
+		Payloads: []push.PlannedPayload{{Provider: "apns", Bytes: 212, Limit: 4096}},
+		Sample: []push.PlannedDelivery{{Device: "d1", Roads: []push.PlannedStep{
+			{Provider: "live", Why: "the route begins with it", Skipped: "not connected"},
+			{Provider: "apns", Why: "the only vendor of the device"},
+		}}},
+	}
+	return w
+}
+
+func (w *world) addKey(text, app string, scopes ...Scope) {
+	id, ok := keyID(text)
+	if !ok {
+		panic("test key is malformed: " + text)
+	}
+	w.keys[id] = Key{ID: id, App: app, Name: "test", Scopes: scopes, Hash: sha256.Sum256([]byte(text)), CreatedAt: noon}
+}
+
+func (w *world) Enqueue(ctx context.Context, n *push.Notification, hash [32]byte) (push.Progress, error) {
+	if w.enqueue != nil {
+		if err := w.enqueue(ctx, n); err != nil {
+			return push.Progress{}, err
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	k := n.App + "/" + n.ID
+	if p, known := w.queued[k]; known {
+		if w.hashes[k] != hash {
+			return push.Progress{}, push.ErrConflict
+		}
+		return p, nil
+	}
+	p := push.Progress{ID: n.ID, State: push.Queued, Class: n.Class, AcceptedAt: n.AcceptedAt, DeliverAt: n.DeliverAt, ExpiresAt: n.ExpiresAt}
+	if !n.DeliverAt.IsZero() {
+		p.State = push.Scheduled
+	}
+	w.queued[k], w.hashes[k], w.last = p, hash, n
+	return p, nil
+}
+
+func (w *world) Progress(_ context.Context, app, id string) (push.Progress, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p, ok := w.queued[app+"/"+id]
+	if !ok {
+		return p, push.ErrNotFound
+	}
+	return p, nil
+}
+
+func (w *world) Cancel(ctx context.Context, app, id string) (push.Progress, error) {
+	p, err := w.Progress(ctx, app, id)
+	if err == nil && p.State != push.Done {
+		p.State = push.TakenBack
+	}
+	return p, err
+}
+
+func (w *world) Receive(_ context.Context, rs []push.Receipt) []error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	errs := make([]error, len(rs))
+	for i, r := range rs {
+		switch {
+		case w.storeErr != nil:
+			errs[i] = w.storeErr
+		case r.Device != "d1" || r.Notification != "order-1":
+			errs[i] = push.ErrNotFound
+		default:
+			w.received = append(w.received, r)
+		}
+	}
+	return errs
+}
+
+func (w *world) Plan(context.Context, *push.Notification) (push.Plan, error) { return w.plan, w.storeErr }
+
+func (w *world) PutDevice(_ context.Context, d *push.Device) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d.CreatedAt, d.UpdatedAt = noon, noon
+	w.devices[d.App+"/"+d.ID] = *d
+	return w.storeErr
+}
+
+func (w *world) Device(_ context.Context, app, id string) (*push.Device, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d, ok := w.devices[app+"/"+id]
+	if !ok {
+		return nil, push.ErrNotFound
+	}
+	return &d, w.storeErr
+}
+
+func (w *world) DeleteDevice(_ context.Context, app, id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.devices[app+"/"+id]; !ok {
+		return push.ErrNotFound
+	}
+	delete(w.devices, app+"/"+id)
+	return nil
+}
+
+func (w *world) App(_ context.Context, id string) (push.App, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, ok := w.apps[id]
+	if !ok {
+		return a, push.ErrNotFound
+	}
+	return a, w.storeErr
+}
+
+func (w *world) PutApp(_ context.Context, a push.App) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.apps[a.ID] = a
+	return nil
+}
+
+func (w *world) PutKey(_ context.Context, k Key) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keys[k.ID] = k
+	return nil
+}
+
+func (w *world) Key(_ context.Context, id string) (Key, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.keyReads++
+	k, ok := w.keys[id]
+	if !ok {
+		return k, push.ErrNotFound
+	}
+	return k, nil
+}
+
+func (w *world) Keys(_ context.Context, app string) ([]Key, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var keys []Key
+	for _, id := range slices.Sorted(maps.Keys(w.keys)) {
+		if w.keys[id].App == app {
+			keys = append(keys, w.keys[id])
+		}
+	}
+	return keys, nil
+}
+
+func (w *world) DeleteKey(_ context.Context, app, id string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.keys[id].App != app {
+		return push.ErrNotFound
+	}
+	delete(w.keys, id)
+	return nil
+}
+
+func (w *world) PutCredentials(_ context.Context, app, provider string, secret []byte) (CredentialsInfo, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	info := w.credentials[app+"/"+provider]
+	info = CredentialsInfo{Provider: provider, Version: info.Version + 1, UpdatedAt: noon}
+	w.credentials[app+"/"+provider], w.secrets[app+"/"+provider] = info, string(secret)
+	return info, nil
+}
+
+func (w *world) CredentialsInfo(_ context.Context, app, provider string) (CredentialsInfo, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	info, ok := w.credentials[app+"/"+provider]
+	if !ok {
+		return info, push.ErrNotFound
+	}
+	return info, nil
+}
+
+func (w *world) DeleteCredentials(_ context.Context, app, provider string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.credentials[app+"/"+provider]; !ok {
+		return push.ErrNotFound
+	}
+	delete(w.credentials, app+"/"+provider)
+	return nil
+}
+
+func (w *world) Trace(_ context.Context, app, notification, device, _ string, limit int) ([]push.Trace, string, error) {
+	var found []push.Trace
+	for _, t := range w.traces {
+		if app == "demo" && strings.HasPrefix(t.ID, notification+".") && (device == "" || device == t.Device) {
+			found = append(found, t)
+		}
+	}
+	if len(found) > limit {
+		return found[:limit], "more", w.storeErr
+	}
+	return found, "", w.storeErr
+}
+
+func (w *world) Mint(_ context.Context, app, device string) (string, time.Time, error) {
+	return "token-of-" + app + "-" + device, noon.Add(24 * time.Hour), nil
+}
+
+func (w *world) Verify(_ context.Context, token string) (app, device string, err error) {
+	if token != deviceToken {
+		return "", "", errors.New("test: no such token")
+	}
+	return "demo", "d1", w.storeErr
+}
+
+// checkSandbox stands for a provider's own check of credentials.
+func checkSandbox(raw []byte) error {
+	var in struct {
+		Key string `json:"key"`
+	}
+	if json.Unmarshal(raw, &in) != nil || in.Key == "" {
+		return &push.Invalid{Faults: []push.Fault{{Field: "key", Detail: "is missing"}}}
+	}
+	return nil
+}
+
+func (w *world) parts() Parts {
+	return Parts{
+		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
+		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox},
+		Callbacks: map[string]Callback{"sms": signedCallback},
+		Checks:    map[string]Check{"redis": func(context.Context) error { return nil }},
+		Now:       func() time.Time { return noon },
+	}
+}
+
+func signedCallback(_ context.Context, r *http.Request, body []byte) ([]push.Receipt, error) {
+	if r.Header.Get("X-Signature") != "good" {
+		return nil, push.ErrCredentials
+	}
+	return []push.Receipt{{
+		App: "demo", Device: "d1", Notification: "order-1", Delivery: string(body),
+		Stage: push.Delivered, Source: push.VendorCallback, At: noon, ReceivedAt: noon,
+	}}, nil
+}
+
+// house is a server over a world, with its log kept.
+type house struct {
+	*world
+	*Server
+	log *safeBuffer
+}
+
+func open(t *testing.T, change ...func(*Config, *Parts)) *house {
+	t.Helper()
+	h := &house{world: newWorld(), log: &safeBuffer{}}
+	cfg, parts := DefaultConfig(), h.world.parts()
+	parts.Log = slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	for _, f := range change {
+		f(&cfg, &parts)
+	}
+	srv, err := New(cfg, parts)
+	if err != nil {
+		t.Fatalf("New() error = %v", err)
+	}
+	h.Server = srv
+	return h
+}
+
+type answer struct {
+	status int
+	header http.Header
+	raw    string
+}
+
+// problem reads the answer as one, or fails the test.
+func (a answer) problem(t *testing.T) Problem {
+	t.Helper()
+	var p Problem
+	if got := a.header.Get("Content-Type"); got != problemMedia {
+		t.Fatalf("%d answer has Content-Type %q, want %q: %s", a.status, got, problemMedia, a.raw)
+	}
+	if err := json.Unmarshal([]byte(a.raw), &p); err != nil {
+		t.Fatalf("problem is not JSON: %v: %s", err, a.raw)
+	}
+	if p.Status != a.status || p.RequestID == "" || p.Code == "" || p.Title == "" || p.Type == "" {
+		t.Errorf("problem %+v of a %d answer is not complete", p, a.status)
+	}
+	return p
+}
+
+// ask sends one request with a key or token through the whole server.
+func (h *house) ask(method, path, key, body string, headers ...string) answer {
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if body == "" {
+		r = httptest.NewRequest(method, path, http.NoBody)
+	}
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	rec := httptest.NewRecorder()
+	h.Handler().ServeHTTP(rec, r)
+	raw, _ := io.ReadAll(rec.Result().Body)
+	return answer{rec.Code, rec.Result().Header, string(raw)}
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
