@@ -1,0 +1,206 @@
+// Package apns hands deliveries to the Apple Push Notification service with the
+// token of an app's .p8 key.
+package apns
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sideshow/apns2"
+	"github.com/sideshow/apns2/token"
+	"golang.org/x/net/http2"
+
+	"github.com/herald-push/herald/providers"
+	"github.com/herald-push/herald/push"
+)
+
+// name is the provider's registry name.
+const name = "apns"
+
+// resignAfter is how old a token must be before another is signed: Apple
+// answers TooManyProviderTokenUpdates to more than one in 20 minutes.
+const resignAfter = 20 * time.Minute
+
+//go:embed codes.json
+var codesJSON []byte
+
+// Provider sends over HTTP/2 connections of its own.
+type Provider struct {
+	production, sandbox *environment
+	token               *token.Token
+	topic               string
+	codes               *providers.Codes
+	payloads            payloads
+	transport           *transport
+}
+
+// environment is one of Apple's two, with what is known about the app's tokens
+// in it.
+type environment struct {
+	client *apns2.Client
+	tokens tokenHealth
+}
+
+// New opens a provider from an app's credentials. It is a [providers.Opener].
+func New(credentials []byte) (providers.Provider, error) {
+	c, err := parse(credentials)
+	if err != nil {
+		return nil, err
+	}
+	codes, err := providers.ParseCodes(codesJSON)
+	if err != nil {
+		return nil, err
+	}
+	h2 := newTransport(c.tls)
+	p := &Provider{
+		token:     &token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID},
+		topic:     c.Topic,
+		codes:     codes,
+		transport: &transport{providers.ExchangeTransport{Base: h2}, h2.ConnPool.(*pool)},
+	}
+	p.production = p.environment(c.host(apns2.HostProduction))
+	p.sandbox = p.environment(c.host(apns2.HostDevelopment))
+	return p, nil
+}
+
+func (p *Provider) environment(host string) *environment {
+	return &environment{client: &apns2.Client{
+		Host:       host,
+		Token:      p.token,
+		HTTPClient: &http.Client{Transport: p.transport},
+	}}
+}
+
+// Send implements [providers.Provider].
+func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
+	payload, err := p.payloads.build(d)
+	if err != nil {
+		return push.Answer{}, err
+	}
+	if d.Address.Token == "" {
+		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
+	}
+	env := p.production
+	if d.Address.Environment == "sandbox" {
+		env = p.sandbox
+	}
+	issued := p.issuedAt()
+	var x providers.Exchange
+	_, sendErr := env.client.PushWithContext(providers.WithExchange(ctx, &x), p.notification(d, payload))
+	switch {
+	case !x.Answered():
+		return push.Answer{}, failure(&x, sendErr)
+	case x.Status == http.StatusOK && len(x.Body) == 0:
+		env.tokens.good()
+		return push.Answer{ID: x.Header.Get("apns-id"), Stage: push.Accepted, Bytes: len(payload)}, nil
+	default:
+		return push.Answer{}, p.refusal(&x, env, issued)
+	}
+}
+
+// Weigh implements [providers.Provider].
+func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
+	payload, err := p.payloads.build(d)
+	return push.Payload{Bytes: len(payload), Limit: maxPayload}, err
+}
+
+// CloseIdleConnections lets go of connections once nothing is under way on them.
+func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
+
+func (p *Provider) notification(d *push.Delivery, payload []byte) *apns2.Notification {
+	n := &apns2.Notification{
+		ApnsID:      messageID(d.App, d.ID),
+		CollapseID:  d.Replace(),
+		DeviceToken: url.PathEscape(d.Address.Token),
+		Topic:       p.topic,
+		Expiration:  d.ExpiresAt,
+		Priority:    apns2.PriorityHigh,
+		PushType:    apns2.PushTypeAlert,
+		Payload:     payload,
+	}
+	if d.Address.Topic != "" {
+		n.Topic = d.Address.Topic
+	}
+	if d.Class == push.Marketing {
+		n.Priority = apns2.PriorityLow // may wait for a good moment for the battery
+	}
+	return n
+}
+
+// failure is the error of an attempt without an answer.
+func failure(x *providers.Exchange, err error) error {
+	var refused http2.StreamError
+	if errors.As(x.Err, &refused) && refused.Code == http2.ErrCodeRefusedStream {
+		x.Err = errors.Join(providers.ErrNotProcessed, x.Err)
+	}
+	return x.Failure(name, err)
+}
+
+// refusal sorts Apple's answer.
+func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64) error {
+	var answer struct {
+		Reason    string `json:"reason"`
+		Timestamp int64  `json:"timestamp"` // of a 410: milliseconds since 1970
+	}
+	if json.Unmarshal(x.Body, &answer) != nil || answer.Reason == "" {
+		return x.NotTheirs(name)
+	}
+	e := p.codes.Error(name, x.Status, answer.Reason)
+	if after := x.RetryAfter(); after > 0 {
+		e.RetryAfter = after
+	}
+	switch {
+	case answer.Reason == apns2.ReasonBadDeviceToken:
+		e.Kind = env.tokens.bad()
+	case answer.Reason == apns2.ReasonExpiredProviderToken && !p.resign(issued):
+		e.Kind, e.Detail = push.ErrCredentials, answer.Reason+": a new token is refused as old; is the clock right?"
+	case x.Status == http.StatusGone && answer.Timestamp > 0:
+		e.Since = time.UnixMilli(answer.Timestamp).UTC()
+	}
+	return e
+}
+
+// issuedAt says which token the next attempt will carry.
+func (p *Provider) issuedAt() int64 {
+	p.token.Lock()
+	defer p.token.Unlock()
+	return p.token.IssuedAt
+}
+
+// resign has the next attempt carry a new token instead of the one that was
+// issued then. It reports false if that one was new itself.
+func (p *Provider) resign(issued int64) bool {
+	p.token.Lock()
+	defer p.token.Unlock()
+	if p.token.IssuedAt != issued {
+		return true // somebody has seen to it
+	}
+	if time.Since(time.Unix(issued, 0)) < resignAfter {
+		return false
+	}
+	p.token.IssuedAt = 0
+	return true
+}
+
+// transport makes one exchange of each request; apns2 wants to be able to
+// close it.
+type transport struct {
+	providers.ExchangeTransport
+	pool *pool
+}
+
+func (t *transport) CloseIdleConnections() { t.pool.retire() }
+
+// host is the endpoint of the credentials, or else Apple's own.
+func (c *config) host(own string) string {
+	if c.Endpoint != "" {
+		return strings.TrimSuffix(c.Endpoint, "/")
+	}
+	return own
+}

@@ -1,0 +1,99 @@
+package providers
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/herald-push/herald/push"
+)
+
+// Codes is a service's error table: which of its answers means what to us.
+// Vendors change their rules, so the table is data, with its source and date,
+// in the codes.json of each provider's folder.
+type Codes struct {
+	Source string `json:"source"` // where the service documents its codes
+	Date   string `json:"date"`   // when that was read, YYYY-MM-DD
+	Rows   []Code `json:"codes"`
+}
+
+// Code is one row: answers with this status and this word are of this kind. Of
+// the rows that fit, the first counts.
+type Code struct {
+	Status            int    `json:"status,omitempty"` // HTTP status; 0 is any
+	Code              string `json:"code,omitempty"`   // the service's own word; "" is any
+	Kind              string `json:"kind"`             // a name that push.KindName gives
+	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
+	Means             string `json:"means"` // in our words, shown to people
+}
+
+// ParseCodes reads a table and checks that every row can be used.
+func ParseCodes(table []byte) (*Codes, error) {
+	var c Codes
+	if err := json.Unmarshal(table, &c); err != nil {
+		return nil, fmt.Errorf("providers: codes: %w", err)
+	}
+	var errs []error
+	for i, row := range c.Rows {
+		if kindNamed(row.Kind) == nil {
+			errs = append(errs, fmt.Errorf("providers: codes[%d]: no kind is named %q", i, row.Kind))
+		}
+		if row.Status == 0 && row.Code == "" {
+			errs = append(errs, fmt.Errorf("providers: codes[%d]: neither status nor code", i))
+		}
+	}
+	return &c, errors.Join(errs...)
+}
+
+// Error sorts an answer. An answer that no row fits is [push.ErrUnavailable]
+// with status 5xx and [push.ErrRejected] otherwise.
+//
+// The vendor's word becomes part of the error only if it looks like one: what
+// a vendor echoes may hold a token or a phone number.
+func (c *Codes) Error(provider string, status int, word string) *push.Error {
+	word = safeWord(word)
+	e := &push.Error{Provider: provider, Kind: push.ErrRejected, Code: fmt.Sprint(status), Detail: word}
+	if status >= 500 {
+		e.Kind = push.ErrUnavailable
+	}
+	for _, row := range c.Rows {
+		if (row.Status == 0 || row.Status == status) && (row.Code == "" || row.Code == word) {
+			e.Kind = kindNamed(row.Kind)
+			e.RetryAfter = time.Duration(row.RetryAfterSeconds) * time.Second
+			if e.Detail == "" {
+				e.Detail = row.Means
+			} else if row.Means != "" {
+				e.Detail += ": " + row.Means
+			}
+			break
+		}
+	}
+	return e
+}
+
+func kindNamed(name string) error {
+	for _, kind := range []error{
+		push.ErrUnregistered, push.ErrRejected, push.ErrCredentials, push.ErrThrottled, push.ErrQuota,
+		push.ErrPolicy, push.ErrUnavailable, push.ErrUnknown, push.ErrUnreachable,
+	} {
+		if push.KindName(kind) == name {
+			return kind
+		}
+	}
+	return nil
+}
+
+// safeWord passes on a vendor's code word, such as "BadDeviceToken" or
+// "QUOTA_EXCEEDED", and nothing that could be anything else.
+func safeWord(w string) string {
+	if len(w) > 48 {
+		return ""
+	}
+	for _, c := range []byte(w) {
+		if (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_' {
+			return ""
+		}
+	}
+	return w
+}

@@ -1,0 +1,215 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/herald-push/herald/push"
+)
+
+// recheck is how long an opened provider is used before the version of its
+// credentials is read again: the time a change may take to be noticed by other
+// processes, and the reason no send waits for SQL.
+const recheck = 3 * time.Second
+
+// lookup bounds one reading of credentials, which a send waits for.
+const lookup = time.Second
+
+// Credentials keeps what apps gave us to speak to the vendors in their name.
+type Credentials interface {
+	// Credentials returns the JSON object of PUT /v1/apps/{app}/providers/{provider}
+	// with a version that changes whenever it does. It returns push.ErrNotFound
+	// if the app has none for the provider.
+	Credentials(ctx context.Context, app, provider string) (credentials []byte, version int64, err error)
+}
+
+// Callbacker is a provider whose service reports later what came of a message.
+type Callbacker interface {
+	// Callback verifies a request of the service and reads the receipts in it;
+	// body is the request's whole body. The error has kind
+	// [push.ErrCredentials] if the service's signature is missing or wrong, and
+	// is a *push.Invalid if the body makes no sense.
+	Callback(r *http.Request, body []byte) ([]push.Receipt, error)
+}
+
+// Set is the providers of one process, keyed by app and provider name. It opens
+// them when they are first needed and again when their credentials change. It
+// is safe for concurrent use.
+type Set struct {
+	credentials Credentials
+	openers     map[string]Opener
+	fixed       map[string]Provider
+	now         func() time.Time
+	open        sync.Map // key → *entry
+}
+
+type key struct{ app, provider string }
+
+// entry is one (app, provider). Whoever reads its credentials and opens it
+// holds the one place in busy; senders that find it current do not look there.
+type entry struct {
+	busy    chan struct{}
+	current atomic.Pointer[opened]
+}
+
+type opened struct {
+	provider Provider // nil if err is set
+	err      error    // why there is no provider
+	missing  bool     // the app has no credentials
+	version  int64
+	checked  time.Time
+}
+
+// NewSet makes a set whose providers come from openers, by provider name. The
+// fixed ones, such as "live", are the same for every app and need no
+// credentials.
+func NewSet(c Credentials, openers map[string]Opener, fixed map[string]Provider) *Set {
+	return &Set{credentials: c, openers: openers, fixed: fixed, now: time.Now}
+}
+
+// Send makes one attempt through the app's provider of that name. Where the app
+// has no credentials for it the kind is [push.ErrCredentials].
+func (s *Set) Send(ctx context.Context, app, provider string, d *push.Delivery) (push.Answer, error) {
+	p, err := s.provider(ctx, app, provider)
+	if err != nil {
+		return push.Answer{}, err
+	}
+	return p.Send(ctx, d)
+}
+
+// Weigh returns the delivery's size with the app's provider of that name.
+func (s *Set) Weigh(ctx context.Context, app, provider string, d *push.Delivery) (push.Payload, error) {
+	p, err := s.provider(ctx, app, provider)
+	if err != nil {
+		return push.Payload{}, err
+	}
+	return p.Weigh(d)
+}
+
+// Callback has the provider verify and read a request of its service. The
+// query parameter "app" of the address that was given to the service says
+// whose credentials to verify it with.
+func (s *Set) Callback(ctx context.Context, provider string, r *http.Request, body []byte) ([]push.Receipt, error) {
+	p, err := s.provider(ctx, r.URL.Query().Get("app"), provider)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := p.(Callbacker)
+	if !ok {
+		return nil, fmt.Errorf("providers: callback of %s: %w", provider, push.ErrNotFound)
+	}
+	return c.Callback(r, body)
+}
+
+// Check opens a provider from credentials without keeping it, to find faults
+// before they are stored. It returns push.ErrNotFound for a provider that is
+// not one of the set's openers.
+func (s *Set) Check(provider string, credentials []byte) error {
+	open, ok := s.openers[provider]
+	if !ok {
+		return fmt.Errorf("providers: %s: %w", provider, push.ErrNotFound)
+	}
+	p, err := open(credentials)
+	if err != nil {
+		return err
+	}
+	retire(p)
+	return nil
+}
+
+// Changed makes the next send read the credentials again at once. Other
+// processes notice by themselves within seconds.
+func (s *Set) Changed(app, provider string) {
+	if found, ok := s.open.LoadAndDelete(key{app, provider}); ok {
+		if cur := found.(*entry).current.Load(); cur != nil && cur.provider != nil {
+			retire(cur.provider)
+		}
+	}
+}
+
+// provider finds the provider, opening or reopening it if need be.
+func (s *Set) provider(ctx context.Context, app, name string) (Provider, error) {
+	if p, ok := s.fixed[name]; ok {
+		return p, nil
+	}
+	open, ok := s.openers[name]
+	if !ok {
+		return nil, &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "there is no provider of this name"}
+	}
+	found, ok := s.open.Load(key{app, name})
+	if !ok {
+		found, _ = s.open.LoadOrStore(key{app, name}, &entry{busy: make(chan struct{}, 1)})
+	}
+	e := found.(*entry)
+
+	if cur := e.current.Load(); s.isCurrent(cur) {
+		return cur.provider, cur.err
+	}
+	return s.refresh(ctx, e, app, name, open)
+}
+
+// refresh reads the credentials and reopens the provider if they changed. When
+// the store is away it goes on with the provider it has.
+func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Opener) (Provider, error) {
+	cur := e.current.Load()
+	if cur != nil {
+		select {
+		case e.busy <- struct{}{}:
+		default: // somebody else is looking; the old one serves meanwhile
+			return cur.provider, cur.err
+		}
+	} else {
+		select {
+		case e.busy <- struct{}{}:
+		case <-ctx.Done():
+			return nil, &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "still opening", Err: ctx.Err()}
+		}
+	}
+	defer func() { <-e.busy }()
+	if cur = e.current.Load(); s.isCurrent(cur) {
+		return cur.provider, cur.err
+	}
+
+	ctx, cancel := context.WithTimeout(ctx, lookup)
+	defer cancel()
+	credentials, version, err := s.credentials.Credentials(ctx, app, name)
+	next := &opened{version: version, checked: s.now()}
+	switch {
+	case errors.Is(err, push.ErrNotFound):
+		next.missing = true
+		next.err = &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the app has no credentials for this provider"}
+	case err != nil && cur != nil:
+		*next = *cur
+		next.checked = s.now()
+	case err != nil: // nothing to go on with, and nothing to remember
+		return nil, &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "credentials cannot be read", Err: err}
+	case cur != nil && !cur.missing && cur.version == version:
+		next.provider, next.err = cur.provider, cur.err
+	default:
+		if next.provider, err = open(credentials); err != nil {
+			next.provider = nil
+			next.err = &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the app's credentials cannot be used", Err: err}
+		}
+	}
+	if cur != nil && cur.provider != nil && cur.provider != next.provider {
+		retire(cur.provider)
+	}
+	e.current.Store(next)
+	return next.provider, next.err
+}
+
+func (s *Set) isCurrent(o *opened) bool {
+	return o != nil && s.now().Sub(o.checked) < recheck
+}
+
+// retire lets go of a provider's idle connections. Attempts under way finish.
+func retire(p Provider) {
+	if c, ok := p.(interface{ CloseIdleConnections() }); ok {
+		c.CloseIdleConnections()
+	}
+}
