@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -58,8 +58,13 @@ func startBrowser(t *testing.T) *browser {
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)
 	b := &browser{t: t, ctx: ctx}
-	chromedp.ListenTarget(ctx, b.hear)
-	b.run(log.Enable(), page.Enable())
+	b.run() // opens the tab, so that no complaint is missed
+	if err := chromedp.Listen(ctx, b.hear); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := chromedp.Call(ctx, log.Enable, cdp.Empty{}); err != nil {
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -69,14 +74,14 @@ func (b *browser) hear(event any) {
 	defer b.mu.Unlock()
 	switch e := event.(type) {
 	case *log.EventEntryAdded:
-		if e.Entry.Level == log.LevelError || e.Entry.Source == log.SourceSecurity {
+		if e.Entry.Level == "error" || e.Entry.Source == "security" {
 			b.complaints = append(b.complaints, fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL))
 		}
 	case *runtime.EventExceptionThrown:
-		b.complaints = append(b.complaints, "exception: "+e.ExceptionDetails.Error())
+		b.complaints = append(b.complaints, fmt.Sprintf("exception: %s %+v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception))
 	case *runtime.EventConsoleAPICalled:
-		if e.Type == runtime.APITypeError || e.Type == runtime.APITypeWarning {
-			b.complaints = append(b.complaints, fmt.Sprintf("console: %s", e.Args[0].Value))
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			b.complaints = append(b.complaints, fmt.Sprintf("console: %+v", e.Args))
 		}
 	}
 }
@@ -99,9 +104,9 @@ next:
 	b.complaints = nil
 }
 
-func (b *browser) run(actions ...chromedp.Action) {
+func (b *browser) run(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	if err := chromedp.Run(b.ctx, actions...); err != nil {
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -109,22 +114,32 @@ func (b *browser) run(actions ...chromedp.Action) {
 // screen sets the size and the system's theme.
 func (b *browser) screen(width, height int64, theme string) {
 	b.t.Helper()
-	b.run(chromedp.EmulateViewport(width, height),
-		emulation.SetEmulatedMedia().WithFeatures([]*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}))
+	b.run(chromedp.EmulateViewport(width, height))
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}},
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
 }
 
 // eval is the value of a JavaScript expression.
 func eval[T any](b *browser, expression string) T {
 	b.t.Helper()
-	var v T
-	b.run(chromedp.Evaluate(expression, &v, func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
 	return v
 }
 
 // until waits for a JavaScript condition.
 func (b *browser) until(condition string) {
 	b.t.Helper()
-	b.run(chromedp.Poll(condition, nil, chromedp.WithPollingTimeout(10*time.Second), chromedp.WithPollingInterval(30*time.Millisecond)))
+	wait := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(10*time.Second), chromedp.WithPollingInterval(30*time.Millisecond))
+	if _, err := chromedp.Run(b.ctx, wait); err != nil {
+		b.t.Fatalf("waiting until %s: %v", condition, err)
+	}
 }
 
 // shoot saves the whole page where -look is given.
@@ -133,8 +148,10 @@ func (b *browser) shoot(name string) {
 	if *look == "" {
 		return
 	}
-	var png []byte
-	b.run(chromedp.FullScreenshot(&png, 100))
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		b.t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(*look, name+".png"), png, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
@@ -210,7 +227,7 @@ func TestThemeToggleIsRemembered(t *testing.T) {
 	b.screen(1440, 900, "light")
 	b.run(chromedp.Navigate(h.link()))
 	b.until(charted)
-	b.run(chromedp.Click("#theme"), chromedp.Navigate(h.url+"/?window=1h"))
+	b.run(chromedp.Click(chromedp.ID("theme")), chromedp.Navigate(h.url+"/?window=1h"))
 	if theme := eval[string](b, `document.documentElement.dataset.theme`); theme != "dark" {
 		t.Errorf("theme after the toggle and another page = %q, want dark", theme)
 	}
@@ -243,7 +260,7 @@ func TestAxeFindsNothingSerious(t *testing.T) {
 // which the content policy does not hinder.
 func audit(b *browser, axe, where string) {
 	b.t.Helper()
-	b.run(chromedp.Evaluate(axe, nil))
+	b.run(chromedp.Evaluate[chromedp.Void](axe))
 	found := eval[string](b, `axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify(
 		r.violations.map((v) => ({id: v.id, impact: v.impact, help: v.help, nodes: v.nodes.map((n) => n.html + " " + n.failureSummary)}))))`)
 	var violations []struct {

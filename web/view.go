@@ -70,21 +70,23 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, sess *session, cod
 // words are the functions of the templates: every number is written in one way.
 func words(now func() time.Time) template.FuncMap {
 	return template.FuncMap{
-		"count":    count,
-		"percent":  percent,
-		"width":    width,
-		"ms":       millis,
-		"rate":     func(v float64) string { return decimal(v, 1) },
-		"money":    func(micros int64) string { return decimal(float64(micros)/1e6, 4) },
-		"bytes":    size,
-		"ago":      func(t time.Time) string { return ago(now().Sub(t)) },
-		"age":      ago,
-		"clock":    func(t time.Time) string { return t.UTC().Format("15:04:05") },
-		"moment":   func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
-		"iso":      func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-		"known":    known,
-		"human":    func(s string) string { return strings.ReplaceAll(s, "_", " ") },
-		"unsigned": func(n int64) uint64 { return uint64(max(0, n)) },
+		"count":            count,
+		"unsigned":         func(n int64) uint64 { return uint64(max(0, n)) },
+		"percent":          percent,
+		"width":            width,
+		"ms":               millis,
+		"known":            known,
+		"rate":             func(v float64) string { return decimal(v, 1) },
+		"money":            func(micros int64) string { return decimal(float64(micros)/1e6, 4) },
+		"bytes":            size,
+		"ago":              func(t time.Time) string { return ago(now().Sub(t)) },
+		"age":              ago,
+		"clock":            func(t time.Time) string { return t.UTC().Format("15:04:05") },
+		"moment":           func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
+		"iso":              func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+		"human":            func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"notificationPath": notificationPath,
+		"deliveryPath":     deliveryPath,
 	}
 }
 
