@@ -1,0 +1,118 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+)
+
+// Credential is all that is ever shown of an app's credentials for a provider.
+type Credential struct {
+	Provider  string    `json:"provider"`
+	Version   int64     `json:"version"` // counts the writes from 1, deletions too
+	UpdatedAt time.Time `json:"updated_at"`
+}
+
+// PutCredentials seals and keeps the credentials of an app for a provider, a
+// JSON object.
+func (s *Store) PutCredentials(ctx context.Context, app, provider string, secret []byte) (Credential, error) {
+	what := "put credentials of app " + app
+	var f faults
+	f.named("provider", provider)
+	if !json.Valid(secret) {
+		f.add("credentials", "are not JSON")
+	}
+	if err := f.err(); err != nil {
+		return Credential{}, fail(what, err)
+	}
+	const query = `
+		INSERT INTO credentials (app, provider, sealed, version, updated_at)
+		VALUES ($1, $2, $3, 1, $4)
+		ON CONFLICT (app, provider) DO UPDATE
+			SET sealed = excluded.sealed, version = credentials.version + 1, updated_at = excluded.updated_at
+		RETURNING provider, version, updated_at`
+	sealed := s.sealer.Seal(secret, app, bindTo(provider))
+	var c Credential
+	err := s.transact(ctx, what, func(tx *sql.Tx) (err error) {
+		c, err = scanCredential(tx.QueryRowContext(ctx, s.dialect.sql(query), app, provider, sealed, now()).Scan)
+		return err
+	})
+	return c, err
+}
+
+// Credentials returns an app's credentials for a provider with a version that
+// is never the same for two writes.
+func (s *Store) Credentials(ctx context.Context, app, provider string) (secret []byte, version int64, err error) {
+	what := "credentials of app " + app + " for " + provider
+	const query = `SELECT sealed, version FROM credentials WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
+	var sealed []byte
+	if err := s.row(ctx, query, app, provider).Scan(&sealed, &version); err != nil {
+		return nil, 0, fail(what, err)
+	}
+	secret, err = s.sealer.Open(sealed, app, bindTo(provider))
+	if err != nil {
+		return nil, 0, fail(what, err)
+	}
+	return secret, version, nil
+}
+
+// Credential tells of an app's credentials for a provider without opening them.
+func (s *Store) Credential(ctx context.Context, app, provider string) (Credential, error) {
+	const query = `
+		SELECT provider, version, updated_at FROM credentials
+		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
+	c, err := scanCredential(s.row(ctx, query, app, provider).Scan)
+	return c, fail("credentials of app "+app+" for "+provider, err)
+}
+
+// ListCredentials tells which providers an app has credentials for, by name.
+func (s *Store) ListCredentials(ctx context.Context, app string) ([]Credential, error) {
+	const query = `
+		SELECT provider, version, updated_at FROM credentials
+		WHERE app = $1 AND sealed IS NOT NULL ORDER BY provider`
+	all, err := collect(ctx, s, query, []any{app}, scanCredential)
+	return all, fail("list credentials of app "+app, err)
+}
+
+// CredentialVersions returns the version of all credentials by app and provider,
+// for a process that looks out for those changed by another.
+func (s *Store) CredentialVersions(ctx context.Context) (map[string]map[string]int64, error) {
+	const query = `SELECT app, provider, version FROM credentials WHERE sealed IS NOT NULL`
+	versions := map[string]map[string]int64{}
+	_, err := collect(ctx, s, query, nil, func(scan scanner) (struct{}, error) {
+		var app, provider string
+		var version int64
+		if err := scan(&app, &provider, &version); err != nil {
+			return struct{}{}, err
+		}
+		if versions[app] == nil {
+			versions[app] = map[string]int64{}
+		}
+		versions[app][provider] = version
+		return struct{}{}, nil
+	})
+	if err != nil {
+		return nil, fail("credential versions", err)
+	}
+	return versions, nil
+}
+
+// DeleteCredentials forgets the credentials of an app for a provider. Only the
+// count of their versions stays.
+func (s *Store) DeleteCredentials(ctx context.Context, app, provider string) error {
+	const query = `
+		UPDATE credentials SET sealed = NULL, version = version + 1, updated_at = $3
+		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
+	return s.execOne(ctx, "delete credentials of app "+app+" for "+provider, query, app, provider, now())
+}
+
+func scanCredential(scan scanner) (Credential, error) {
+	var c Credential
+	var updated int64
+	err := scan(&c.Provider, &c.Version, &updated)
+	c.UpdatedAt = at(updated)
+	return c, err
+}
+
+func bindTo(provider string) string { return "credentials/" + provider }

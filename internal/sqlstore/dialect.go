@@ -1,0 +1,35 @@
+package sqlstore
+
+import "strings"
+
+// dialect turns a query of this package into the database's own words.
+//
+// Every query is written once, in the words of SQLite. Both databases know $1,
+// upserts, RETURNING, row values and the JSON operators -> and ->>; what is left
+// to translate are the names of four functions:
+//
+//	json_each(x)            the elements of a list, in the column value
+//	json_each_text(x)       the same as texts
+//	json_group_array(x)     rows to a list
+//	json_object(k, v, …)    an object
+//
+// Lists go in as one JSON parameter, so that a query for one device and a query
+// for a thousand are the same query and the same round trip.
+type dialect struct {
+	words *strings.Replacer
+}
+
+func (d dialect) sql(query string) string { return d.words.Replace(query) }
+
+func sqlite() dialect {
+	return dialect{words: strings.NewReplacer(`json_each_text(`, `json_each(`)}
+}
+
+func postgres() dialect {
+	return dialect{words: strings.NewReplacer(
+		`json_each_text(`, `jsonb_array_elements_text(`,
+		`json_each(`, `jsonb_array_elements(`,
+		`json_group_array(`, `jsonb_agg(`,
+		`json_object(`, `jsonb_build_object(`,
+	)}
+}

@@ -1,0 +1,80 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"io/fs"
+	"log/slog"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// versions is the table that says which migrations have run. Its name is ours,
+// so that another room may keep its own tables in the same database.
+const versions = "herald_store_versions"
+
+// postgresLock is the advisory lock that one migration holds, a number that
+// nothing else should think of.
+const postgresLock = 0x6865_7261_6c64 // "herald"
+
+// migratePostgres waits up to two minutes for another process that migrates.
+func migratePostgres(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(postgresLock), lock.WithLockTimeout(1, 120))
+	if err != nil {
+		return err
+	}
+	return migrate(ctx, goose.DialectPostgres, db, "migrations/postgres", log, goose.WithSessionLocker(locker))
+}
+
+// migrateSQLite holds the lock of a file beside the database meanwhile. goose
+// takes a transaction for each migration, so the database's own lock would be
+// free in between and two processes would do the same one.
+func migrateSQLite(ctx context.Context, db *sql.DB, path string, log *slog.Logger) error {
+	unlock, err := lockFile(ctx, path+".migrate")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return migrate(ctx, goose.DialectSQLite3, db, "migrations/sqlite", log)
+}
+
+func migrate(ctx context.Context, d goose.Dialect, db *sql.DB, folder string, log *slog.Logger, opts ...goose.ProviderOption) error {
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return err
+	}
+	opts = append(opts, goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	provider, err := goose.NewProvider(d, db, files, opts...)
+	if err != nil {
+		return err
+	}
+	done, err := provider.Up(ctx)
+	if len(done) > 0 {
+		log.InfoContext(ctx, "database migrated", "migrations", len(done), "version", done[len(done)-1].Source.Version)
+	}
+	return err
+}
+
+// lockFile locks the file at path until unlock is called or the process ends.
+// The file is an empty SQLite database, because SQLite's locks work alike on
+// every system that it does.
+func lockFile(ctx context.Context, path string) (unlock func(), err error) {
+	if err := makeFile(path); err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn(path, "busy_timeout(120000)"))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
+		db.Close()
+		return nil, err
+	}
+	return func() { db.Close() }, nil
+}

@@ -1,0 +1,70 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"net/url"
+	"os"
+	"runtime"
+
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+// conns are the open connections to a database.
+type conns struct {
+	read, write *sql.DB // the same one for PostgreSQL
+	close       func() error
+}
+
+// openSQLite opens one connection for writing, because SQLite has one writer
+// anyway and a queue in Go is fairer than its busy handler, and a few for
+// reading, which in WAL mode never wait for the writer.
+func openSQLite(ctx context.Context, path string) (conns, error) {
+	if err := makeFile(path); err != nil {
+		return conns{}, err
+	}
+	write, err := sql.Open("sqlite", sqliteDSN(path))
+	if err != nil {
+		return conns{}, err
+	}
+	write.SetMaxOpenConns(1)
+	if err := write.PingContext(ctx); err != nil { // switches to WAL before a reader looks
+		return conns{}, errors.Join(err, write.Close())
+	}
+
+	read, err := sql.Open("sqlite", sqliteDSN(path, "query_only(1)"))
+	if err != nil {
+		return conns{}, errors.Join(err, write.Close())
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return conns{read, write, func() error { return errors.Join(read.Close(), write.Close()) }}, nil
+}
+
+func sqliteDSN(path string, pragmas ...string) string {
+	return dsn(path, append(pragmas,
+		"busy_timeout(5000)", // for the writers of other processes
+		"journal_mode(WAL)",
+		"synchronous(NORMAL)",
+		"foreign_keys(1)",
+	)...)
+}
+
+// dsn names a file to the driver. Transactions take the write lock when they
+// begin: one that upgraded later could only fail.
+func dsn(path string, pragmas ...string) string {
+	query := url.Values{"_pragma": pragmas, "_txlock": {"immediate"}}
+	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+}
+
+// makeFile creates the file with a mode that keeps others out, for SQLite would
+// leave that to the umask. Its -wal and -shm files inherit the mode.
+func makeFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}

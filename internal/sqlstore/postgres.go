@@ -1,0 +1,28 @@
+//go:build postgres
+
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// WithPostgres says whether this binary can speak to PostgreSQL.
+const WithPostgres = true
+
+// openPostgres opens up to most connections, used for reading and writing.
+func openPostgres(ctx context.Context, cfg *pgx.ConnConfig, most int) (conns, error) {
+	db := stdlib.OpenDB(*cfg)
+	db.SetMaxOpenConns(most)
+	db.SetMaxIdleConns(most)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(time.Hour) // so that load finds a server that joined later
+	if err := db.PingContext(ctx); err != nil {
+		return conns{}, errors.Join(err, db.Close())
+	}
+	return conns{db, db, db.Close}, nil
+}
