@@ -73,14 +73,14 @@ func short(v float64) string {
 // save writes the figures for programs.
 func save(path string, figures []figure) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("heraldbench: %w", err)
+		return fmt.Errorf("bench: %w", err)
 	}
 	b, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
-		return fmt.Errorf("heraldbench: %w", err)
+		return fmt.Errorf("bench: %w", err)
 	}
 	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("heraldbench: %w", err)
+		return fmt.Errorf("bench: %w", err)
 	}
 	return nil
 }

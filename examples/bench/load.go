@@ -31,21 +31,21 @@ func newCaller(url, key string, conns int) *caller {
 func (c *caller) do(ctx context.Context, method, path string, body []byte) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.url+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("heraldbench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.key)
 	req.Header.Set("Content-Type", "application/json")
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("heraldbench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, fmt.Errorf("heraldbench: %s %s: %w", method, path, err)
+		return nil, fmt.Errorf("bench: %s %s: %w", method, path, err)
 	}
 	if res.StatusCode >= 300 {
-		return nil, fmt.Errorf("heraldbench: %s %s: %s: %.300s", method, path, res.Status, answer)
+		return nil, fmt.Errorf("bench: %s %s: %s: %.300s", method, path, res.Status, answer)
 	}
 	return answer, nil
 }
