@@ -72,6 +72,7 @@ const (
 	TopicAliasInvalid      Reason = 0x94
 	PacketTooLarge         Reason = 0x95
 	QuotaExceeded          Reason = 0x97
+	PayloadInvalid         Reason = 0x99
 	RetainNotSupported     Reason = 0x9A
 	SharedNotSupported     Reason = 0x9E
 	SubIDNotSupported      Reason = 0xA1

@@ -1,0 +1,155 @@
+package routing
+
+import (
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/herald-push/herald/im"
+)
+
+// A frame is what one node tells another in one message:
+//
+//	version (1 byte) | sender's name | item | item | …
+//
+// An item is a kind (1 byte) and its fields. Numbers are uvarints, texts are a
+// uvarint length and the bytes:
+//
+//	deliver:  seq, app, device, id, expiry (Unix ms; 0 means never), payload
+//	result:   seq, outcome
+//	displace: app, device, boot, serial
+const frameVersion = 1
+
+const (
+	itemDeliver  = 1
+	itemResult   = 2
+	itemDisplace = 3
+)
+
+// outcomes are the results a node may answer with; the number on the wire is
+// the place in the list. Unknown stands for whatever is not in it.
+var outcomes = [...]error{nil, im.ErrNotHere, im.ErrFull, im.ErrExpired, im.ErrTooLarge, im.ErrUnknown}
+
+func outcomeNumber(err error) uint64 {
+	for i, o := range outcomes {
+		if errors.Is(err, o) {
+			return uint64(i)
+		}
+	}
+	return uint64(len(outcomes) - 1)
+}
+
+func appendText[S string | []byte](b []byte, s S) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendHeader(b []byte, sender string) []byte {
+	return appendText(append(b, frameVersion), sender)
+}
+
+func appendDeliver(b []byte, seq uint64, d Device, m im.Message) []byte {
+	b = binary.AppendUvarint(append(b, itemDeliver), seq)
+	b = appendText(appendText(appendText(b, d.App), d.Device), m.ID)
+	var expiry uint64
+	if !m.Expires.IsZero() {
+		expiry = uint64(max(m.Expires.UnixMilli(), 1))
+	}
+	return appendText(binary.AppendUvarint(b, expiry), m.Payload)
+}
+
+func appendResult(b []byte, seq, outcome uint64) []byte {
+	return binary.AppendUvarint(binary.AppendUvarint(append(b, itemResult), seq), outcome)
+}
+
+func appendDisplace(b []byte, d Device, p im.Place) []byte {
+	b = appendText(appendText(append(b, itemDisplace), d.App), d.Device)
+	return binary.AppendUvarint(appendText(b, p.Boot), p.Serial)
+}
+
+// cursor reads a frame. Once something is wrong, all it reads is zero.
+type cursor struct {
+	b   []byte
+	bad bool
+}
+
+func (c *cursor) number() uint64 {
+	v, n := binary.Uvarint(c.b)
+	if n <= 0 {
+		c.b, c.bad = nil, true
+		return 0
+	}
+	c.b = c.b[n:]
+	return v
+}
+
+func (c *cursor) bytes() []byte {
+	n := c.number()
+	if n > uint64(len(c.b)) {
+		c.b, c.bad = nil, true
+		return nil
+	}
+	p := c.b[:n:n]
+	c.b = c.b[n:]
+	return p
+}
+
+func (c *cursor) text() string { return string(c.bytes()) }
+
+// receive acts on a frame. One that cannot be read is from a node of another
+// version: its deliveries will count as unknown there.
+func (r *Router) receive(frame []byte) {
+	if len(frame) == 0 || frame[0] != frameVersion {
+		r.log.Warn("routing: frame of another version")
+		return
+	}
+	c := cursor{b: frame[1:]}
+	sender := c.text()
+	for len(c.b) > 0 && !c.bad {
+		kind := c.b[0]
+		c.b = c.b[1:]
+		switch kind {
+		case itemDeliver:
+			r.receiveDeliver(&c, sender)
+		case itemResult:
+			seq, outcome := c.number(), c.number()
+			if !c.bad {
+				r.resolve(seq, outcomes[min(outcome, uint64(len(outcomes)-1))])
+			}
+		case itemDisplace:
+			r.receiveDisplace(&c)
+		default:
+			c.bad = true
+		}
+	}
+	if c.bad {
+		r.log.Warn("routing: frame cut short", "sender", sender)
+	}
+}
+
+func (r *Router) receiveDeliver(c *cursor, sender string) {
+	seq, app, device, id, expiry, payload := c.number(), c.text(), c.text(), c.text(), c.number(), c.bytes()
+	if c.bad {
+		return
+	}
+	answer := func(err error) {
+		r.post(sender, func(b []byte) []byte { return appendResult(b, seq, outcomeNumber(err)) }, 0)
+	}
+	if r.local == nil {
+		answer(im.ErrNotHere)
+		return
+	}
+	m := im.Message{ID: id, Payload: payload}
+	if expiry > 0 {
+		m.Expires = time.UnixMilli(int64(expiry))
+	}
+	r.local.Deliver(app, device, m, answer)
+}
+
+func (r *Router) receiveDisplace(c *cursor) {
+	s := im.Session{App: c.text(), Device: c.text()}
+	boot := c.text()
+	s.Serial = c.number()
+	if !c.bad && r.local != nil && boot == r.boot {
+		r.local.Displace(s)
+	}
+}
