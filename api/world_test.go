@@ -47,7 +47,7 @@ type world struct {
 	received    []push.Receipt
 	plan        push.Plan
 	traces      []push.Trace
-	enqueue     func(ctx context.Context, n *push.Notification) error // nil: take everything
+	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
 }
@@ -100,8 +100,8 @@ func (w *world) addKey(text, app string, scopes ...Scope) {
 }
 
 func (w *world) Enqueue(ctx context.Context, n *push.Notification, hash [32]byte) (push.Progress, error) {
-	if w.enqueue != nil {
-		if err := w.enqueue(ctx, n); err != nil {
+	if w.onEnqueue != nil {
+		if err := w.onEnqueue(ctx, n); err != nil {
 			return push.Progress{}, err
 		}
 	}
@@ -157,7 +157,9 @@ func (w *world) Receive(_ context.Context, rs []push.Receipt) []error {
 	return errs
 }
 
-func (w *world) Plan(context.Context, *push.Notification) (push.Plan, error) { return w.plan, w.storeErr }
+func (w *world) Plan(context.Context, *push.Notification) (push.Plan, error) {
+	return w.plan, w.storeErr
+}
 
 func (w *world) PutDevice(_ context.Context, d *push.Device) error {
 	w.mu.Lock()
