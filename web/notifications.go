@@ -49,12 +49,12 @@ func (v notificationView) Bars() []bar {
 	of := max(c.Deliveries, c.Accepted)
 	bars := []bar{
 		{"accepted", "a provider took it", c.Accepted, of},
-		{"delivered", "the device's software acknowledged", c.Delivered, of},
+		{"delivered", "the device acknowledged", c.Delivered, of},
 		{"displayed", "the app showed it", c.Displayed, of},
 		{"clicked", "a person opened it", c.Clicked, of},
 	}
 	for _, off := range []bar{
-		{"failed", "every road was used up or refused", c.Failed, of},
+		{"failed", "no road was left", c.Failed, of},
 		{"unknown", "written, and no answer came", c.Unknown, of},
 		{"expired", "its ttl passed first", c.Expired, of},
 		{"cancelled", "taken back in time", c.Cancelled, of},

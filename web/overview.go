@@ -14,9 +14,10 @@ import (
 // overviewView is what overview.html and its parts show.
 type overviewView struct {
 	*state
-	Windows []window
-	Apps    []App
-	Command string
+	Windows  []window
+	Apps     []App
+	Command  string
+	Currency string
 }
 
 // The parts of the overview that the stream sends anew when they change; each
@@ -33,7 +34,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request, sess *session) e
 }
 
 func (s *site) overviewView(ctx context.Context, v view, apps []App) overviewView {
-	return overviewView{state: s.board.get(ctx, v), Windows: windows[:], Apps: apps, Command: s.Command}
+	return overviewView{state: s.board.get(ctx, v), Windows: windows[:], Apps: apps, Command: s.Command, Currency: s.Currency}
 }
 
 // choose reads app and window from the query. An app that the session may not
@@ -214,10 +215,10 @@ func (v overviewView) Funnel() []bar {
 	of := max(c.Deliveries, c.Accepted)
 	return []bar{
 		{"accepted", "a provider took it", c.Accepted, of},
-		{"delivered", "the device's software acknowledged", c.Delivered, of},
+		{"delivered", "the device acknowledged", c.Delivered, of},
 		{"displayed", "the app showed it", c.Displayed, of},
 		{"clicked", "a person opened it", c.Clicked, of},
-		{"failed", "every road was used up or refused", c.Failed, of},
+		{"failed", "no road was left", c.Failed, of},
 	}
 }
 

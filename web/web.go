@@ -39,6 +39,8 @@ type Config struct {
 	// Command is what an empty page tells people to type.
 	// Default "bin/herald send --to device:phone-1 --title Hi --body there".
 	Command string
+	// Currency is what costs are in, such as "EUR", for the pages to say.
+	Currency string
 	// Refresh is how often the numbers of the short windows are read anew while
 	// somebody looks, for all viewers together. Default 2s.
 	Refresh time.Duration

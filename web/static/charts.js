@@ -53,11 +53,7 @@ export class Chart {
       animationDurationUpdate: 500,
       animation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
       textStyle: { fontFamily: font, fontSize: 12, color: ink },
-      grid: { left: 4, right: 8, top: 34, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-      legend: {
-        top: 0, left: 0, itemGap: 18, itemWidth: 18, itemHeight: 8, padding: 0, icon: "path://M0 3h18v2H0z",
-        inactiveColor: colour("--line"), textStyle: { color: ink, fontSize: 13, fontFamily: font },
-      },
+      grid: { left: 4, right: 8, top: 10, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       tooltip: {
         trigger: "axis", confine: true, transitionDuration: 0, padding: [8, 12], borderWidth: 1,
         backgroundColor: colour("--surface"), borderColor: colour("--line"), textStyle: { color: colour("--ink"), fontSize: 13 },
@@ -73,9 +69,9 @@ export class Chart {
       yAxis: {
         type: "value", min: 0, max: some ? null : 1, splitNumber: 4, minInterval: 0,
         axisLabel: { color: ink, formatter: number, show: some },
-        splitLine: { lineStyle: { color: colour("--line"), opacity: 0.8 } },
+        splitLine: { show: some, lineStyle: { color: colour("--line"), opacity: 0.8 } },
       },
-      series: this.lines.map((line) => this.line(line, series)),
+      series: this.lines.map((line) => this.line(line, some ? series : [])),
     };
   }
 

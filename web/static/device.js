@@ -7,7 +7,7 @@ const cards = document.getElementById("cards");
 const { app, device, may } = cards.dataset;
 const csrf = document.querySelector('meta[name="csrf"]').content;
 
-const words = { on: "connected", wait: "reconnecting", off: "not connected", bad: "refused" };
+const words = { on: "connected", wait: "connecting", off: "not connected", bad: "refused", gone: "connected elsewhere" };
 function wire(state, detail) {
   document.getElementById("wire").dataset.state = state;
   const word = document.getElementById("wire-word");
@@ -27,6 +27,7 @@ async function credentials() {
   return answer.json();
 }
 
+const takenOver = 0x8e; // MQTT 5, 3.14.2.1: session taken over
 let client, renewal, failures = 0;
 
 async function connect() {
@@ -55,10 +56,18 @@ async function connect() {
   });
   client.on("message", (topic, payload) => topic === "inbox" && arrive(payload)); // mqtt.js answers with PUBACK
   client.on("error", (fault) => wire("bad", fault.message));
+  client.on("disconnect", (packet) => packet.reasonCode === takenOver && leave());
   client.on("close", again);
   // Well before the token ends: a tenth of its life, at least half a minute, early.
   const life = Date.parse(with_.expires_at) - Date.now();
   renewal = setTimeout(connect, Math.min(2 ** 31 - 1, Math.max(5000, life - Math.max(30000, life / 10))));
+}
+
+// Another page became this device. To come back at once would be to fight it.
+function leave() {
+  client.removeAllListeners();
+  clearTimeout(renewal);
+  wire("gone", "reload to be it again");
 }
 
 function again() {

@@ -1,0 +1,465 @@
+package web
+
+import (
+	"bufio"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	for _, path := range []string{"/", "/?window=7d", "/notifications/a", "/notifications/a/deliveries/b", "/sandbox", "/demo/device", "/nowhere"} {
+		res, body := h.stranger(t).get(path)
+		if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(res.Header.Get("Location"), "/login?next=") {
+			t.Errorf("GET %s: %s to %q, want a redirect to /login", path, res.Status, res.Header.Get("Location"))
+		}
+		if strings.Contains(body, "order-8812") {
+			t.Errorf("GET %s shows a stranger what was sent", path)
+		}
+	}
+	for _, path := range []string{"/data/overview", "/data/stream"} {
+		if res, _ := h.stranger(t).get(path); res.StatusCode != http.StatusUnauthorized {
+			t.Errorf("GET %s: %s, want 401", path, res.Status)
+		}
+	}
+}
+
+func TestALoginLinkWorksOnce(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	link := strings.TrimPrefix(h.link(), h.url)
+	v := h.stranger(t)
+	res, _ := v.get(link)
+	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/" {
+		t.Fatalf("first use: %s to %q, want a redirect to /", res.Status, res.Header.Get("Location"))
+	}
+	cookie := res.Cookies()[0]
+	if !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode {
+		t.Errorf("cookie %v, want HttpOnly and SameSite=Lax", cookie)
+	}
+	if res, _ := v.get("/"); res.StatusCode != http.StatusOK {
+		t.Errorf("overview after login: %s", res.Status)
+	}
+	if res, body := h.stranger(t).get(link); res.StatusCode != http.StatusOK || !strings.Contains(body, "This link was used") {
+		t.Errorf("second use by another browser: %s, want the form with a reason", res.Status)
+	}
+	if res, _ := v.get(link); res.Header.Get("Location") != "/" {
+		t.Errorf("second use by the same browser: %s, want the overview", res.Status)
+	}
+}
+
+func TestALinkEndsWithItsLife(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	links := NewLinks(func() time.Time { return now })
+	token := links.Make(Identity{Name: "operator"}, time.Minute)
+	now = now.Add(time.Minute)
+	if _, err := links.Spend(token); err != ErrDenied {
+		t.Errorf("Spend after a minute: %v, want ErrDenied", err)
+	}
+}
+
+func TestLoginByKey(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	v := h.stranger(t)
+	_, page := v.get("/login?next=/sandbox")
+	if res, body := v.post("/login", url.Values{"key": {"hk_wrong_s3cret"}, "csrf": {csrfOf(page)}}); res.StatusCode != http.StatusForbidden || strings.Contains(body, "s3cret") {
+		t.Errorf("wrong key: %s, want 403 and no echo of the key", res.Status)
+	}
+	if res, _ := v.post("/login", url.Values{"key": {"hk_admin"}}); res.StatusCode != http.StatusForbidden {
+		t.Errorf("login form without CSRF token: %s, want 403", res.Status)
+	}
+	res, _ := v.post("/login", url.Values{"key": {" hk_admin\n"}, "csrf": {csrfOf(page)}, "next": {"/sandbox"}})
+	if res.StatusCode != http.StatusSeeOther || res.Header.Get("Location") != "/sandbox" {
+		t.Errorf("right key: %s to %q, want a redirect to /sandbox", res.Status, res.Header.Get("Location"))
+	}
+	if res, _ := v.get("/?app=bank"); res.StatusCode != http.StatusNotFound {
+		t.Errorf("another app with a key of demo: %s, want 404", res.Status)
+	}
+}
+
+func TestSigningOutEndsTheCookieEverywhere(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	v := h.operator(t)
+	_, page := v.get("/")
+	home, err := url.Parse(h.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen := v.http.Jar.Cookies(home)
+	if res, _ := v.post("/logout", url.Values{"csrf": {csrfOf(page)}}); res.StatusCode != http.StatusSeeOther {
+		t.Fatalf("logout: %s", res.Status)
+	}
+	thief := h.stranger(t)
+	thief.http.Jar.SetCookies(home, stolen)
+	if res, _ := thief.get("/"); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("overview with the cookie of before: %s, want a redirect", res.Status)
+	}
+}
+
+func TestAForgedCookieIsNoSession(t *testing.T) {
+	now := func() time.Time { return time.Unix(1e9, 0) }
+	ours := newSessions([]byte(strings.Repeat("a", 32)), false, now)
+	tests := map[string]func(string) string{
+		"signed with another key": func(string) string {
+			rec := httptest.NewRecorder()
+			newSessions([]byte(strings.Repeat("b", 32)), false, now).start(rec, Identity{Name: "x", Admin: true})
+			return rec.Result().Cookies()[0].Value
+		},
+		"one letter changed": func(v string) string { return "A" + v[1:] },
+		"no signature":       func(v string) string { text, _, _ := strings.Cut(v, "."); return text },
+		"empty":              func(string) string { return "" },
+	}
+	for name, forge := range tests {
+		t.Run(name, func(t *testing.T) {
+			rec := httptest.NewRecorder()
+			ours.start(rec, Identity{Name: "x"})
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r.AddCookie(&http.Cookie{Name: cookieName, Value: forge(rec.Result().Cookies()[0].Value)})
+			if s := ours.read(r); s != nil {
+				t.Errorf("read() = %+v, want no session", s)
+			}
+		})
+	}
+}
+
+func TestASessionEnds(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	ss := newSessions([]byte(strings.Repeat("a", 32)), true, func() time.Time { return now })
+	rec := httptest.NewRecorder()
+	ss.start(rec, Identity{Name: "x"})
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r.AddCookie(rec.Result().Cookies()[0])
+	if ss.read(r) == nil || !rec.Result().Cookies()[0].Secure {
+		t.Fatal("a fresh session does not hold or is not for HTTPS only")
+	}
+	now = now.Add(sessionLife)
+	if ss.read(r) != nil {
+		t.Error("the session holds after its life")
+	}
+}
+
+func TestChangesNeedTheTokenAndTheRight(t *testing.T) {
+	box := &fakeSandbox{}
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = box.start(t) })
+	admin, reader := h.operator(t), h.withKey(t, "hk_read")
+	_, page := admin.get("/sandbox")
+	_, readersPage := reader.get("/sandbox")
+	settings := url.Values{"do": {"settings"}, "latency_ms": {"250"}}
+	with := func(token string) url.Values {
+		form := url.Values{"csrf": {token}}
+		for k, v := range settings {
+			form[k] = v
+		}
+		return form
+	}
+	tests := map[string]struct {
+		v       *visitor
+		path    string
+		form    url.Values
+		headers []string
+		want    int
+	}{
+		"no token":                          {admin, "/sandbox/apns", settings, nil, 403},
+		"somebody else's token":             {admin, "/sandbox/apns", with(csrfOf(readersPage)), nil, 403},
+		"from another site, with the token": {admin, "/sandbox/apns", with(csrfOf(page)), []string{"Sec-Fetch-Site", "cross-site"}, 403},
+		"a reader turns the sandbox":        {reader, "/sandbox/apns", with(csrfOf(readersPage)), nil, 403},
+		"a reader plays a device":           {reader, "/demo/device?device=browser-1", with(csrfOf(readersPage)), nil, 403},
+		"a device without token":            {admin, "/demo/device?device=browser-1", nil, nil, 403},
+		"logout without token":              {admin, "/logout", nil, nil, 403},
+		"a stranger":                        {h.stranger(t), "/sandbox/apns", with(csrfOf(page)), nil, 401},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			if res, _ := tt.v.post(tt.path, tt.form, tt.headers...); res.StatusCode != tt.want {
+				t.Errorf("POST %s: %s, want %d", tt.path, res.Status, tt.want)
+			}
+		})
+	}
+	if len(box.asked) != 0 || len(h.registered) != 0 {
+		t.Errorf("something was changed: %v %v", box.asked, h.registered)
+	}
+}
+
+func TestTheSandboxIsTurnedThroughItsControlAPI(t *testing.T) {
+	box := &fakeSandbox{}
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = box.start(t) + "/" })
+	v := h.operator(t)
+	_, page := v.get("/sandbox")
+	for _, want := range []string{`value="120"`, `value="2.5"`, "outage: hang", "dead-token-7"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not show %q", want)
+		}
+	}
+	tests := map[string]struct {
+		form url.Values
+		want string // what the control API hears; "" for nothing
+		code int
+	}{
+		"settings":       {url.Values{"do": {"settings"}, "latency_ms": {"250"}, "error_rate": {"12.5"}, "outage": {"reset"}, "error": {"UNAVAILABLE"}}, `PATCH /control/vendors/fcm/settings {"error":"UNAVAILABLE","error_rate":0.125,"latency_ms":250,"outage":"reset"}`, 303},
+		"calm":           {url.Values{"do": {"calm"}}, `PUT /control/vendors/fcm/settings {}`, 303},
+		"a dead token":   {url.Values{"do": {"kill"}, "token": {"a/b c"}}, `PUT /control/vendors/fcm/dead/a/b c {}`, 303},
+		"a token lives":  {url.Values{"do": {"revive"}, "token": {"t1"}}, `DELETE /control/vendors/fcm/dead/t1 `, 303},
+		"no token":       {url.Values{"do": {"kill"}}, "", 422},
+		"not a number":   {url.Values{"do": {"settings"}, "latency_ms": {"much"}}, "", 422},
+		"NaN":            {url.Values{"do": {"settings"}, "error_rate": {"NaN"}}, "", 422},
+		"above all":      {url.Values{"do": {"settings"}, "error_rate": {"101"}}, "", 422},
+		"nothing to do":  {url.Values{}, "", 422},
+		"refused by API": {url.Values{"do": {"settings"}, "outage": {"nonsense"}}, `PATCH /control/vendors/fcm/settings {"outage":"nonsense"}`, 422},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			box.asked = nil
+			tt.form.Set("csrf", csrfOf(page))
+			res, body := v.post("/sandbox/fcm", tt.form)
+			if res.StatusCode != tt.code {
+				t.Errorf("POST: %s, want %d", res.Status, tt.code)
+			}
+			if got := strings.Join(box.asked, "\n"); got != tt.want {
+				t.Errorf("the control API heard\n%s\nwant\n%s", got, tt.want)
+			}
+			if strings.Contains(body, "<b>nonsense") {
+				t.Error("the API's words reach the page unescaped")
+			}
+		})
+	}
+}
+
+func TestADeviceGetsWhatItNeedsToConnect(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	v := h.operator(t)
+	_, page := v.get("/demo/device?device=browser-7")
+	if strings.Contains(page, "jwt-of") {
+		t.Error("a token is in the page; it should only be in the answer to the module")
+	}
+	res, body := v.post("/demo/device?app=demo&device=browser-7", nil, "X-CSRF-Token", csrfOf(page), "Accept", "application/json")
+	var got connection
+	if err := json.Unmarshal([]byte(body), &got); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatalf("POST: %s %s", res.Status, body)
+	}
+	got.ExpiresAt = time.Time{}
+	if want := (connection{URL: "ws://127.0.0.1:9/mqtt", ClientID: "browser-7", Username: "demo/browser-7", Password: "jwt-of-browser-7"}); got != want {
+		t.Errorf("connection = %+v, want %+v", got, want)
+	}
+	if !slices.Equal(h.registered, []string{"demo/browser-7"}) {
+		t.Errorf("registered %v", h.registered)
+	}
+	for _, name := range []string{"a/b", "a#", "+", strings.Repeat("x", 65), "<script>"} {
+		if res, _ := v.get("/demo/device?device=" + url.QueryEscape(name)); res.StatusCode != http.StatusNotFound {
+			t.Errorf("device %q: %s, want 404", name, res.Status)
+		}
+	}
+}
+
+func TestHeadersBoundWhatAPageMayDo(t *testing.T) {
+	h := open(t, &fake{lively: true})
+	v := h.operator(t)
+	for _, path := range []string{"/", "/nowhere", "/static/app.js", "/data/overview"} {
+		res, _ := v.get(path)
+		csp := res.Header.Get("Content-Security-Policy")
+		for _, want := range []string{"default-src 'none'", "script-src 'self'", "style-src 'self'", "connect-src 'self' ws://127.0.0.1:9;", "frame-ancestors 'none'"} {
+			if !strings.Contains(csp, want) {
+				t.Errorf("%s: policy %q lacks %q", path, csp, want)
+			}
+		}
+		if strings.Contains(csp, "unsafe") {
+			t.Errorf("%s: policy %q allows something unsafe", path, csp)
+		}
+		for header, want := range map[string]string{"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer"} {
+			if got := res.Header.Get(header); got != want {
+				t.Errorf("%s: %s = %q, want %q", path, header, got, want)
+			}
+		}
+	}
+}
+
+func TestPlantedMarkupIsShownAndNotRun(t *testing.T) {
+	const evil = `<script>alert("x")</script>'"><img src=x onerror=alert(1)>`
+	h := open(t, &fake{lively: true, planted: evil})
+	v := h.operator(t)
+	for _, path := range []string{
+		"/", "/data/overview", notificationPath("demo", "n"+evil), deliveryPath("demo", "n"+evil, "d"+evil), "/demo/device",
+		"/login?next=" + url.QueryEscape("/"+evil),
+	} {
+		res, body := v.get(path)
+		if res.StatusCode >= http.StatusInternalServerError {
+			t.Errorf("GET %s: %s", path, res.Status)
+		}
+		for _, bad := range []string{"<script>alert", "<img src=x", `="><`} {
+			if strings.Contains(body, bad) {
+				t.Errorf("GET %s holds %q", path, bad)
+			}
+		}
+	}
+}
+
+func TestLinksLeadToWhatTheyName(t *testing.T) {
+	h := open(t, &fake{lively: true, planted: "/?#% x"})
+	v := h.operator(t)
+	_, page := v.get("/notifications/a%2Fb%3F")
+	if !strings.Contains(page, `href="/notifications/a%2Fb%3F/deliveries/phone-1%2F%3F%23%25%20x?app=demo"`) {
+		t.Error("the link to the delivery does not name its device")
+	}
+	if res, page := v.get("/notifications/a%2Fb%3F/deliveries/phone-1%2F%3F%23%25%20x?app=demo"); res.StatusCode != http.StatusOK || !strings.Contains(page, "a/b?.0.0") {
+		t.Errorf("the delivery's page: %s", res.Status)
+	}
+}
+
+func TestSecretsAreNowhere(t *testing.T) {
+	var log strings.Builder
+	key := "s3cr3t-signing-key-of-thirty-two-bytes!!"
+	h := open(t, &fake{lively: true}, func(c *Config) {
+		c.Key, c.SandboxKey, c.Sandbox = []byte(key), "s3cr3t-sandbox-key", (&fakeSandbox{}).start(t)
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	v := h.operator(t)
+	for _, path := range []string{"/", "/login", "/sandbox", "/demo/device", "/data/overview", "/nowhere", "/login?token=s3cr3t-token"} {
+		if _, body := v.get(path); strings.Contains(body, "s3cr3t") && !strings.HasPrefix(path, "/login?") {
+			t.Errorf("GET %s shows a secret", path)
+		}
+	}
+	h.stranger(t).get("/login?token=s3cr3t-token")
+	if strings.Contains(log.String(), "s3cr3t") || log.Len() == 0 {
+		t.Errorf("the log holds a secret or nothing:\n%s", log.String())
+	}
+}
+
+func TestAnEmptyPageSaysWhatToDo(t *testing.T) {
+	h := open(t, &fake{}, func(c *Config) { c.Command = "bin/herald send --to device:phone-1 --title Hi" })
+	_, page := h.operator(t).get("/")
+	for _, want := range []string{
+		`data-copy="bin/herald send --to device:phone-1 --title Hi"`, "embedded ClickHouse absent: events wait in the spool",
+		"1,204 events wait", "No provider was tried", "last 15 min",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the empty page lacks %q", want)
+		}
+	}
+}
+
+func TestAStoreThatIsAwayCostsItsPartOnly(t *testing.T) {
+	f := &fake{lively: true}
+	f.away.Store(true)
+	h := open(t, f)
+	res, page := h.operator(t).get("/")
+	if res.StatusCode != http.StatusOK || !strings.Contains(page, "The numbers cannot be read now") || !strings.Contains(page, "order-8812-shipped") {
+		t.Errorf("overview without numbers: %s; want the notice and the rest of the page", res.Status)
+	}
+}
+
+func TestOverviewDataHoldsTheNumbersOfThePage(t *testing.T) {
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Refresh = time.Hour })
+	v := h.operator(t)
+	_, page := v.get("/?window=1h")
+	_, body := v.get("/data/overview?window=1h")
+	var n numbers
+	if err := json.Unmarshal([]byte(body), &n); err != nil {
+		t.Fatal(err)
+	}
+	if n.App != "demo" || n.Window != "1h" || n.StepSeconds != 60 || len(n.Series) != 59 && len(n.Series) != 60 || len(n.Providers) != 4 {
+		t.Errorf("numbers = app %s window %s step %d points %d providers %d", n.App, n.Window, n.StepSeconds, len(n.Series), len(n.Providers))
+	}
+	for _, want := range []string{count(n.Counts.Delivered), percent(n.Counts.Delivered, n.Counts.Deliveries), millis(n.P95), "last 1 h"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not show %q", want)
+		}
+	}
+	if h.reads.Load() != 1 {
+		t.Errorf("the numbers were read %d times for two looks, want once", h.reads.Load())
+	}
+	for _, path := range []string{"/?window=1y", "/?app=nobody"} {
+		if res, _ := v.get(path); res.StatusCode != http.StatusNotFound {
+			t.Errorf("GET %s: %s, want 404", path, res.Status)
+		}
+	}
+}
+
+func TestTheStreamSendsWhatChanged(t *testing.T) {
+	h := open(t, &fake{lively: true}, func(c *Config) { c.Refresh = 20 * time.Millisecond })
+	v := h.operator(t)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/data/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := v.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if kind := res.Header.Get("Content-Type"); kind != "text/event-stream" {
+		t.Fatalf("Content-Type = %q", kind)
+	}
+	var events []update
+	lines := bufio.NewScanner(res.Body)
+	lines.Buffer(nil, 1<<20)
+	for len(events) < 2 && lines.Scan() {
+		if data, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+			var u update
+			if err := json.Unmarshal([]byte(data), &u); err != nil {
+				t.Fatal(err)
+			}
+			events = append(events, u)
+		}
+	}
+	if len(events) < 2 {
+		t.Fatalf("%d events: %v", len(events), lines.Err())
+	}
+	if len(events[0].Parts) != len(liveParts) {
+		t.Errorf("the first event has %d parts, want all %d", len(events[0].Parts), len(liveParts))
+	}
+	if _, ok := events[1].Parts["status"]; ok {
+		t.Error("the second event repeats the part about the stores, which had not changed")
+	}
+	if events[1].Numbers.Counts.Delivered <= events[0].Numbers.Counts.Delivered || events[1].Parts["headline"] == "" {
+		t.Error("the numbers do not move")
+	}
+}
+
+func TestPathsAfterLoginStayHere(t *testing.T) {
+	for given, want := range map[string]string{
+		"/sandbox": "/sandbox", "/?window=1h": "/?window=1h", "": "/", "//evil.example": "/", `/\evil.example`: "/",
+		"https://evil.example": "/", "/\t/evil.example": "/", "/login?next=/": "/",
+	} {
+		if got := localPath(given); got != want {
+			t.Errorf("localPath(%q) = %q, want %q", given, got, want)
+		}
+	}
+}
+
+func TestConfigNamesEveryFault(t *testing.T) {
+	_, err := New(Config{Key: []byte("short"), WebSocket: "http://x", Sandbox: ":"})
+	for _, want := range []string{"web.key", "web.login", "web.apps", "web.numbers", "web.notifications", "web.status", "web.websocket", "web.sandbox"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("New() = %v, want it to name %s", err, want)
+		}
+	}
+}
+
+func TestNumbersAreWrittenForPeople(t *testing.T) {
+	for got, want := range map[string]string{
+		count(1234567): "1,234,567", count(999): "999", percent(1, 3): "33.3 %", percent(9999, 10000): "99.9 %",
+		percent(10, 10): "100.0 %", percent(0, 0): "–", millis(nil): "–", millis(known(9.25, 1)): "9.2", millis(known(12345.6, 1)): "12,346",
+		size(2048): "2.0 KiB", ago(90 * time.Minute): "1 h", width(1, 3): "33.33%", width(5, 3): "100.00%",
+	} {
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestTheRunningStepIsLeftOut(t *testing.T) {
+	at := func(s int64) time.Time { return time.Unix(s, 0).UTC() }
+	got := fill([]Point{{At: at(120), Accepted: 3}, {At: at(240), Accepted: 9}}, at(70), at(250), time.Minute)
+	var starts []int64
+	for _, p := range got {
+		starts = append(starts, p.At.Unix())
+	}
+	if !slices.Equal(starts, []int64{120, 180}) || got[0].Accepted != 3 || got[1].Accepted != 0 {
+		t.Errorf("fill() = %+v, want 120 with 3 and 180 with 0", got)
+	}
+}
