@@ -340,7 +340,7 @@ func TestDeliveriesParameters(t *testing.T) {
 
 func BenchmarkCreateNotification(b *testing.B) {
 	w := newWorld()
-	srv, err := New(DefaultConfig(), w.parts())
+	srv, err := New(DefaultConfig(), w.furnish())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -310,7 +310,7 @@ func checkSandbox(raw []byte) error {
 	return nil
 }
 
-func (w *world) parts() Parts {
+func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox},
@@ -340,7 +340,7 @@ type house struct {
 func open(t *testing.T, change ...func(*Config, *Parts)) *house {
 	t.Helper()
 	h := &house{world: newWorld(), log: &safeBuffer{}}
-	cfg, parts := DefaultConfig(), h.world.parts()
+	cfg, parts := DefaultConfig(), h.world.furnish()
 	parts.Log = slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, f := range change {
 		f(&cfg, &parts)

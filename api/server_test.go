@@ -1,0 +1,461 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/herald-push/herald/push"
+)
+
+const hello = `{"to":{"device":"d1"},"title":"Hi"}`
+
+func TestConfigNamesEveryFault(t *testing.T) {
+	err := Config{Rate: -1, Timeout: -1, WireTimeout: time.Second, Grace: 0}.Validate()
+	for _, want := range []string{"api.rate", "api.timeout", "api.grace"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Validate() = %v, want a word about %s", err, want)
+		}
+	}
+	if err := DefaultConfig().Validate(); err != nil {
+		t.Errorf("DefaultConfig() is faulty: %v", err)
+	}
+	if err := (Config{Rate: 1, Burst: 10, Timeout: 1, WireTimeout: 1, Grace: 1}).Validate(); err == nil {
+		t.Error("a burst below a full batch passes, and no full batch ever would")
+	}
+}
+
+func TestNewNamesMissingParts(t *testing.T) {
+	_, err := New(DefaultConfig(), Parts{})
+	for _, part := range []string{"Queue", "Devices", "Apps", "Keys", "Credentials", "Deliveries", "Tokens"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("New() error = %v, want a word about %s", err, part)
+		}
+	}
+}
+
+func TestKeysOpenWhatTheyMay(t *testing.T) {
+	wrongSecret := adminKey[:len(adminKey)-1] + "x"
+	tests := map[string]struct {
+		method, path, key string
+		status            int
+		challenge         string
+	}{
+		"no key":                      {"POST", "/v1/notifications", "", 401, `Bearer realm="herald"`},
+		"a word that is no key":       {"POST", "/v1/notifications", "secret", 401, `Bearer realm="herald", error="invalid_token"`},
+		"a key that is none":          {"POST", "/v1/notifications", "hk_short", 401, `Bearer realm="herald", error="invalid_token"`},
+		"an id nobody has":            {"POST", "/v1/notifications", "hk_nobody00_" + strings.Repeat("A", 43), 401, `Bearer realm="herald", error="invalid_token"`},
+		"a wrong secret":              {"POST", "/v1/notifications", wrongSecret, 401, `Bearer realm="herald", error="invalid_token"`},
+		"a device's token":            {"POST", "/v1/notifications", deviceToken, 401, `Bearer realm="herald", error="invalid_token"`},
+		"the scope send sends":        {"POST", "/v1/notifications", sendKey, 202, ""},
+		"the scope send reads not":    {"GET", "/v1/notifications/order-1", sendKey, 403, `Bearer realm="herald", error="insufficient_scope", scope="read"`},
+		"the scope send rules not":    {"GET", "/v1/apps/demo/keys", sendKey, 403, `Bearer realm="herald", error="insufficient_scope", scope="admin"`},
+		"the scope send reports not":  {"POST", "/v1/receipts", sendKey, 403, ""},
+		"another app's notification":  {"GET", "/v1/notifications/order-1", otherKey, 404, ""},
+		"another app's device":        {"GET", "/v1/devices/d1", otherKey, 404, ""},
+		"another app's keys":          {"GET", "/v1/apps/demo/keys", otherKey, 404, ""},
+		"another app's key":           {"DELETE", "/v1/apps/other/keys/sender00", otherKey, 404, ""},
+		"an app that is not there":    {"GET", "/v1/apps/nobody", adminKey, 404, ""},
+		"receipts with a wrong token": {"POST", "/v1/receipts", "eyJ.x.y", 401, `Bearer realm="herald", error="invalid_token"`},
+		"receipts with nothing":       {"POST", "/v1/receipts", "", 401, `Bearer realm="herald"`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := open(t).ask(tt.method, tt.path, tt.key, hello)
+			if got.status != tt.status || got.header.Get("WWW-Authenticate") != tt.challenge {
+				t.Errorf("answer = %d, challenge %q; want %d, %q: %s", got.status, got.header.Get("WWW-Authenticate"), tt.status, tt.challenge, got.raw)
+			}
+			if tt.status >= 400 {
+				got.problem(t)
+			}
+		})
+	}
+}
+
+func TestKeysAreReadOnceInAWhile(t *testing.T) {
+	now := noon
+	h := open(t, func(_ *Config, p *Parts) { p.Now = func() time.Time { return now } })
+	for range 5 {
+		h.ask("GET", "/v1/devices/d1", adminKey, "")
+	}
+	if h.keyReads != 1 {
+		t.Errorf("the store was asked %d times for one key, want once", h.keyReads)
+	}
+	delete(h.keys, "admin000") // as another process would
+	if got := h.ask("GET", "/v1/devices/d1", adminKey, ""); got.status != 200 {
+		t.Errorf("status = %d a moment after another process revoked the key, want 200 still", got.status)
+	}
+	now = now.Add(authTTL)
+	if got := h.ask("GET", "/v1/devices/d1", adminKey, ""); got.status != 401 {
+		t.Errorf("status = %d after %v, want 401", got.status, authTTL)
+	}
+}
+
+func TestANewKeyWorksUntilItIsRevoked(t *testing.T) {
+	h := open(t)
+	made := h.ask("POST", "/v1/apps/demo/keys", adminKey, `{"name":"shop","scopes":["send"]}`)
+	var k keyResponse
+	if err := json.Unmarshal([]byte(made.raw), &k); err != nil || made.status != http.StatusCreated {
+		t.Fatalf("%d %v: %s", made.status, err, made.raw)
+	}
+	if got := h.ask("POST", "/v1/notifications", k.Key, hello); got.status != http.StatusAccepted {
+		t.Errorf("the new key is answered %d: %s", got.status, got.raw)
+	}
+	if list := h.ask("GET", "/v1/apps/demo/keys", adminKey, ""); strings.Contains(list.raw, k.Key) || !strings.Contains(list.raw, k.ID) {
+		t.Errorf("the list must have the key's id and not the key: %s", list.raw)
+	}
+	if got := h.ask("DELETE", "/v1/apps/demo/keys/"+k.ID, adminKey, ""); got.status != http.StatusNoContent {
+		t.Fatalf("revoking is answered %d: %s", got.status, got.raw)
+	}
+	if got := h.ask("POST", "/v1/notifications", k.Key, hello); got.status != http.StatusUnauthorized {
+		t.Errorf("the revoked key is answered %d, want 401 at once", got.status)
+	}
+}
+
+func TestBodiesAreBounded(t *testing.T) {
+	tests := map[string]struct {
+		method, path string
+		size         int
+	}{
+		"an 11 MB batch":          {"POST", "/v1/notifications:batch", 11 << 20},
+		"an 11 MB notification":   {"POST", "/v1/notifications", 11 << 20},
+		"a notification too long": {"POST", "/v1/notifications", maxNotification + 1},
+		"an 11 MB device":         {"PUT", "/v1/devices/d1", 11 << 20},
+		"11 MB of receipts":       {"POST", "/v1/receipts", 11 << 20},
+		"11 MB of credentials":    {"PUT", "/v1/apps/demo/providers/apns", 11 << 20},
+	}
+	url := serveOn(t, open(t))
+	for name, tt := range tests {
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, chunked %v", name, chunked), func(t *testing.T) {
+				var body io.Reader = bytes.NewReader(bytes.Repeat([]byte(" "), tt.size))
+				if chunked {
+					body = io.MultiReader(body) // hides the length
+				}
+				req, err := http.NewRequestWithContext(t.Context(), tt.method, url+tt.path, body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				req.Header.Set("Authorization", "Bearer "+adminKey)
+				res, err := http.DefaultClient.Do(req)
+				if err != nil {
+					t.Fatalf("the answer was lost: %v", err)
+				}
+				defer res.Body.Close() //nolint:errcheck // read below
+				raw, _ := io.ReadAll(res.Body)
+				if res.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(raw), "body_too_large") {
+					t.Errorf("answer = %d %s, want 413", res.StatusCode, raw)
+				}
+			})
+		}
+	}
+	if got := open(t).ask("POST", "/v1/notifications", adminKey, hello, "Content-Encoding", "gzip"); got.status != http.StatusUnsupportedMediaType {
+		t.Errorf("a compressed body is answered %d, want 415", got.status)
+	}
+}
+
+func TestAFullBodyIsTaken(t *testing.T) {
+	pad := strings.Repeat(" ", maxNotification-len(hello))
+	if got := open(t).ask("POST", "/v1/notifications", adminKey, hello+pad); got.status != http.StatusAccepted {
+		t.Errorf("a body of exactly the limit is answered %d: %s", got.status, got.raw)
+	}
+}
+
+func TestDeepJSONIsRefused(t *testing.T) {
+	deep := strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000)
+	for _, path := range []string{"/v1/notifications", "/v1/notifications:batch", "/v1/notifications:validate", "/v1/receipts"} {
+		got := open(t).ask("POST", path, adminKey, deep)
+		if got.status != http.StatusBadRequest || got.problem(t).Code != "json_too_deep" {
+			t.Errorf("%s answers %d %s, want 400 json_too_deep", path, got.status, got.raw)
+		}
+	}
+}
+
+func TestPathsNobodyServes(t *testing.T) {
+	tests := map[string]struct {
+		method, path string
+		status       int
+	}{
+		"no such path":             {"GET", "/v1/nothing", 404},
+		"no such verb":             {"POST", "/v1/notifications:send", 404},
+		"a verb asked with GET":    {"GET", "/v1/notifications:batch", 405},
+		"the list of all":          {"GET", "/v1/notifications", 405},
+		"an escaped colon":         {"POST", "/v1/notifications%3Avalidate", 200},
+		"a provider nobody has":    {"PUT", "/v1/apps/demo/providers/pigeon", 404},
+		"credentials for live":     {"PUT", "/v1/apps/demo/providers/live", 404},
+		"a callback nobody awaits": {"POST", "/v1/callbacks/apns", 404},
+		"the root, with no page":   {"GET", "/", 404},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := open(t).ask(tt.method, tt.path, adminKey, hello)
+			if got.status != tt.status {
+				t.Errorf("status = %d, want %d: %s", got.status, tt.status, got.raw)
+			}
+			if tt.status >= 400 {
+				got.problem(t)
+			}
+		})
+	}
+}
+
+func TestRequestIDs(t *testing.T) {
+	tests := map[string]struct {
+		given string
+		kept  bool
+	}{
+		"none":            {"", false},
+		"a plain one":     {"req-17.a:b/c=+", true},
+		"a line break":    {"a\nb", false},
+		"much too long":   {strings.Repeat("x", 65), false},
+		"a word in quote": {`"><script>`, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := open(t).ask("GET", "/v1/nothing", "", "", "X-Request-Id", tt.given)
+			id := got.header.Get("X-Request-Id")
+			if (id == tt.given) != tt.kept || id == "" || got.problem(t).RequestID != id {
+				t.Errorf("X-Request-Id = %q for %q, problem has %q", id, tt.given, got.problem(t).RequestID)
+			}
+		})
+	}
+}
+
+func TestRate(t *testing.T) {
+	now := noon
+	h := open(t, func(c *Config, p *Parts) {
+		c.Rate, c.Burst = 100, maxItems
+		p.Now = func() time.Time { return now }
+	})
+	batch := `{"notifications":[` + strings.TrimSuffix(strings.Repeat(hello+",", maxItems), ",") + `]}`
+	if got := h.ask("POST", "/v1/notifications:batch", sendKey, batch); got.status != 200 {
+		t.Fatalf("a full batch is answered %d: %s", got.status, got.raw)
+	}
+	got := h.ask("POST", "/v1/notifications", sendKey, hello)
+	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") != "1" || got.problem(t).Code != "rate_limited" {
+		t.Errorf("beyond the rate: %d, Retry-After %q: %s", got.status, got.header.Get("Retry-After"), got.raw)
+	}
+	if got := h.ask("GET", "/v1/apps/other", otherKey, ""); got.status != 200 && got.status != 404 {
+		t.Errorf("another app pays for it: %d %s", got.status, got.raw)
+	}
+	now = now.Add(time.Second)
+	if got := h.ask("POST", "/v1/notifications", sendKey, hello); got.status != http.StatusAccepted {
+		t.Errorf("a second later: %d %s", got.status, got.raw)
+	}
+}
+
+func TestAPanicIsAnsweredAndLogged(t *testing.T) {
+	h := open(t)
+	h.onEnqueue = func(context.Context, *push.Notification) error { panic("test: on purpose") }
+	got := h.ask("POST", "/v1/notifications", sendKey, hello)
+	if got.status != 500 || strings.Contains(got.raw, "on purpose") {
+		t.Errorf("answer = %d %s, want a 500 without the cause", got.status, got.raw)
+	}
+	if log := h.log.String(); !strings.Contains(log, "on purpose") || !strings.Contains(log, "server_test.go") || !strings.Contains(log, got.problem(t).RequestID) {
+		t.Errorf("the log lacks the cause, the stack or the request id: %s", log)
+	}
+}
+
+// Nothing that was planted may be seen in an answer, a metric or the log,
+// whichever way the request goes.
+func TestSecretsAreSeenNowhere(t *testing.T) {
+	const planted = "PLANTED"
+	credentials := `{"key":"` + planted + `-credential","endpoint":"https://x","secret":"` + planted + `"}`
+	wrongKey := "hk_nobody00_" + planted + strings.Repeat("A", 43-len(planted))
+	h := open(t)
+	answers := []answer{
+		h.ask("PUT", "/v1/apps/demo/providers/apns", adminKey, credentials),
+		h.ask("GET", "/v1/apps/demo/providers/apns", adminKey, ""),
+		h.ask("PUT", "/v1/apps/demo/providers/fcm", adminKey, `{"secret":"`+planted+`"}`),
+		h.ask("PUT", "/v1/apps/demo/providers/fcm", adminKey, `{"secret":"`+planted+`"`),
+		h.ask("GET", "/v1/devices/d1", wrongKey, ""),
+		h.ask("POST", "/v1/receipts", planted+".token", `{}`),
+	}
+	h.onEnqueue = func(context.Context, *push.Notification) error { return errors.New("boom") }
+	answers = append(answers, h.ask("POST", "/v1/notifications", adminKey, `{"to":{"device":"d1"},"title":"`+planted+`"}`),
+		h.ask("GET", "/metrics", "", ""))
+	if h.secrets["demo/apns"] != credentials {
+		t.Errorf("the store was given %q", h.secrets["demo/apns"])
+	}
+	for i, a := range answers {
+		if strings.Contains(a.raw, planted) {
+			t.Errorf("answer %d shows a secret: %s", i, a.raw)
+		}
+	}
+	for _, secret := range []string{planted, adminKey, adminKey[12:]} {
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the log shows a secret")
+		}
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	ok := func(context.Context) error { return nil }
+	tests := map[string]struct {
+		checks map[string]Check
+		status int
+		want   string
+	}{
+		"all is there": {map[string]Check{"redis": ok, "queue": ok}, 200, `{"ready":true,"checks":[{"name":"queue","ok":true},{"name":"redis","ok":true}]}`},
+		"redis is away": {map[string]Check{"redis": func(context.Context) error { return errors.New("redis does not answer") }, "queue": ok}, 503,
+			`{"ready":false,"checks":[{"name":"queue","ok":true},{"name":"redis","ok":false,"detail":"redis does not answer"}]}`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			h := open(t, func(_ *Config, p *Parts) { p.Checks = tt.checks })
+			if got := h.ask("GET", "/readyz", "", ""); got.status != tt.status || strings.TrimSpace(got.raw) != tt.want {
+				t.Errorf("answer = %d %s, want %d %s", got.status, got.raw, tt.status, tt.want)
+			}
+			if got := h.ask("GET", "/healthz", "", ""); got.status != 200 {
+				t.Errorf("/healthz = %d, whatever is ready", got.status)
+			}
+		})
+	}
+}
+
+func TestMetricsCountByRoute(t *testing.T) {
+	h := open(t)
+	h.ask("POST", "/v1/notifications", sendKey, hello)
+	h.ask("GET", "/v1/devices/d1", adminKey, "")
+	h.ask("GET", "/v1/devices/d2", adminKey, "")
+	got := h.ask("GET", "/metrics", "", "")
+	for _, want := range []string{
+		`herald_api_request_seconds_count{method="POST",route="/v1/notifications",status="202"} 1`,
+		`herald_api_request_seconds_count{method="GET",route="/v1/devices/{device}",status="200"} 1`,
+		`herald_api_request_seconds_count{method="GET",route="/v1/devices/{device}",status="404"} 1`,
+	} {
+		if !strings.Contains(got.raw, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	closed := open(t, func(c *Config, _ *Parts) { c.MetricsToken = "m3trics" })
+	if got := closed.ask("GET", "/metrics", "", ""); got.status != 401 {
+		t.Errorf("metrics with a token are shown to all: %d", got.status)
+	}
+	if got := closed.ask("GET", "/metrics", "m3trics", ""); got.status != 200 {
+		t.Errorf("metrics with the right token: %d", got.status)
+	}
+}
+
+func TestMounts(t *testing.T) {
+	page := func(name string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, name) })
+	}
+	h := open(t, func(_ *Config, p *Parts) {
+		p.Mounts = map[string]http.Handler{"/": page("dashboard"), "/ops/queue/": page("queue")}
+	})
+	tests := map[string]string{
+		"/": "dashboard", "/app.js": "dashboard", "/ops": "dashboard", "/ops/queue": "queue", "/ops/queue/x": "queue",
+		"/ops/queues": "dashboard", "/v1x": "dashboard", "/healthz": "{\"status\":\"ok\"}\n",
+	}
+	for path, want := range tests {
+		if got := h.ask("GET", path, "", ""); got.raw != want {
+			t.Errorf("GET %s = %q, want %q", path, got.raw, want)
+		}
+	}
+	if got := h.ask("GET", "/v1/nothing", "", ""); got.status != 404 || got.problem(t).Code != "not_found" {
+		t.Errorf("a path of the API fell through to the dashboard: %s", got.raw)
+	}
+}
+
+func TestRunLetsRequestsFinish(t *testing.T) {
+	h := &house{world: newWorld()}
+	arrived, proceed := make(chan struct{}), make(chan struct{})
+	h.onEnqueue = func(context.Context, *push.Notification) error {
+		close(arrived)
+		<-proceed
+		return nil
+	}
+	parts := h.furnish()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts.Listener = ln
+	srv, err := New(DefaultConfig(), parts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }()
+
+	status := make(chan int, 1)
+	go func() {
+		req, _ := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, "http://"+ln.Addr().String()+"/v1/notifications", strings.NewReader(hello))
+		req.Header.Set("Authorization", "Bearer "+sendKey)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			status <- 0
+			return
+		}
+		_ = res.Body.Close()
+		status <- res.StatusCode
+	}()
+	<-arrived
+	cancel()
+	close(proceed)
+	if got := <-status; got != http.StatusAccepted {
+		t.Errorf("a request on the way when shutdown began is answered %d, want 202", got)
+	}
+	if err := <-done; err != nil {
+		t.Errorf("Run() = %v, want nil after its context ended", err)
+	}
+}
+
+func TestRunFailsWhenItCannotServe(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = ln.Close()
+	h := open(t, func(_ *Config, p *Parts) { p.Listener = ln })
+	if err := h.Run(t.Context()); err == nil {
+		t.Error("Run() = nil on a closed listener")
+	}
+}
+
+// Every route asks who is there, but for those that are meant for all.
+func TestNothingIsOpenByAccident(t *testing.T) {
+	open4all := []string{"/healthz", "/readyz", "/metrics", "/openapi.yaml", "/v1/callbacks/{provider}"}
+	h := open(t)
+	for _, r := range h.echo.Routes() {
+		path := plainPath(r.Path)
+		if slices.Contains(open4all, path) || r.Method == echo.RouteNotFound {
+			continue
+		}
+		if got := h.ask(r.Method, strings.NewReplacer("{", "", "}", "").Replace(path), "", "{}"); got.status != http.StatusUnauthorized {
+			t.Errorf("%s %s answers a stranger with %d", r.Method, path, got.status)
+		}
+	}
+}
+
+func serveOn(t *testing.T, h *house) (url string) {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Server.parts.Listener = ln
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- h.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run() = %v", err)
+		}
+	})
+	return "http://" + ln.Addr().String()
+}
