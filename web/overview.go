@@ -199,6 +199,14 @@ func (v overviewView) Recent() []Notification { return v.recent }
 func (v overviewView) Status() Status         { return v.status }
 func (v overviewView) Faults() []string       { return v.faults }
 
+// Clock writes the start of a step, with its day where the window has several.
+func (v overviewView) Clock(t time.Time) string {
+	if v.window.Length >= 24*time.Hour {
+		return t.UTC().Format("01-02 15:04")
+	}
+	return t.UTC().Format("15:04:05")
+}
+
 // Empty reports whether nothing was sent in the window.
 func (v overviewView) Empty() bool { return v.Counts.Deliveries == 0 && v.Counts.Accepted == 0 }
 

@@ -81,7 +81,6 @@ func words(now func() time.Time) template.FuncMap {
 		"bytes":            size,
 		"ago":              func(t time.Time) string { return ago(now().Sub(t)) },
 		"age":              ago,
-		"clock":            func(t time.Time) string { return t.UTC().Format("15:04:05") },
 		"moment":           func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
 		"iso":              func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 		"human":            func(s string) string { return strings.ReplaceAll(s, "_", " ") },
