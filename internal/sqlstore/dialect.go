@@ -8,10 +8,10 @@ import "strings"
 // upserts, RETURNING, row values and the JSON operators -> and ->>; what is left
 // to translate are the names of four functions:
 //
-//	json_each(x)            the elements of a list, in the column value
-//	json_each_text(x)       the same as texts
-//	json_group_array(x)     rows to a list
-//	json_object(k, v, …)    an object
+//	json_each(x)         the elements of a list, in the column value
+//	json_each_text(x)    the same as texts
+//	group_concat(x, y)   the texts of all rows with y between them
+//	char(n)              one character
 //
 // Lists go in as one JSON parameter, so that a query for one device and a query
 // for a thousand are the same query and the same round trip.
@@ -29,7 +29,7 @@ func postgres() dialect {
 	return dialect{words: strings.NewReplacer(
 		`json_each_text(`, `jsonb_array_elements_text(`,
 		`json_each(`, `jsonb_array_elements(`,
-		`json_group_array(`, `jsonb_agg(`,
-		`json_object(`, `jsonb_build_object(`,
+		`group_concat(`, `string_agg(`,
+		`char(`, `chr(`,
 	)}
 }

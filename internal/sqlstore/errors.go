@@ -103,10 +103,13 @@ func (f *faults) named(field, s string) {
 	f.text(field, s)
 }
 
-// text checks a text that may be empty.
+// text checks a text that may be empty. Names and tokens are lines: nobody needs
+// control characters in them, and deviceColumns needs two of them itself.
 func (f *faults) text(field, s string) {
-	if !storable(s) {
-		f.add(field, "is not valid UTF-8 without zero bytes")
+	if !utf8.ValidString(s) {
+		f.add(field, "is not valid UTF-8")
+	} else if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
+		f.add(field, "has control characters")
 	}
 }
 

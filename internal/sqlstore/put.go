@@ -50,10 +50,10 @@ func (s *Store) PutDevices(ctx context.Context, app string, devices []*push.Devi
 	return slices.Compact(moved), nil
 }
 
-// The statements of putPart. $1 is a JSON list of [push.Device], $2 the app,
-// $3 the time.
+// The statements of putPart. $1 is a JSON list, $2 the app.
 const (
-	// The device's row is locked first, so two writers of one device take turns.
+	// A list of push.Device; $3 is the time. It comes first because it locks
+	// the rows: two writers of one device take turns.
 	putDevices = `
 		INSERT INTO devices (app, id, user_id, platform, maker, model, os, app_version, country, carrier,
 			locale, timezone, tags, lat, lon, created_at, updated_at)
@@ -71,63 +71,79 @@ const (
 			lat = excluded.lat, lon = excluded.lon, updated_at = excluded.updated_at
 		RETURNING id, created_at`
 
-	dropOldAddresses = `
-		DELETE FROM addresses WHERE app = $2 AND device IN (SELECT d.value->>'id' FROM json_each($1) d)`
+	// Lists of ids.
+	dropAddresses = `DELETE FROM addresses WHERE app = $2 AND device IN (SELECT value FROM json_each_text($1))`
+	dropTags      = `DELETE FROM device_tags WHERE app = $2 AND device IN (SELECT value FROM json_each_text($1))`
 
+	// Lists of addressRow. The row value with the app in it is what makes
+	// SQLite use the index of tokens, and not read every address of the app.
 	takeAddresses = `
-		DELETE FROM addresses WHERE app = $2 AND (provider, token) IN (
-			SELECT a.value->>'provider', a.value->>'token'
-			FROM json_each($1) d CROSS JOIN json_each(d.value->'addresses') a)
+		DELETE FROM addresses WHERE (app, provider, token) IN (SELECT $2, a.value->>1, a.value->>2 FROM json_each($1) a)
 		RETURNING device`
-
 	putAddresses = `
 		INSERT INTO addresses (app, device, provider, token, topic, environment)
-		SELECT $2, d.value->>'id', a.value->>'provider', a.value->>'token',
-			coalesce(a.value->>'topic', ''), coalesce(a.value->>'environment', '')
-		FROM json_each($1) d CROSS JOIN json_each(d.value->'addresses') a`
+		SELECT $2, a.value->>0, a.value->>1, a.value->>2, a.value->>3, a.value->>4 FROM json_each($1) a`
 
-	dropOldTags = `
-		DELETE FROM device_tags WHERE app = $2 AND device IN (SELECT d.value->>'id' FROM json_each($1) d)`
-
+	// A list of tagRow.
 	putTags = `
-		INSERT INTO device_tags (app, tag, device)
-		SELECT DISTINCT $2, t.value, d.value->>'id'
-		FROM json_each($1) d CROSS JOIN json_each_text(d.value->'tags') t`
+		INSERT INTO device_tags (app, device, tag)
+		SELECT $2, t.value->>0, t.value->>1 FROM json_each($1) t`
 )
 
 // putPart writes up to maxStatement devices and returns those that lost an
 // address to one of them.
 func (s *Store) putPart(ctx context.Context, tx *sql.Tx, app string, devices []*push.Device, at time.Time) (lost []string, err error) {
-	byID := laterWins(devices)
-	rows, err := json.Marshal(rowsOf(devices, byID))
-	if err != nil {
-		return nil, err
-	}
-	list := string(rows)
-
-	_, err = collectFrom(ctx, s, tx, putDevices, []any{list, app, at.UnixMicro()}, func(scan scanner) (struct{}, error) {
+	rows := rowsOf(devices)
+	var known []string // those that were there before, whose old addresses and tags go
+	_, err = collectFrom(ctx, s, tx, putDevices, []any{asJSON(rows.devices), app, at.UnixMicro()}, func(scan scanner) (struct{}, error) {
 		var id string
 		var created int64
 		err := scan(&id, &created)
-		if err == nil {
-			byID[id].CreatedAt, byID[id].UpdatedAt = time.UnixMicro(created).UTC(), at
+		if created != at.UnixMicro() {
+			known = append(known, id)
+		}
+		if d := rows.byID[id]; d != nil {
+			d.CreatedAt, d.UpdatedAt = time.UnixMicro(created).UTC(), at
 		}
 		return struct{}{}, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	if _, err := tx.ExecContext(ctx, s.dialect.sql(dropOldAddresses), list, app); err != nil {
-		return nil, err
-	}
-	lost, err = collectFrom(ctx, s, tx, takeAddresses, []any{list, app}, texts)
-	if err != nil {
-		return nil, err
-	}
-	for _, query := range []string{putAddresses, dropOldTags, putTags} {
-		if _, err := tx.ExecContext(ctx, s.dialect.sql(query), list, app); err != nil {
+	if len(known) > 0 {
+		if err := s.execIn(ctx, tx, asJSON(known), app, dropAddresses, dropTags); err != nil {
 			return nil, err
 		}
 	}
-	return lost, nil
+	if len(rows.addresses) > 0 {
+		addresses := asJSON(rows.addresses)
+		if lost, err = collectFrom(ctx, s, tx, takeAddresses, []any{addresses, app}, texts); err != nil {
+			return nil, err
+		}
+		if err := s.execIn(ctx, tx, addresses, app, putAddresses); err != nil {
+			return nil, err
+		}
+	}
+	if len(rows.tags) > 0 {
+		err = s.execIn(ctx, tx, asJSON(rows.tags), app, putTags)
+	}
+	return lost, err
+}
+
+func (s *Store) execIn(ctx context.Context, tx *sql.Tx, list, app string, queries ...string) error {
+	for _, query := range queries {
+		if _, err := tx.ExecContext(ctx, s.dialect.sql(query), list, app); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// asJSON writes what checkDevices let pass, which never fails.
+func asJSON(list any) string {
+	text, err := json.Marshal(list)
+	if err != nil {
+		panic("sqlstore: checked devices cannot be written as JSON: " + err.Error())
+	}
+	return string(text)
 }

@@ -1,0 +1,67 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+)
+
+// Reseal seals again what was sealed with another key than the one that seals
+// now, and returns how much that was. After it the old key can go.
+func (s *Store) Reseal(ctx context.Context) (int, error) {
+	n := 0
+	err := s.transact(ctx, "reseal", func(tx *sql.Tx) error {
+		n = 0
+		for _, t := range []struct{ read, write string }{
+			{
+				`SELECT id, '', token_secret FROM apps`,
+				`UPDATE apps SET token_secret = $3 WHERE id = $1 AND $2 = ''`,
+			},
+			{
+				`SELECT app, provider, sealed FROM credentials WHERE sealed IS NOT NULL`,
+				`UPDATE credentials SET sealed = $3 WHERE app = $1 AND provider = $2`,
+			},
+		} {
+			changed, err := s.resealTable(ctx, tx, t.read, t.write)
+			if err != nil {
+				return err
+			}
+			n += changed
+		}
+		return nil
+	})
+	return n, err
+}
+
+// sealed is one secret and what it is bound to.
+type sealed struct {
+	app, provider string // no provider: the secret of the device tokens
+	secret        []byte
+}
+
+func (s *Store) resealTable(ctx context.Context, tx *sql.Tx, read, write string) (changed int, err error) {
+	all, err := collectFrom(ctx, s, tx, read, nil, func(scan scanner) (row sealed, err error) {
+		err = scan(&row.app, &row.provider, &row.secret)
+		return row, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for _, row := range all {
+		if s.sealer.Current(row.secret) {
+			continue
+		}
+		what := tokenSecret
+		if row.provider != "" {
+			what = bindTo(row.provider)
+		}
+		secret, err := s.sealer.Open(row.secret, row.app, what)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := tx.ExecContext(ctx, write, row.app, row.provider, s.sealer.Seal(secret, row.app, what)); err != nil {
+			return 0, err
+		}
+		changed++
+	}
+	return changed, nil
+}

@@ -1,0 +1,46 @@
+package sqlstore
+
+import (
+	"slices"
+
+	"github.com/herald-push/herald/push"
+)
+
+// rows are devices as they are written: each id, address and tag once. What two
+// devices claim is the later one's, as if one were written after the other.
+type rows struct {
+	byID      map[string]*push.Device
+	devices   []*push.Device
+	addresses []addressRow
+	tags      []tagRow
+}
+
+type (
+	addressRow [5]string // device, provider, token, topic, environment
+	tagRow     [2]string // device, tag
+)
+
+func rowsOf(devices []*push.Device) rows {
+	type address struct{ provider, token string }
+	claimed := make(map[address]bool, 2*len(devices))
+	r := rows{byID: make(map[string]*push.Device, len(devices))}
+	for _, d := range slices.Backward(devices) {
+		if r.byID[d.ID] != nil {
+			continue
+		}
+		r.byID[d.ID] = d
+		r.devices = append(r.devices, d)
+		for _, a := range d.Addresses {
+			if key := (address{a.Provider, a.Token}); !claimed[key] {
+				claimed[key] = true
+				r.addresses = append(r.addresses, addressRow{d.ID, a.Provider, a.Token, a.Topic, a.Environment})
+			}
+		}
+		for i, tag := range d.Tags {
+			if !slices.Contains(d.Tags[:i], tag) {
+				r.tags = append(r.tags, tagRow{d.ID, tag})
+			}
+		}
+	}
+	return r
+}
