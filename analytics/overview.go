@@ -124,3 +124,9 @@ func (s *Store) Recent(ctx context.Context, app string, since time.Time, limit i
 	return rows[RecentRow](ctx, s, "recent", query,
 		clickhouse.Named("app", app), moment3("since", since), clickhouse.Named("limit", uint32(limit)))
 }
+
+// Version is the server's version, such as "25.8.2.29".
+func (s *Store) Version(ctx context.Context) (version string, err error) {
+	err = s.conn.QueryRow(ctx, "SELECT version()").Scan(&version)
+	return version, failed("version", err)
+}
