@@ -1,0 +1,228 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+const contract = "../api/testdata/contract"
+
+// exchange is a request with its answer, as the server is tested with it too.
+type exchange struct {
+	Request struct {
+		Method string          `json:"method"`
+		Path   string          `json:"path"`
+		Body   json.RawMessage `json:"body"`
+	} `json:"request"`
+	Response struct {
+		Status int             `json:"status"`
+		Body   json.RawMessage `json:"body"`
+	} `json:"response"`
+}
+
+// calls make each exchange's request through the SDK. Those whose body the
+// types of the SDK cannot express are told by the second table.
+var calls = map[string]func(context.Context, *Client) (any, error){
+	"device_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutDevice(ctx, Device{
+			App: "not sent", CreatedAt: time.Now(),
+			ID: "d2", User: "u-17", Platform: "android", Maker: "xiaomi", Model: "15", OS: "16", AppVersion: "3.2.0",
+			Country: "CN", Carrier: "CMCC", Locale: "zh-CN", Timezone: "Asia/Shanghai", Tags: []string{"beta"},
+			Location:  &Location{Lat: 31.2, Lon: 121.5},
+			Addresses: []Address{{Provider: "fcm", Token: "f-token"}, {Provider: "sms", Token: "+8613800138000"}, {Provider: "live"}},
+		})
+	},
+	"device_put_faults":  func(ctx context.Context, c *Client) (any, error) { return c.PutDevice(ctx, Device{ID: "d2"}) },
+	"device_get":         func(ctx context.Context, c *Client) (any, error) { return c.Device(ctx, "d1") },
+	"device_get_unknown": func(ctx context.Context, c *Client) (any, error) { return c.Device(ctx, "d9") },
+	"device_delete":      func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteDevice(ctx, "d1") },
+	"device_token":       func(ctx context.Context, c *Client) (any, error) { return c.DeviceToken(ctx, "d1") },
+	"notification_send": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "order-8812-shipped", To: Audience{Device: "d1"}, Class: Transactional, Title: "Shipped",
+			Body: "Your parcel is on its way", Data: map[string]string{"order": "8812"}, TTLSeconds: 3600,
+			CollapseKey: "order-8812", Route: &Route{Roads: []string{"live", "auto"}, Until: Delivered, WaitSeconds: 30},
+		})
+	},
+	"notification_send_later": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "reminder-1", To: Audience{User: "u-17"}, Class: Marketing, Title: "Sale",
+			DeliverAt: time.Date(2026, 3, 2, 8, 0, 0, 0, time.FixedZone("", 3600)),
+		})
+	},
+	"notification_send_faults": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
+	"notification_send_conflict": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{ID: "order-1", To: Audience{Device: "d1"}, Title: "Something else"})
+	},
+	"notification_send_sms": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{ID: "ad-1", To: Audience{Device: "d1"}, Class: Marketing, Title: "Sale", Route: &Route{Roads: []string{"auto", "sms"}}})
+	},
+	"notification_send_no_key": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
+	"notification_batch": func(ctx context.Context, c *Client) (any, error) {
+		rs, err := c.Batch(ctx, []Notification{
+			{ID: "b-1", To: Audience{Device: "d1"}, Title: "Hi"}, {ID: "b-2", To: Audience{Device: "d1"}}, {ID: "b-3", To: Audience{Tag: "beta"}, Body: "Hello"},
+		})
+		return results{rs}, err
+	},
+	"notification_batch_empty": func(ctx context.Context, c *Client) (any, error) { return c.Batch(ctx, []Notification{}) },
+	"notification_validate": func(ctx context.Context, c *Client) (any, error) {
+		return c.Validate(ctx, Notification{To: Audience{Device: "d1"}, Title: "Hi"})
+	},
+	"notification_progress":         func(ctx context.Context, c *Client) (any, error) { return c.Progress(ctx, "order-1") },
+	"notification_progress_unknown": func(ctx context.Context, c *Client) (any, error) { return c.Progress(ctx, "order-9") },
+	"notification_cancel":           func(ctx context.Context, c *Client) (any, error) { return c.Cancel(ctx, "order-1") },
+	"deliveries": func(ctx context.Context, c *Client) (any, error) {
+		return c.Deliveries(ctx, "order-1", Query{Device: "d1", Limit: 10})
+	},
+	"receipts_device": func(ctx context.Context, c *Client) (any, error) {
+		rs, err := c.Receipts(ctx, []Receipt{
+			{ID: "order-1.0.0", Event: Displayed, At: time.Date(2026, 3, 1, 11, 59, 58, 0, time.UTC)}, {ID: "order-9.0.0", Event: Clicked},
+		})
+		return results{rs}, err
+	},
+	"receipts_key": func(ctx context.Context, c *Client) (any, error) {
+		rs, err := c.Receipts(ctx, []Receipt{{ID: "order-1.0.0", Event: Clicked, Device: "d1"}})
+		return results{rs}, err
+	},
+	"credentials_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutCredentials(ctx, "demo", "apns", json.RawMessage(`{"key_id":"ABC1234567","team_id":"DEF7654321","key":"PEM","topic":"com.example.app"}`))
+	},
+	"credentials_put_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutCredentials(ctx, "demo", "apns", json.RawMessage(`{"key_id":"ABC1234567"}`))
+	},
+}
+
+// inexpressible are requests that nobody can make by the types of the SDK.
+var inexpressible = map[string]bool{"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true}
+
+// foreign are exchanges of the parts of the API that the SDK leaves to others.
+var foreign = []string{"app_", "key_", "credentials_get", "credentials_delete"}
+
+func TestEveryExchangeIsSpoken(t *testing.T) {
+	files, err := filepath.Glob(contract + "/*.json")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no exchanges in %s: %v", contract, err)
+	}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		if isForeign(name) {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			call, ok := calls[name]
+			if !ok {
+				t.Fatal("the SDK has no call for it")
+			}
+			x := read(t, file)
+			srv := httptest.NewServer(replay(t, x, !inexpressible[name]))
+			defer srv.Close()
+			got, err := call(t.Context(), &Client{URL: srv.URL + "/", Key: "hk_test", Tries: 1})
+			if x.Response.Status < 300 {
+				if err != nil {
+					t.Fatalf("error = %v, want none", err)
+				}
+				wantSame(t, "answer", encode(t, got), x.Response.Body)
+				return
+			}
+			var p *Problem
+			if !errors.As(err, &p) {
+				t.Fatalf("error = %v, want a *Problem", err)
+			}
+			wantSame(t, "problem", encode(t, p), x.Response.Body)
+		})
+	}
+}
+
+func isForeign(name string) bool {
+	for _, prefix := range foreign {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func read(t *testing.T, file string) (x exchange) {
+	t.Helper()
+	raw, err := os.ReadFile(file) //nolint:gosec // a file of this repository
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &x); err != nil {
+		t.Fatal(err)
+	}
+	return x
+}
+
+// replay plays the server of one exchange.
+func replay(t *testing.T, x exchange, sameBody bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		raw, _ := io.ReadAll(r.Body)
+		if r.Method != x.Request.Method || !sameURL(r, x.Request.Path) {
+			t.Errorf("asked %s %s, want %s %s", r.Method, r.URL, x.Request.Method, x.Request.Path)
+		}
+		if r.Header.Get("Authorization") != "Bearer hk_test" {
+			t.Errorf("Authorization = %q", r.Header.Get("Authorization"))
+		}
+		if sameBody {
+			wantSame(t, "request", raw, x.Request.Body)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(x.Response.Status)
+		_, _ = w.Write(x.Response.Body)
+	})
+}
+
+func sameURL(r *http.Request, want string) bool {
+	other := httptest.NewRequest(http.MethodGet, want, nil).URL
+	return r.URL.Path == other.Path && r.URL.Query().Encode() == other.Query().Encode()
+}
+
+func encode(t *testing.T, v any) []byte {
+	t.Helper()
+	if v == nil {
+		return nil
+	}
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// wantSame compares JSON; a null is as if left out.
+func wantSame(t *testing.T, what string, got, want []byte) {
+	t.Helper()
+	if g, w := canonical(t, got), canonical(t, want); !bytes.Equal(g, w) {
+		t.Errorf("%s\n got %s\nwant %s", what, g, w)
+	}
+}
+
+func canonical(t *testing.T, raw []byte) []byte {
+	t.Helper()
+	if len(raw) == 0 {
+		return nil
+	}
+	var v any
+	if err := json.Unmarshal(raw, &v); err != nil {
+		t.Fatalf("%v: %s", err, raw)
+	}
+	if m, ok := v.(map[string]any); ok {
+		for k, e := range m {
+			if e == nil {
+				delete(m, k)
+			}
+		}
+	}
+	return encode(t, v)
+}

@@ -1,0 +1,188 @@
+package client
+
+import "time"
+
+// Class says how much may be risked and spent on a notification.
+type Class string
+
+// The message classes; Transactional is the default.
+const (
+	OTP           Class = "otp"
+	Transactional Class = "transactional"
+	Chat          Class = "chat"
+	Call          Class = "call"
+	Marketing     Class = "marketing"
+)
+
+// Stage is a rung of the receipt ladder, or a way off it.
+type Stage string
+
+// The ladder, lowest rung first, and the ways off it.
+const (
+	Accepted   Stage = "accepted"
+	HandedOver Stage = "handed_over"
+	Delivered  Stage = "delivered"
+	Displayed  Stage = "displayed"
+	Clicked    Stage = "clicked"
+
+	Failed     Stage = "failed"
+	Unknown    Stage = "unknown"
+	Expired    Stage = "expired"
+	Cancelled  Stage = "cancelled"
+	Suppressed Stage = "suppressed"
+)
+
+// Notification is what is asked: reach these people with this, before then.
+type Notification struct {
+	// ID makes sending again safe, within 24 hours: 1 to 64 letters, digits,
+	// "_", "-" or ":". The client makes one if it is empty.
+	ID    string   `json:"id,omitempty"`
+	To    Audience `json:"to"`
+	Class Class    `json:"class,omitempty"`
+	// Title or Body is needed. With Data they have at most 4,096 bytes.
+	Title       string            `json:"title,omitempty"`
+	Body        string            `json:"body,omitempty"`
+	Data        map[string]string `json:"data,omitempty"`
+	CollapseKey string            `json:"collapse_key,omitempty"`
+	TTLSeconds  int               `json:"ttl_seconds,omitempty"` // default a day
+	Route       *Route            `json:"route,omitempty"`       // default: Herald decides
+	DeliverAt   time.Time         `json:"deliver_at,omitzero"`   // default now; at most 30 days ahead
+}
+
+// Audience names who is to be reached; exactly one field is set.
+type Audience struct {
+	Device  string   `json:"device,omitempty"`
+	Devices []string `json:"devices,omitempty"`
+	User    string   `json:"user,omitempty"`
+	Users   []string `json:"users,omitempty"`
+	Tag     string   `json:"tag,omitempty"`
+	All     bool     `json:"all,omitempty"`
+}
+
+// Route is what the caller wishes about the roads to a device.
+type Route struct {
+	Roads       []string `json:"roads,omitempty"`        // provider names, or "auto"
+	Until       Stage    `json:"until,omitempty"`        // Accepted, Delivered (default) or Displayed
+	WaitSeconds int      `json:"wait_seconds,omitempty"` // before the next road; the class has a default
+}
+
+// State says where a notification is on its way.
+type State string
+
+// The states of a notification.
+const (
+	Scheduled State = "scheduled"
+	Queued    State = "queued"
+	Sending   State = "sending"
+	Done      State = "done"
+	TakenBack State = "cancelled"
+)
+
+// Progress is the state of a notification with its counts.
+type Progress struct {
+	ID         string    `json:"id"`
+	State      State     `json:"state"`
+	Class      Class     `json:"class"`
+	AcceptedAt time.Time `json:"accepted_at"`
+	DeliverAt  time.Time `json:"deliver_at,omitzero"`
+	ExpiresAt  time.Time `json:"expires_at"`
+	Counts     Counts    `json:"counts"`
+}
+
+// Counts are deliveries, each counted on every rung it has reached.
+type Counts struct {
+	Deliveries int `json:"deliveries"`
+	Accepted   int `json:"accepted"`
+	Delivered  int `json:"delivered"`
+	Displayed  int `json:"displayed"`
+	Clicked    int `json:"clicked"`
+	Failed     int `json:"failed"`
+	Unknown    int `json:"unknown"`
+	Expired    int `json:"expired"`
+	Cancelled  int `json:"cancelled"`
+	Suppressed int `json:"suppressed"`
+}
+
+// Result is what became of one item of a batch or one reported receipt.
+type Result struct {
+	Index   int      `json:"index"`
+	ID      string   `json:"id,omitempty"`
+	Status  int      `json:"status"`            // 202 if it was taken
+	Problem *Problem `json:"problem,omitempty"` // nil if it was taken
+}
+
+// Plan is what would come of a notification if it were sent now.
+type Plan struct {
+	Devices  int               `json:"devices"`
+	Roads    []PlannedRoad     `json:"roads"`
+	Payloads []PlannedPayload  `json:"payloads"`
+	Sample   []PlannedDelivery `json:"sample"`
+}
+
+// PlannedRoad is how many devices begin with a provider; "" reaches none.
+type PlannedRoad struct {
+	Provider string `json:"provider"`
+	Devices  int    `json:"devices"`
+}
+
+// PlannedPayload is what the notification weighs with one provider.
+type PlannedPayload struct {
+	Provider string `json:"provider"`
+	Bytes    int    `json:"bytes"`
+	Limit    int    `json:"limit,omitempty"` // 0 if the provider has none
+	Fault    string `json:"fault,omitempty"` // why the provider would never take it
+}
+
+// PlannedDelivery is one device with the roads to it, in the order of trial.
+type PlannedDelivery struct {
+	Device string        `json:"device"`
+	Roads  []PlannedStep `json:"roads"`
+}
+
+// PlannedStep is one road with the reason it stands where it does.
+type PlannedStep struct {
+	Provider string `json:"provider"`
+	Why      string `json:"why"`
+	Skipped  string `json:"skipped,omitempty"` // why it would be passed over
+}
+
+// Page is a part of a notification's deliveries.
+type Page struct {
+	Deliveries []Trace `json:"deliveries"`
+	Next       string  `json:"next,omitempty"` // Query.After of the next page; "" on the last
+}
+
+// Trace is one delivery's whole story, oldest evidence first.
+type Trace struct {
+	ID       string    `json:"id"`
+	Device   string    `json:"device"`
+	Stage    Stage     `json:"stage"` // the highest rung proven
+	Attempts []Attempt `json:"attempts"`
+	Receipts []Proof   `json:"receipts"`
+}
+
+// Attempt is one try of a delivery through one provider.
+type Attempt struct {
+	Number     int       `json:"number"`
+	Provider   string    `json:"provider"`
+	ProviderID string    `json:"provider_id,omitempty"`
+	Stage      Stage     `json:"stage"`
+	Kind       string    `json:"kind,omitempty"`
+	Code       string    `json:"code,omitempty"`
+	Detail     string    `json:"detail,omitempty"`
+	Why        string    `json:"why"` // why this road was taken
+	At         time.Time `json:"at"`
+	TookMillis float64   `json:"took_ms"`
+	CostMicros int64     `json:"cost_micros,omitempty"`
+}
+
+// Proof is one piece of evidence that came after an attempt.
+type Proof struct {
+	Stage      Stage     `json:"stage"`
+	Source     string    `json:"source"`
+	Provider   string    `json:"provider,omitempty"`
+	Detail     string    `json:"detail,omitempty"`
+	At         time.Time `json:"at"`
+	ReceivedAt time.Time `json:"received_at"`
+	AfterMs    float64   `json:"after_ms"` // from acceptance by the API
+}
