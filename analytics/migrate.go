@@ -1,0 +1,91 @@
+package analytics
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// migrations are run in the order of their names. Every statement must do
+// nothing when it is repeated (IF NOT EXISTS, IF EXISTS): ClickHouse has
+// neither transactions for DDL nor locks, so two processes that start together
+// run the same statements, and that is their lock. A file that was released is
+// never changed.
+//
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+const createMigrations = `
+	CREATE TABLE IF NOT EXISTS herald_migrations (
+		version UInt32, name String, applied_at DateTime('UTC') DEFAULT now()
+	) ENGINE = ReplacingMergeTree ORDER BY version`
+
+// Migrate brings the database up to this program's schema. It may run any
+// number of times, and at the same time in many processes.
+func (s *Store) Migrate(ctx context.Context) error {
+	if err := s.conn.Exec(ctx, createMigrations); err != nil {
+		return failed("migrate", err)
+	}
+	var applied uint32
+	if err := s.conn.QueryRow(ctx, "SELECT max(version) FROM herald_migrations").Scan(&applied); err != nil {
+		return failed("migrate: read the version", err)
+	}
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return fmt.Errorf("analytics: migrate: %w", err)
+	}
+	for _, name := range names {
+		version, err := migrationVersion(name)
+		if err != nil {
+			return err
+		}
+		if version <= applied {
+			continue
+		}
+		if err := s.apply(ctx, name, version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) apply(ctx context.Context, name string, version uint32) error {
+	text, err := migrations.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("analytics: migrate: %w", err)
+	}
+	for _, statement := range statements(string(text)) {
+		if err := s.conn.Exec(ctx, statement); err != nil {
+			return failed("migrate: "+name, err)
+		}
+	}
+	err = s.conn.Exec(ctx, "INSERT INTO herald_migrations (version, name) SELECT {version:UInt32}, {name:String}",
+		clickhouse.Named("version", version), clickhouse.Named("name", name))
+	return failed("migrate: note "+name, err)
+}
+
+// migrationVersion reads 7 from "migrations/0007_what.sql".
+func migrationVersion(name string) (uint32, error) {
+	number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
+	version, err := strconv.ParseUint(number, 10, 32)
+	if err != nil {
+		return 0, fmt.Errorf("analytics: migrate: %s has no number: %w", name, err)
+	}
+	return uint32(version), nil
+}
+
+// statements splits a file at the semicolons that end a line.
+func statements(text string) []string {
+	var out []string
+	for _, s := range strings.Split(text, ";\n") {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}

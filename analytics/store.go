@@ -1,0 +1,133 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/herald-push/herald/push"
+)
+
+// Store asks ClickHouse, and writes to it for the [Writer]. It is safe for
+// concurrent use.
+//
+// A window is always half open, [from, to), and one app's. Numbers include
+// what the writer has sent, which is at most [WriterConfig.FlushEvery] behind
+// while ClickHouse is well.
+//
+// While ClickHouse is away, every method returns an error that is
+// [push.ErrAway].
+type Store struct {
+	conn    driver.Conn
+	columns []column
+	insert  string
+}
+
+// Open makes a store for a DSN of clickhouse-go: http(s)://user:password@host:port/database
+// or clickhouse://…. It does not wait for the server: one that is away when
+// Herald starts is asked again by every call. The error is a bad DSN.
+func Open(_ context.Context, dsn string) (*Store, error) {
+	options, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("analytics: ClickHouse DSN: %w", err)
+	}
+	if options.DialTimeout == 0 {
+		options.DialTimeout = 5 * time.Second
+	}
+	if options.ReadTimeout == 0 {
+		options.ReadTimeout = time.Minute
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return nil, fmt.Errorf("analytics: ClickHouse DSN: %w", err)
+	}
+	s := &Store{conn: conn, columns: columns()}
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		names[i] = c.name
+	}
+	s.insert = "INSERT INTO receipts (" + strings.Join(names, ", ") + ")"
+	return s, nil
+}
+
+// Close ends the connections.
+func (s *Store) Close() error { return s.conn.Close() }
+
+// Ping reports whether ClickHouse answers.
+func (s *Store) Ping(ctx context.Context) error { return failed("ping", s.conn.Ping(ctx)) }
+
+// write inserts a batch under a token. A second insert under the same token
+// changes nothing, in the views neither, as long as no more than the tables'
+// deduplication window of batches came between.
+func (s *Store) write(ctx context.Context, token string, events [][]push.Receipt) error {
+	rows := 0
+	for _, rs := range events {
+		rows += len(rs)
+	}
+	if rows == 0 {
+		return nil
+	}
+	ctx = clickhouse.Context(ctx,
+		clickhouse.WithColumnNamesAndTypes(types(s.columns)),
+		clickhouse.WithSettings(clickhouse.Settings{
+			"insert_deduplication_token":                         token,
+			"insert_deduplicate":                                 1,
+			"deduplicate_blocks_in_dependent_materialized_views": 1,
+			"async_insert":                                       0, // knows no tokens for views
+			"max_partitions_per_insert_block":                    0, // a batch after an outage spans days
+		}))
+	batch, err := s.conn.PrepareBatch(ctx, s.insert)
+	if err != nil {
+		return failed("begin a batch", err)
+	}
+	for i, c := range s.columns {
+		if err := c.fill(batch.Column(i), events, rows); err != nil {
+			_ = batch.Abort()
+			return failed("fill column "+c.name, err)
+		}
+	}
+	return failed("send a batch", batch.Send())
+}
+
+// rows asks for many rows of one type.
+func rows[T any](ctx context.Context, s *Store, what, query string, args ...any) ([]T, error) {
+	var out []T
+	if err := s.conn.Select(ctx, &out, query, args...); err != nil {
+		return nil, failed(what, err)
+	}
+	return out, nil
+}
+
+// failed says what failed, and marks what is no answer of ClickHouse's own as
+// [push.ErrAway].
+func failed(what string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isException(err):
+		return fmt.Errorf("analytics: %s: %w", what, err)
+	default:
+		return fmt.Errorf("analytics: %s: %w: %w", what, push.ErrAway, err)
+	}
+}
+
+func isException(err error) bool {
+	return errors.As(err, new(*clickhouse.Exception))
+}
+
+func window(app string, from, to time.Time) []any {
+	return []any{
+		clickhouse.Named("app", app),
+		moment3("from", from),
+		moment3("to", to),
+	}
+}
+
+func moment3(name string, at time.Time) driver.NamedDateValue {
+	return clickhouse.DateNamed(name, at.UTC(), clickhouse.MilliSeconds)
+}

@@ -1,0 +1,260 @@
+package analytics
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// WriterConfig shapes a writer. Start from [DefaultWriterConfig].
+type WriterConfig struct {
+	// FlushEvery is how old a batch may get before it is sent without being
+	// full ([SpoolConfig.SegmentRows]). Default 500 ms: dashboards lag by it.
+	FlushEvery time.Duration
+	// Timeout bounds one batch. Default 1 min.
+	Timeout time.Duration
+	// MaxBackoff bounds the pause between tries while ClickHouse is away; the
+	// first pause is 100 ms. Default 5 s.
+	MaxBackoff time.Duration
+	// Grace is how long the last batches may take once Run is told to end;
+	// what is left waits in the spool for the next start. Default 5 s.
+	Grace time.Duration
+}
+
+// DefaultWriterConfig sends every half second.
+func DefaultWriterConfig() WriterConfig {
+	return WriterConfig{FlushEvery: 500 * time.Millisecond, Timeout: time.Minute, MaxBackoff: 5 * time.Second, Grace: 5 * time.Second}
+}
+
+// Writer carries receipts from the spool to ClickHouse, in order, at least
+// once, and counted once.
+type Writer struct {
+	config  WriterConfig
+	spool   *Spool
+	store   *Store // nil: there is no ClickHouse
+	log     *slog.Logger
+	metrics *metrics
+
+	mu       sync.Mutex
+	migrated bool
+	fault    error // the last try's; nil if it went well
+	rows     uint64
+	last     time.Time // the last batch that went well
+}
+
+// NewWriter makes the writer of a spool. A nil store means that there is no
+// ClickHouse: receipts stay in the spool up to its bound. Metrics go to
+// registerer.
+func NewWriter(spool *Spool, store *Store, config WriterConfig, log *slog.Logger, registerer prometheus.Registerer) (*Writer, error) {
+	w := &Writer{config: config, spool: spool, store: store, log: log}
+	m, err := newMetrics(w, registerer)
+	if err != nil {
+		return nil, err
+	}
+	w.metrics = m
+	return w, nil
+}
+
+// Run migrates the database and sends batches until ctx ends, and then, for as
+// long as the config's Grace, what the spool still holds. Stop those who
+// record before it.
+func (w *Writer) Run(ctx context.Context) error {
+	if w.store == nil {
+		w.log.WarnContext(ctx, "no ClickHouse: receipts stay in the spool", "dir", w.spool.config.Dir)
+		<-ctx.Done()
+		return nil
+	}
+	for {
+		seg, err := w.spool.next(ctx, w.config.FlushEvery)
+		if err != nil {
+			return w.flush(ctx)
+		}
+		w.deliver(ctx, seg)
+	}
+}
+
+// flush sends what is left, each batch with a single try.
+func (w *Writer) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), w.config.Grace)
+	defer cancel()
+	for {
+		seg, _ := w.spool.oldest(0)
+		if seg == nil || w.try(ctx, seg) != nil {
+			return nil // the rest is safe in the spool
+		}
+	}
+}
+
+// deliver tries a segment until ClickHouse has it or ctx ends.
+func (w *Writer) deliver(ctx context.Context, seg *segment) {
+	for pause := 100 * time.Millisecond; w.try(ctx, seg) != nil; pause = min(2*pause, w.config.MaxBackoff) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause/2 + rand.N(pause/2+1)):
+		}
+	}
+}
+
+// try sends a segment once and forgets it when that went well.
+func (w *Writer) try(ctx context.Context, seg *segment) error {
+	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
+	defer cancel()
+	started := time.Now()
+	rows, err := w.send(ctx, seg)
+	w.metrics.batch(err, rows, time.Since(started))
+	w.note(ctx, err, rows)
+	if err != nil {
+		return err
+	}
+	if err := w.spool.forget(seg); err != nil {
+		w.log.WarnContext(ctx, "a sent segment stays", "segment", seg.path, "err", err)
+	}
+	return nil
+}
+
+func (w *Writer) send(ctx context.Context, seg *segment) (rows int, err error) {
+	if !w.migrated {
+		if err := w.store.Migrate(ctx); err != nil {
+			return 0, err
+		}
+		w.migrated = true
+	}
+	events, torn, err := seg.load()
+	if err != nil {
+		w.setAside(ctx, seg, err)
+		return 0, nil
+	}
+	if torn > 0 {
+		w.log.WarnContext(ctx, "spool segment ends with a torn write; nobody was told that it was recorded", "segment", seg.path, "bytes", torn)
+	}
+	for _, rs := range events {
+		rows += len(rs)
+	}
+	return rows, w.store.write(ctx, seg.token(), events)
+}
+
+// setAside keeps a segment that cannot be read for a person to look at, so
+// that it does not hold up the others.
+func (w *Writer) setAside(ctx context.Context, seg *segment, cause error) {
+	w.log.ErrorContext(ctx, "spool segment cannot be read; it is set aside", "segment", seg.path+".bad", "err", cause)
+	w.metrics.unreadable.Inc()
+	if err := os.Link(seg.path, seg.path+".bad"); err != nil {
+		w.log.ErrorContext(ctx, "spool segment could not be set aside", "segment", seg.path, "err", err)
+	}
+}
+
+// note keeps the last fault, and logs when it comes and when it goes.
+func (w *Writer) note(ctx context.Context, err error, rows int) {
+	w.mu.Lock()
+	before := w.fault
+	w.fault = err
+	if err == nil {
+		w.rows += uint64(rows)
+		w.last = time.Now()
+	}
+	w.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		w.log.WarnContext(ctx, "ClickHouse does not take receipts; they wait in the spool", "err", err)
+	case err == nil && before != nil:
+		w.log.InfoContext(ctx, "ClickHouse takes receipts again", "was", before)
+	}
+}
+
+// Status is how well the record of events is doing.
+type Status struct {
+	// ClickHouse is "up", "away" (the last batch failed, receipts wait) or
+	// "none" (not configured).
+	ClickHouse string      `json:"clickhouse"`
+	Fault      string      `json:"fault,omitempty"` // why it is away
+	Rows       uint64      `json:"rows"`            // sent since the process started
+	LastBatch  time.Time   `json:"last_batch,omitzero"`
+	LagSeconds float64     `json:"lag_seconds"` // age of the oldest receipt that waits
+	Spool      SpoolStatus `json:"spool"`
+}
+
+// Status says how well the record of events is doing, from memory.
+func (w *Writer) Status() Status {
+	spool := w.spool.Status()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	st := Status{ClickHouse: "up", Rows: w.rows, LastBatch: w.last, Spool: spool}
+	if !spool.Oldest.IsZero() {
+		st.LagSeconds = time.Since(spool.Oldest).Seconds()
+	}
+	switch {
+	case w.store == nil:
+		st.ClickHouse = "none"
+	case w.fault != nil:
+		st.ClickHouse, st.Fault = "away", w.fault.Error()
+	}
+	return st
+}
+
+// metrics of a writer and its spool.
+type metrics struct {
+	batches    *prometheus.CounterVec
+	rows       prometheus.Counter
+	seconds    prometheus.Histogram
+	unreadable prometheus.Counter
+}
+
+func newMetrics(w *Writer, registerer prometheus.Registerer) (*metrics, error) {
+	m := &metrics{
+		batches: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_analytics_batches_total", Help: "Batches tried, by result (ok, failed).",
+		}, []string{"result"}),
+		rows: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "herald_analytics_rows_total", Help: "Receipts that ClickHouse took.",
+		}),
+		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "herald_analytics_batch_seconds", Help: "Time of a batch that ClickHouse took.",
+			Buckets: prometheus.ExponentialBuckets(0.005, 2, 12),
+		}),
+		unreadable: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "herald_spool_unreadable_total", Help: "Segments set aside because they could not be read.",
+		}),
+	}
+	spool := func(name, help string, of func(Status) float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return of(w.Status()) })
+	}
+	counted := func(name, help string, of func(Status) float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return of(w.Status()) })
+	}
+	for _, c := range []prometheus.Collector{
+		m.batches, m.rows, m.seconds, m.unreadable,
+		spool("herald_spool_bytes", "Bytes that wait for ClickHouse.", func(s Status) float64 { return float64(s.Spool.Bytes) }),
+		spool("herald_spool_max_bytes", "Bound of the spool; receipts are lost beyond it.", func(s Status) float64 { return float64(s.Spool.MaxBytes) }),
+		spool("herald_spool_oldest_seconds", "Age of the oldest receipt that waits for ClickHouse.", func(s Status) float64 { return s.LagSeconds }),
+		spool("herald_clickhouse_up", "1 if the last batch went well.", func(s Status) float64 {
+			if s.ClickHouse == "up" {
+				return 1
+			}
+			return 0
+		}),
+		counted("herald_spool_recorded_total", "Receipts written to the spool.", func(s Status) float64 { return float64(s.Spool.Recorded) }),
+		counted("herald_spool_refused_total", "Receipts lost to a full or failing spool.", func(s Status) float64 { return float64(s.Spool.Refused) }),
+	} {
+		if err := registerer.Register(c); err != nil {
+			return nil, fmt.Errorf("analytics: register metrics: %w", err)
+		}
+	}
+	return m, nil
+}
+
+func (m *metrics) batch(err error, rows int, took time.Duration) {
+	if err != nil {
+		m.batches.WithLabelValues("failed").Inc()
+		return
+	}
+	m.batches.WithLabelValues("ok").Inc()
+	m.rows.Add(float64(rows))
+	m.seconds.Observe(took.Seconds())
+}

@@ -1,0 +1,155 @@
+package analytics
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/herald-push/herald/internal/clickhousetest"
+	"github.com/herald-push/herald/push"
+)
+
+// eventually polls, for at most 30 s.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-deadline:
+			t.Fatalf("not within 30 s: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func run(t *testing.T, w *Writer) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- w.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestNothingIsLostWhileClickHouseIsAway(t *testing.T) {
+	server := clickhousetest.Start(t)
+	store := openStore(t, server.DSN())
+	config := DefaultSpoolConfig(t.TempDir())
+	config.SegmentRows, config.MemoryRows = 50, 500 // the outage outgrows the memory
+	spool := openSpool(t, config)
+	w := newWriter(t, spool, store)
+	run(t, w)
+
+	sent, slowest := 0, time.Duration(0)
+	keepRecording := func(what string, until func() bool) {
+		eventually(t, what, func() bool {
+			for range 20 {
+				started := time.Now()
+				record(t, spool, numbered(sent))
+				slowest = max(slowest, time.Since(started))
+				sent++
+			}
+			return until()
+		})
+	}
+	for range 2 {
+		rows := w.Status().Rows
+		keepRecording("rows arrive", func() bool { return w.Status().Rows > rows+200 })
+		server.Kill()
+		from := sent
+		keepRecording("status says away", func() bool { return w.Status().ClickHouse == "away" && sent > from+1500 })
+		server.Restart(t)
+		keepRecording("status says up", func() bool { return w.Status().ClickHouse == "up" })
+	}
+	eventually(t, "the spool is empty", func() bool { return w.Status().Spool.Segments == 0 })
+
+	if n, err := store.Rows(t.Context()); err != nil || int(n) != sent {
+		t.Errorf("%d rows of %d recorded, %v", n, sent, err)
+	}
+	funnel, err := store.Funnel(t.Context(), "demo", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	if err != nil || int(funnel.Accepted) != sent {
+		t.Errorf("%d accepted of %d, %v", funnel.Accepted, sent, err)
+	}
+	counts, err := store.Counts(t.Context(), "demo", time.Now().Add(-time.Hour), time.Now().Add(time.Hour), 24*time.Hour)
+	total := uint64(0)
+	for _, c := range counts {
+		total += c.Receipts
+	}
+	if err != nil || int(total) != sent {
+		t.Errorf("the rollup counts %d of %d, %v", total, sent, err)
+	}
+	if slowest > time.Second {
+		t.Errorf("a call of Record took %s", slowest)
+	}
+}
+
+func TestWithoutClickHouseReceiptsStay(t *testing.T) {
+	spool := openSpool(t, DefaultSpoolConfig(t.TempDir()))
+	w := newWriter(t, spool, nil)
+	run(t, w)
+	record(t, spool, numbered(1))
+	st := w.Status()
+	if st.ClickHouse != "none" || st.Spool.Segments != 1 || st.Spool.Bytes == 0 || st.LagSeconds <= 0 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+func TestStoreThatIsAwaySaysSo(t *testing.T) {
+	store := openStore(t, "http://default:secret@127.0.0.1:1/default?dial_timeout=200ms")
+	calls := map[string]func() error{
+		"ping":    func() error { return store.Ping(t.Context()) },
+		"migrate": func() error { return store.Migrate(t.Context()) },
+		"funnel": func() error {
+			_, err := store.Funnel(t.Context(), "demo", dawn, dawn)
+			return err
+		},
+		"rows": func() error {
+			_, err := store.Rows(t.Context())
+			return err
+		},
+	}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			if err := call(); !errors.Is(err, push.ErrAway) {
+				t.Errorf("error is %v, want ErrAway", err)
+			}
+		})
+	}
+}
+
+func TestBadDSNIsSaidWithoutItsPassword(t *testing.T) {
+	_, err := Open(t.Context(), "http://default:hunter2@%%%/")
+	if err == nil {
+		t.Fatal("taken")
+	}
+	if s := err.Error(); len(s) == 0 || strings.Contains(s, "hunter2") {
+		t.Errorf("error tells the password: %s", s)
+	}
+}
+
+func TestSegmentThatCannotBeReadHoldsUpNothing(t *testing.T) {
+	store := openStore(t, clickhousetest.DSN(t))
+	config := DefaultSpoolConfig(t.TempDir())
+	bad := openSpool(t, config)
+	record(t, bad, numbered(0))
+	if _, err := bad.open.file.WriteAt([]byte("NONSENSE"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := bad.Close(); err != nil {
+		t.Fatal(err)
+	}
+	spool := openSpool(t, config)
+	record(t, spool, numbered(1))
+	sendAll(t, spool, store)
+	if n, err := store.Rows(t.Context()); err != nil || n != 1 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
