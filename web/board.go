@@ -8,7 +8,7 @@ import (
 )
 
 // window is how far back an overview looks. Step is the width of one point of
-// its charts; slow is how many times [Config.Refresh] its numbers may age.
+// its charts, whole minutes; slow is how many times [Config.Refresh] its numbers may age.
 type window struct {
 	Name, Label string
 	Length      time.Duration
@@ -17,7 +17,7 @@ type window struct {
 }
 
 var windows = [...]window{
-	{"15m", "15 min", 15 * time.Minute, 15 * time.Second, 1},
+	{"15m", "15 min", 15 * time.Minute, time.Minute, 1},
 	{"1h", "1 h", time.Hour, time.Minute, 1},
 	{"24h", "24 h", 24 * time.Hour, 15 * time.Minute, 5},
 	{"7d", "7 d", 7 * 24 * time.Hour, 2 * time.Hour, 15},
@@ -25,14 +25,10 @@ var windows = [...]window{
 
 // StepLabel is the step as a chart's caption says it.
 func (w window) StepLabel() string {
-	switch {
-	case w.Step < time.Minute:
-		return fmt.Sprintf("%d s", w.Step/time.Second)
-	case w.Step < time.Hour:
+	if w.Step < time.Hour {
 		return fmt.Sprintf("%d min", w.Step/time.Minute)
-	default:
-		return fmt.Sprintf("%d h", w.Step/time.Hour)
 	}
+	return fmt.Sprintf("%d h", w.Step/time.Hour)
 }
 
 // view is what one overview is about. Windows are few and apps are checked
@@ -109,15 +105,16 @@ func (b *board) load(ctx context.Context, v view) *state {
 	return st
 }
 
-// fill returns one point per whole step of (from, to), with zeros where nothing
-// happened. The running step is left out: half a step's events look like a fall.
+// fill returns one point per step of (from, to), with zeros where nothing
+// happened. The step that is still running is among them once a quarter of it
+// has passed; before that its rate is mostly chance.
 func fill(points []Point, from, to time.Time, step time.Duration) []Point {
 	known := make(map[int64]Point, len(points))
 	for _, p := range points {
 		known[p.At.Truncate(step).Unix()] = p
 	}
 	var all []Point
-	for at := from.Truncate(step).Add(step); !at.Add(step).After(to); at = at.Add(step) {
+	for at := from.Truncate(step).Add(step); !at.Add(step / 4).After(to); at = at.Add(step) {
 		p := known[at.Unix()]
 		p.At = at
 		all = append(all, p)

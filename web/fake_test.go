@@ -312,7 +312,7 @@ func (s *fakeSandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusUnsupportedMediaType)
 	case r.URL.Path == "/control/vendors":
 		io.WriteString(w, `{"vendors":[
-			{"name":"apns","url":"https://127.0.0.1:1","settings":{"latency_ms":120,"jitter_ms":40,"error_rate":0.025,"error":"","outage":"none","retry_after_s":0,"rate_per_s":0,"loss":0}},
+			{"name":"apns","url":"https://127.0.0.1:1","settings":{"latency_ms":120,"jitter_ms":40,"error_rate":0.025,"error":"","outage":"none","retry_after_s":0,"rate_per_s":0,"loss":0},"counts":{"requests":14102,"accepted":14011,"refused":{"InternalServerError":80,"Unregistered":11},"shown":13610,"lost":0}},
 			{"name":"fcm","url":"https://127.0.0.1:2","settings":{"latency_ms":0,"error_rate":0,"outage":"hang"}},
 			{"name":"sms","url":"http://127.0.0.1:3","settings":{"outage":"none","receipt_delay_ms":0,"receipt_loss":0}}]}`)
 	case strings.HasSuffix(r.URL.Path, "/dead"):

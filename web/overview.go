@@ -98,6 +98,7 @@ type numbers struct {
 // point is a [Point] with events per minute.
 type point struct {
 	At        time.Time `json:"at"`
+	Running   bool      `json:"running,omitempty"` // not over yet: its rates are of the part that has passed
 	Accepted  float64   `json:"accepted_per_min"`
 	Delivered float64   `json:"delivered_per_min"`
 	Displayed float64   `json:"displayed_per_min"`
@@ -148,7 +149,7 @@ func (st *state) numbers() numbers {
 		Series: []point{}, Providers: []provider{}, Notifications: []notification{},
 	}
 	for _, p := range st.Series {
-		n.Series = append(n.Series, p.perMinute(st.window.Step))
+		n.Series = append(n.Series, p.perMinute(st.window.Step, st.to))
 	}
 	for _, p := range st.Providers {
 		n.Providers = append(n.Providers, provider{
@@ -162,10 +163,12 @@ func (st *state) numbers() numbers {
 	return n
 }
 
-func (p Point) perMinute(step time.Duration) point {
-	rate := func(n uint64) float64 { return float64(n) / step.Minutes() }
+func (p Point) perMinute(step time.Duration, now time.Time) point {
+	passed := min(step, now.Sub(p.At))
+	rate := func(n uint64) float64 { return float64(n) / passed.Minutes() }
 	return point{
-		At: p.At, Accepted: rate(p.Accepted), Delivered: rate(p.Delivered), Displayed: rate(p.Displayed),
+		At: p.At, Running: passed < step,
+		Accepted: rate(p.Accepted), Delivered: rate(p.Delivered), Displayed: rate(p.Displayed),
 		Clicked: rate(p.Clicked), Failed: rate(p.Failed),
 		P50: known(p.P50Millis, p.Delivered), P95: known(p.P95Millis, p.Delivered),
 	}
@@ -184,7 +187,7 @@ func known(ms float64, of uint64) *float64 {
 func (v overviewView) Rows() []point {
 	var rows []point
 	for _, p := range slices.Backward(v.Series) {
-		rows = append(rows, p.perMinute(v.window.Step))
+		rows = append(rows, p.perMinute(v.window.Step, v.to))
 	}
 	return rows
 }
@@ -204,7 +207,7 @@ func (v overviewView) Clock(t time.Time) string {
 	if v.window.Length >= 24*time.Hour {
 		return t.UTC().Format("01-02 15:04")
 	}
-	return t.UTC().Format("15:04:05")
+	return t.UTC().Format("15:04")
 }
 
 // Empty reports whether nothing was sent in the window.

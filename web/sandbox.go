@@ -15,8 +15,8 @@ import (
 // sandbox calls the control API of the sandbox vendors, which
 // providers/sandbox/doc.go describes.
 type sandbox struct {
-	base, key string
-	client    *http.Client
+	base   string
+	client *http.Client
 }
 
 // vendor is one of them, as GET /control/vendors tells.
@@ -24,8 +24,25 @@ type vendor struct {
 	Name     string         `json:"name"`
 	URL      string         `json:"url"`
 	Settings map[string]any `json:"settings"`
-	Counts   any            `json:"counts"`
+	Counts   vendorCounts   `json:"counts"`
 	Dead     []deadToken    `json:"-"`
+}
+
+// vendorCounts are since the sandbox started.
+type vendorCounts struct {
+	Requests uint64            `json:"requests"`
+	Accepted uint64            `json:"accepted"`
+	Refused  map[string]uint64 `json:"refused"` // by the vendor's word
+	Shown    uint64            `json:"shown"`
+	Lost     uint64            `json:"lost"`
+}
+
+// AllRefused adds up the refusals of every kind.
+func (c vendorCounts) AllRefused() (n uint64) {
+	for _, refused := range c.Refused {
+		n += refused
+	}
+	return n
 }
 
 type deadToken struct {
@@ -244,9 +261,6 @@ func (c *sandbox) call(ctx context.Context, method, path string, in, out any) er
 		return fmt.Errorf("web: sandbox request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	if c.key != "" {
-		req.Header.Set("Authorization", "Bearer "+c.key)
-	}
 	res, err := c.client.Do(req)
 	if err != nil {
 		return fmt.Errorf("web: call sandbox: %w", err)

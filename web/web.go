@@ -34,8 +34,6 @@ type Config struct {
 	// Sandbox is the base URL of the sandbox vendors' control API, such as
 	// "http://127.0.0.1:9090". Empty turns the sandbox page off.
 	Sandbox string
-	// SandboxKey is sent as a bearer token to the control API, if it wants one.
-	SandboxKey string
 	// Command is what an empty page tells people to type.
 	// Default "bin/herald send --to device:phone-1 --title Hi --body there".
 	Command string
@@ -114,7 +112,7 @@ func New(c Config) (http.Handler, error) {
 	}
 	s := &site{Config: c, sessions: newSessions(c.Key, c.Secure, c.Now)}
 	s.board = &board{site: s, entries: map[view]*entry{}}
-	s.sandbox = &sandbox{base: strings.TrimSuffix(c.Sandbox, "/"), key: c.SandboxKey, client: &http.Client{Timeout: 5 * time.Second}}
+	s.sandbox = &sandbox{base: strings.TrimSuffix(c.Sandbox, "/"), client: &http.Client{Timeout: 5 * time.Second}}
 	var err error
 	if s.pages, err = parsePages(c.Now); err != nil {
 		return nil, fmt.Errorf("web: templates: %w", err)

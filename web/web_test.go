@@ -314,7 +314,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	var log strings.Builder
 	key := "s3cr3t-signing-key-of-thirty-two-bytes!!"
 	h := open(t, &fake{lively: true}, func(c *Config) {
-		c.Key, c.SandboxKey, c.Sandbox = []byte(key), "s3cr3t-sandbox-key", (&fakeSandbox{}).start(t)
+		c.Key, c.Sandbox = []byte(key), (&fakeSandbox{}).start(t)
 		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	})
 	v := h.operator(t)
@@ -361,7 +361,7 @@ func TestOverviewDataHoldsTheNumbersOfThePage(t *testing.T) {
 	if err := json.Unmarshal([]byte(body), &n); err != nil {
 		t.Fatal(err)
 	}
-	if n.App != "demo" || n.Window != "1h" || n.StepSeconds != 60 || len(n.Series) != 59 && len(n.Series) != 60 || len(n.Providers) != 4 {
+	if n.App != "demo" || n.Window != "1h" || n.StepSeconds != 60 || (len(n.Series) != 59 && len(n.Series) != 60) || len(n.Providers) != 4 {
 		t.Errorf("numbers = app %s window %s step %d points %d providers %d", n.App, n.Window, n.StepSeconds, len(n.Series), len(n.Providers))
 	}
 	for _, want := range []string{count(n.Counts.Delivered), percent(n.Counts.Delivered, n.Counts.Deliveries), millis(n.P95), "last 1 h"} {
@@ -452,14 +452,17 @@ func TestNumbersAreWrittenForPeople(t *testing.T) {
 	}
 }
 
-func TestTheRunningStepIsLeftOut(t *testing.T) {
+func TestTheRunningStepCountsThePartThatHasPassed(t *testing.T) {
 	at := func(s int64) time.Time { return time.Unix(s, 0).UTC() }
-	got := fill([]Point{{At: at(120), Accepted: 3}, {At: at(240), Accepted: 9}}, at(70), at(250), time.Minute)
-	var starts []int64
-	for _, p := range got {
-		starts = append(starts, p.At.Unix())
+	known := []Point{{At: at(120), Accepted: 3}, {At: at(240), Accepted: 9}}
+	if early := fill(known, at(70), at(250), time.Minute); len(early) != 2 || early[0].Accepted != 3 || early[1].Accepted != 0 {
+		t.Errorf("10 s into the step: %+v, want 120 with 3 and 180 with 0", early)
 	}
-	if !slices.Equal(starts, []int64{120, 180}) || got[0].Accepted != 3 || got[1].Accepted != 0 {
-		t.Errorf("fill() = %+v, want 120 with 3 and 180 with 0", got)
+	got := fill(known, at(70), at(270), time.Minute)
+	if last := got[len(got)-1]; len(got) != 3 || last.perMinute(time.Minute, at(270)).Accepted != 18 {
+		t.Errorf("30 s into the step: %+v, want the last with 9 in half a minute, which is 18 per minute", got)
+	}
+	if first := got[0].perMinute(time.Minute, at(270)); first.Accepted != 3 || first.Running {
+		t.Errorf("a whole step = %+v, want 3 per minute", first)
 	}
 }

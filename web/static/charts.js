@@ -47,6 +47,8 @@ export class Chart {
     const ink = colour("--ink-2");
     const font = getComputedStyle(document.body).fontFamily;
     const days = Date.parse(to) - Date.parse(from) > 2 * 86400e3;
+    const first = Date.parse(series[0]?.at ?? from);
+    const last = Date.parse(series.at(-1)?.at ?? to);
     const some = series.some((p) => this.lines.some((l) => p[l.key]));
     return {
       animationDuration: 300,
@@ -61,7 +63,7 @@ export class Chart {
         formatter: (points) => this.tip(points, step),
       },
       xAxis: {
-        type: "time", min: Date.parse(from), max: Date.parse(to), splitNumber: 5,
+        type: "time", min: first, max: last, splitNumber: 5,
         axisLine: { lineStyle: { color: colour("--line") } }, axisTick: { show: false },
         axisLabel: { color: ink, hideOverlap: true, formatter: (v) => (days ? time(v, true).slice(5, 10) : time(v)) },
         splitLine: { show: false },
@@ -92,7 +94,7 @@ export class Chart {
     const head = document.createElement("div");
     head.className = "tip-head";
     const at = points[0].value[0];
-    head.textContent = `${time(at, true)} UTC, ${step < 60 ? `${step} s` : step < 3600 ? `${step / 60} min` : `${step / 3600} h`}`;
+    head.textContent = `${time(at, true)} UTC, ${step < 3600 ? `${step / 60} min` : `${step / 3600} h`}`;
     box.append(head);
     for (const p of points) {
       const row = document.createElement("div");
