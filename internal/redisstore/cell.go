@@ -1,0 +1,159 @@
+package redisstore
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/herald-push/herald/push"
+)
+
+// ChunkSize is the most deliveries of one chunk.
+const ChunkSize = 256
+
+// Cell is the state of one delivery. Redis has it as text with commas:
+// "a,2,1764000000000,live+apns,,phone-1".
+type Cell struct {
+	Stage   push.Stage // the highest rung proven, or the way off it; "" is nothing yet
+	Attempt int        // attempts with a recorded answer
+	Since   int64      // when the road in use was first tried, unix ms; 0 before
+	Tried   string     // providers used, oldest first, joined by "+"
+	Hold    Hold       // why nobody else should go on with it now
+	Device  string
+}
+
+// Hold says what a delivery waits for. Its zero value is nothing.
+type Hold struct {
+	Kind     HoldKind
+	At       int64  // Claimed: since when; Retry: not before; unix ms
+	Owner    string // Claimed: the task that has it in hand
+	Provider string // Claimed and Retry: the road in question
+}
+
+// HoldKind is the first letter of a hold.
+type HoldKind byte
+
+// The kinds of hold.
+const (
+	Free    HoldKind = 0
+	Claimed HoldKind = 'c' // a task has an attempt in flight
+	Retry   HoldKind = 'r' // a later task tries the same road again
+	Waiting HoldKind = 'w' // no road is left, but it lies in the inbox of a live device
+)
+
+// HasTried reports whether a provider was used before.
+func (c *Cell) HasTried(provider string) bool {
+	for rest := c.Tried; rest != ""; {
+		var p string
+		p, rest, _ = strings.Cut(rest, "+")
+		if p == provider {
+			return true
+		}
+	}
+	return false
+}
+
+// Try notes that a provider is used from now (unix ms) on. Trying the same road
+// again changes nothing.
+func (c *Cell) Try(provider string, now int64) {
+	switch {
+	case c.LastTried() == provider:
+		return
+	case c.Tried == "":
+		c.Tried = provider
+	default:
+		c.Tried += "+" + provider
+	}
+	c.Since = now
+}
+
+// LastTried is the provider used last, "" if none was.
+func (c *Cell) LastTried() string { return c.Tried[strings.LastIndexByte(c.Tried, '+')+1:] }
+
+func (h Hold) String() string {
+	switch h.Kind {
+	case Claimed, Retry:
+		return string(h.Kind) + strconv.FormatInt(h.At, 10) + ":" + h.Owner + ":" + h.Provider
+	case Waiting:
+		return "w"
+	default:
+		return ""
+	}
+}
+
+func parseHold(s string) Hold {
+	if s == "" {
+		return Hold{}
+	}
+	h := Hold{Kind: HoldKind(s[0])}
+	at, rest, _ := strings.Cut(s[1:], ":")
+	h.At, _ = strconv.ParseInt(at, 10, 64) // "w" has no time
+	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
+		h.Owner, h.Provider = rest[:i], rest[i+1:]
+	}
+	return h
+}
+
+func (c *Cell) String() string {
+	b := make([]byte, 0, 64+len(c.Device))
+	b = append(b, letter(c.Stage), ',')
+	b = strconv.AppendInt(b, int64(c.Attempt), 10)
+	b = append(b, ',')
+	b = strconv.AppendInt(b, c.Since, 10)
+	b = append(b, ',')
+	b = append(b, c.Tried...)
+	b = append(b, ',')
+	b = append(b, c.Hold.String()...)
+	b = append(b, ',')
+	b = append(b, c.Device...)
+	return string(b)
+}
+
+// parseCell undoes [Cell.String]. Only the device may have commas in it.
+func parseCell(s string) (Cell, error) {
+	var c Cell
+	stage, rest, _ := strings.Cut(s, ",")
+	attempt, rest, _ := strings.Cut(rest, ",")
+	since, rest, _ := strings.Cut(rest, ",")
+	tried, rest, _ := strings.Cut(rest, ",")
+	hold, device, ok := strings.Cut(rest, ",")
+	if !ok || len(stage) != 1 {
+		return c, fmt.Errorf("redisstore: %q is not a cell", s)
+	}
+	var err1, err2 error
+	c.Attempt, err1 = strconv.Atoi(attempt)
+	c.Since, err2 = strconv.ParseInt(since, 10, 64)
+	if err1 != nil || err2 != nil {
+		return c, fmt.Errorf("redisstore: %q is not a cell", s)
+	}
+	c.Stage, c.Tried, c.Hold, c.Device = stageOf(stage[0]), tried, parseHold(hold), device
+	return c, nil
+}
+
+// letters names each stage in a cell; cell.lua ranks them.
+var letters = [...]struct {
+	letter byte
+	stage  push.Stage
+}{
+	{'-', ""},
+	{'a', push.Accepted}, {'h', push.HandedOver}, {'d', push.Delivered}, {'p', push.Displayed}, {'k', push.Clicked},
+	{'u', push.Unknown}, {'f', push.Failed}, {'e', push.Expired}, {'x', push.Cancelled}, {'s', push.Suppressed},
+}
+
+func letter(s push.Stage) byte {
+	for _, l := range letters {
+		if l.stage == s {
+			return l.letter
+		}
+	}
+	return '-'
+}
+
+func stageOf(letter byte) push.Stage {
+	for _, l := range letters {
+		if l.letter == letter {
+			return l.stage
+		}
+	}
+	return ""
+}

@@ -1,0 +1,26 @@
+-- What all scripts on cells begin with. A cell is the state of one delivery:
+-- "stage,attempt,since,tried,hold,device"; cell.go says what each part means.
+local RANK = { ['-'] = 0, f = 1, e = 1, x = 1, s = 1, u = 2, a = 3, h = 4, d = 5, p = 6, k = 7 }
+local RUNGS = { 'a', 'd', 'p', 'k' }
+local counts = {}
+
+local function parse(cell)
+  return string.match(cell, '^(.),(%d+),(%d+),([^,]*),([^,]*),(.*)$')
+end
+
+-- count notes the move of one delivery from one stage to another: it counts on
+-- every rung it has reached, and off the ladder only as long as it stays there.
+local function count(old, new)
+  local from, to = RANK[old], RANK[new]
+  if from == 1 or from == 2 then counts[old] = (counts[old] or 0) - 1 end
+  if to == 1 or to == 2 then counts[new] = (counts[new] or 0) + 1 end
+  for _, rung in ipairs(RUNGS) do
+    if from < RANK[rung] and to >= RANK[rung] then counts[rung] = (counts[rung] or 0) + 1 end
+  end
+end
+
+local function writeCounts(key)
+  for letter, by in pairs(counts) do
+    if by ~= 0 then redis.call('HINCRBY', key, '#' .. letter, by) end
+  end
+end

@@ -1,0 +1,135 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/herald-push/herald/push"
+)
+
+const (
+	// deviceLife is how long a cached device is believed.
+	deviceLife = 10 * time.Minute
+	// changing is how long a change of a device keeps it out of the cache, so
+	// that a reader who saw the source before the change cannot store what it
+	// saw after it.
+	changing = 5 * time.Second
+)
+
+// Source is where devices really live.
+type Source interface {
+	// Devices returns the devices in the order of ids, nil for the unknown.
+	Devices(ctx context.Context, app string, ids []string) ([]*push.Device, error)
+	// Page returns up to limit ids of the audience after one, in their order.
+	Page(ctx context.Context, app string, to push.Audience, after string, limit int) ([]string, error)
+	// Forget removes an address that the provider said is dead, if the device
+	// still has just that.
+	Forget(ctx context.Context, app, device string, a push.Address) error
+}
+
+// Devices is a cache in front of a [Source]. A Redis that is away makes it
+// slow, not wrong. It is safe for concurrent use.
+type Devices struct {
+	rdb    redis.UniversalClient
+	source Source
+}
+
+// NewDevices caches the devices of source in rdb.
+func NewDevices(rdb redis.UniversalClient, source Source) *Devices {
+	return &Devices{rdb: rdb, source: source}
+}
+
+// Devices returns the devices in the order of ids, nil for the unknown: one
+// round trip to Redis, and one question to the source for all that Redis lacks.
+func (d *Devices) Devices(ctx context.Context, app string, ids []string) ([]*push.Device, error) {
+	found := make([]*push.Device, len(ids))
+	var missing []string
+	var places []int
+	cached := d.read(ctx, app, ids)
+	for i, id := range ids {
+		if found[i] = decodeDevice(cached[i]); found[i] == nil {
+			missing, places = append(missing, id), append(places, i)
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	fresh, err := d.source.Devices(ctx, app, missing)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: look up %d devices: %w", len(missing), err)
+	}
+	for i, dev := range fresh {
+		found[places[i]] = dev
+	}
+	d.write(ctx, app, fresh)
+	return found, nil
+}
+
+// Page asks the source.
+func (d *Devices) Page(ctx context.Context, app string, to push.Audience, after string, limit int) ([]string, error) {
+	ids, err := d.source.Page(ctx, app, to, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: page of devices: %w", err)
+	}
+	return ids, nil
+}
+
+// Forget removes a dead address from the source and the cache.
+func (d *Devices) Forget(ctx context.Context, app, device string, a push.Address) error {
+	if err := d.source.Forget(ctx, app, device, a); err != nil {
+		return fmt.Errorf("redisstore: forget address: %w", err)
+	}
+	return d.Changed(ctx, app, device)
+}
+
+// Changed must be called after a device was written or deleted in the source.
+func (d *Devices) Changed(ctx context.Context, app string, ids ...string) error {
+	pipe := d.rdb.Pipeline()
+	for _, id := range ids {
+		pipe.Set(ctx, deviceKey(app, id), "", changing)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return fmt.Errorf("redisstore: drop cached devices: %w", away(err))
+	}
+	return nil
+}
+
+// read returns what Redis has, "" for what it lacks or is too far away to say.
+func (d *Devices) read(ctx context.Context, app string, ids []string) []string {
+	texts := make([]string, len(ids))
+	if _, ok := d.rdb.(*redis.ClusterClient); ok {
+		pipe := d.rdb.Pipeline()
+		for _, id := range ids {
+			pipe.Get(ctx, deviceKey(app, id))
+		}
+		cmds, _ := pipe.Exec(ctx) // a miss is an error here
+		for i, cmd := range cmds {
+			texts[i] = cmd.(*redis.StringCmd).Val()
+		}
+		return texts
+	}
+	keys := make([]string, len(ids))
+	for i, id := range ids {
+		keys[i] = deviceKey(app, id)
+	}
+	for i, v := range d.rdb.MGet(ctx, keys...).Val() {
+		texts[i], _ = v.(string)
+	}
+	return texts
+}
+
+// write offers devices to the cache. It may fail: the next reader offers again.
+func (d *Devices) write(ctx context.Context, app string, devices []*push.Device) {
+	pipe := d.rdb.Pipeline()
+	for _, dev := range devices {
+		if dev != nil {
+			pipe.SetNX(ctx, deviceKey(app, dev.ID), encodeDevice(dev), deviceLife)
+		}
+	}
+	if pipe.Len() > 0 {
+		_, _ = pipe.Exec(ctx)
+	}
+}

@@ -1,0 +1,252 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/push"
+)
+
+const (
+	mostBackoff = time.Minute      // between tries of the same road
+	mostParking = 30 * time.Second // between asking for a place
+)
+
+// attempt takes roads to the device until one has taken the message, may have
+// taken it, or wants to be tried again later; or until none is left.
+func (r *round) attempt(ctx context.Context, d *delivery) (res result) {
+	res.delivery = d
+	if d.parcel.ending != "" {
+		return r.end(res)
+	}
+	for {
+		road, ok := d.next(time.Now())
+		if !ok {
+			return r.exhausted(res)
+		}
+		lane := r.w.lanes.of(d.App, road.Provider)
+		probe, err := lane.enter(ctx)
+		var shut *closed
+		switch {
+		case errors.As(err, &shut):
+			if r.detour(d, road, shut) {
+				continue
+			}
+			return r.park(res, road, shut)
+		case err != nil:
+			res.err = fmt.Errorf("scheduler: wait for a lane: %w", err)
+			return res
+		}
+		receipt, answer := r.send(ctx, d, road)
+		lane.leave(probe, answer)
+		if answer != nil && ctx.Err() != nil {
+			res.err = fmt.Errorf("scheduler: attempt of %s cut off: %w", d.ID, ctx.Err())
+			return res
+		}
+		res.receipts = append(res.receipts, receipt)
+		if r.conclude(&res, road, answer) {
+			return res
+		}
+	}
+}
+
+// send makes one attempt and writes its receipt.
+func (r *round) send(ctx context.Context, d *delivery, road road) (push.Receipt, error) {
+	d.Address, _ = d.device.Address(road.Provider)
+	why := road.Why
+	if last := d.cell.LastTried(); last != "" && last != road.Provider {
+		why = fmt.Sprintf("%s brought no proof; %s", last, why)
+	}
+	ctx, cancel := context.WithTimeout(ctx, r.w.cfg.Attempt)
+	defer cancel()
+	began := time.Now()
+	answer, err := r.w.parts.Sender.Send(ctx, d.App, road.Provider, &d.Delivery)
+	ended := time.Now()
+
+	d.cell.Try(road.Provider, began.UnixMilli())
+	d.cell.Attempt++
+	stage := answer.Stage
+	switch {
+	case err == nil && stage == "":
+		stage = push.Accepted
+	case err != nil && push.KindName(err) == "unknown":
+		stage = push.Unknown
+	case err != nil:
+		stage = push.Failed
+	}
+	rec := d.receipt(stage, push.VendorReply, ended)
+	rec.Provider, rec.ProviderID, rec.Attempt = road.Provider, answer.ID, d.cell.Attempt
+	rec.ID = receiptID(d.ID, rec.Attempt, stage)
+	rec.Took, rec.Why = ended.Sub(began), why
+	rec.CostMicros, rec.Bytes = answer.CostMicros, answer.Bytes
+	if err != nil {
+		rec.Kind, rec.Code, rec.Detail = faultOf(err)
+	}
+	r.w.metrics.attempted(&rec, r.urgency)
+	return rec, err
+}
+
+// conclude draws the conclusion from an attempt; done is false if the next road
+// is to be taken at once.
+func (r *round) conclude(res *result, road road, err error) (done bool) {
+	d := res.delivery
+	d.cell.Hold = redisstore.Hold{}
+	switch {
+	case err == nil:
+		d.raise(res.receipts[len(res.receipts)-1].Stage)
+		return true
+	case push.KindName(err) == "unknown":
+		d.raise(push.Unknown)
+		return true
+	case push.Retryable(err):
+		delay := max(backoff(r.work.Try, mostBackoff), retryAfter(err))
+		waited := time.Since(time.UnixMilli(d.cell.Since))
+		if _, other := d.fresh(road.Provider); other && waited+delay >= wait(d.Notification) {
+			d.passed = append(d.passed, road.Provider)
+			return false
+		}
+		res.putOff(road, time.Now().Add(delay))
+		return true
+	case errors.Is(err, push.ErrUnregistered):
+		dead := d.Address
+		res.dead = &dead
+	}
+	d.passed = append(d.passed, road.Provider)
+	return false
+}
+
+// putOff lets the delivery wait for another try of the road, at the latest when
+// its time is over.
+func (res *result) putOff(road road, at time.Time) {
+	if at.After(res.ExpiresAt) {
+		at = res.ExpiresAt
+	}
+	res.retryAt = at
+	res.cell.Hold = redisstore.Hold{Kind: redisstore.Retry, At: at.UnixMilli(), Provider: road.Provider}
+}
+
+// detour passes a closed lane by if there is another road, and waiting for the
+// lane would take longer than a road may take anyway.
+func (r *round) detour(d *delivery, road road, shut *closed) bool {
+	waited := backoff(r.work.Parks, mostParking) - time.Second // the sum of the parkings before
+	if waited+time.Until(shut.until) < wait(d.Notification) {
+		return false
+	}
+	if _, other := d.fresh(road.Provider); !other {
+		return false
+	}
+	d.passed = append(d.passed, road.Provider)
+	return true
+}
+
+// park puts a delivery off until its lane may have a place.
+func (r *round) park(res result, road road, shut *closed) result {
+	at := time.Now().Add(backoff(r.work.Parks, mostParking))
+	if shut.until.After(at) {
+		at = shut.until
+	}
+	res.parked = true
+	res.putOff(road, at)
+	r.w.metrics.parked.WithLabelValues(road.Provider).Inc()
+	return res
+}
+
+// exhausted is the end of the last road. What some provider took stays as it
+// is; what lies in an inbox may still be fetched; the rest has failed.
+func (r *round) exhausted(res result) result {
+	d := res.delivery
+	d.cell.Hold = redisstore.Hold{}
+	switch {
+	case d.cell.Stage != "":
+	case d.boxed:
+		d.cell.Hold.Kind = redisstore.Waiting
+	default:
+		res.receipts = append(res.receipts, d.verdict(push.Failed, d.whyNone()))
+	}
+	return res
+}
+
+// end closes a delivery whose notification is over.
+func (r *round) end(res result) result {
+	d := res.delivery
+	d.cell.Hold = redisstore.Hold{}
+	if d.cell.Stage == "" {
+		detail := "its time passed before a provider took it"
+		if d.parcel.ending == push.Cancelled {
+			detail = "taken back before a provider took it"
+		}
+		res.receipts = append(res.receipts, d.verdict(d.parcel.ending, detail))
+	}
+	return res
+}
+
+// raise notes a stage unless a higher one is known.
+func (d *delivery) raise(s push.Stage) {
+	if s.Rank() > d.cell.Stage.Rank() {
+		d.cell.Stage = s
+	}
+}
+
+// verdict ends the delivery by our own decision and says so in a receipt.
+func (d *delivery) verdict(s push.Stage, detail string) push.Receipt {
+	d.raise(s)
+	rec := d.receipt(s, push.Herald, time.Now())
+	rec.ID, rec.Detail = receiptID(d.ID, 0, s), detail
+	return rec
+}
+
+// whyNone tells of each road why it was no use.
+func (d *delivery) whyNone() string {
+	if d.device == nil {
+		return "the device is unknown"
+	}
+	var words []string
+	for _, r := range d.roads {
+		if r.Skipped != "" {
+			words = append(words, r.Provider+": "+r.Skipped)
+		} else {
+			words = append(words, r.Provider+": tried")
+		}
+	}
+	if len(words) == 0 {
+		return "the device has no address"
+	}
+	return "no road is left; " + strings.Join(words, ", ")
+}
+
+// receipt begins a receipt of the delivery.
+func (d *delivery) receipt(s push.Stage, source push.Source, at time.Time) push.Receipt {
+	rec := push.Receipt{
+		App: d.App, Notification: d.Notification.ID, Delivery: d.ID, Device: d.Device, Class: d.Class,
+		Stage: s, Source: source, At: at.UTC(), ReceivedAt: at.UTC(),
+		SinceAccepted: at.Sub(redisstore.Start(d.Notification)),
+	}
+	if d.device != nil {
+		rec.Describe(d.device)
+	}
+	return rec
+}
+
+func faultOf(err error) (kind, code, detail string) {
+	var e *push.Error
+	if !errors.As(err, &e) {
+		return push.KindName(err), "", err.Error()
+	}
+	detail = e.Detail
+	if detail == "" && e.Err != nil {
+		detail = e.Err.Error()
+	}
+	return push.KindName(err), e.Code, detail
+}
+
+func retryAfter(err error) time.Duration {
+	var e *push.Error
+	if errors.As(err, &e) {
+		return e.RetryAfter
+	}
+	return 0
+}

@@ -1,0 +1,173 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/push"
+)
+
+// result is what a round did to one delivery.
+type result struct {
+	*delivery
+	receipts []push.Receipt
+	retryAt  time.Time     // zero unless the same road is to be tried again
+	parked   bool          // retryAt is for want of a place, not after a failure
+	dead     *push.Address // the provider said that nobody is there any more
+	err      error         // the round was ended before the outcome was known
+}
+
+// carry brings all deliveries as far as they come in this round. Answers are
+// written down in waves, so that one slow provider does not keep the outcomes
+// of others in memory, where a crash would lose them.
+func (r *round) carry(ctx context.Context, ds []*delivery) error {
+	results := make(chan result, len(ds))
+	for _, d := range ds {
+		go func() { results <- r.attempt(ctx, d) }()
+	}
+	flush := time.NewTicker(r.w.cfg.Flush)
+	defer flush.Stop()
+
+	var ready, later []result
+	var failed error
+	for range ds {
+		var res result
+		select {
+		case res = <-results:
+		case <-flush.C:
+			if err := r.settle(ctx, ready); err != nil {
+				failed = err
+			}
+			ready = ready[:0]
+			res = <-results
+		}
+		r.leaveRoom(1)
+		switch {
+		case res.err != nil:
+			failed = res.err
+		case res.retryAt.IsZero() && res.cell.Hold.Kind != redisstore.Waiting:
+			ready = append(ready, res)
+		default:
+			later = append(later, res)
+		}
+	}
+	if err := r.putOff(ctx, later); err != nil {
+		return err
+	}
+	if err := r.settle(ctx, append(ready, later...)); err != nil {
+		return err
+	}
+	return failed
+}
+
+// settle records results: receipts first, for the journal's word that a
+// delivery is done must not be the only one; then the cells.
+func (r *round) settle(ctx context.Context, results []result) error {
+	if len(results) == 0 {
+		return nil
+	}
+	var receipts []push.Receipt
+	for _, res := range results {
+		receipts = append(receipts, res.receipts...)
+	}
+	if len(receipts) > 0 {
+		// The devices may already be ringing. To lose receipts is a pity; to send
+		// again because of it would be a fault.
+		if err := r.w.parts.Recorder.Record(ctx, receipts...); err != nil {
+			r.w.log.ErrorContext(ctx, "receipts lost", "receipts", len(receipts), "err", err)
+		}
+	}
+	chunks, slots := byChunk(results)
+	err := r.w.persist(ctx, func() error { return r.w.journal.Settle(ctx, chunks, slots) })
+	if err != nil {
+		return fmt.Errorf("scheduler: record outcomes: %w", err)
+	}
+	r.forget(ctx, results)
+	return nil
+}
+
+func byChunk(results []result) ([]redisstore.Chunk, [][]redisstore.Slot) {
+	places := make(map[*parcel]int)
+	var chunks []redisstore.Chunk
+	var slots [][]redisstore.Slot
+	for _, res := range results {
+		k, ok := places[res.parcel]
+		if !ok {
+			k = len(chunks)
+			places[res.parcel] = k
+			chunks, slots = append(chunks, res.parcel.chunk), append(slots, nil)
+		}
+		slots[k] = append(slots[k], redisstore.Slot{Index: res.index, Cell: res.cell})
+	}
+	return chunks, slots
+}
+
+// forget removes addresses that are dead. One that stays is found dead again.
+func (r *round) forget(ctx context.Context, results []result) {
+	for _, res := range results {
+		if res.dead == nil {
+			continue
+		}
+		if err := r.w.parts.Devices.Forget(ctx, res.App, res.Device, *res.dead); err != nil {
+			r.w.log.WarnContext(ctx, "dead address kept", "device", res.Device, "provider", res.dead.Provider, "err", err)
+		}
+	}
+}
+
+// putOff queues what will happen to deliveries later, before the journal says
+// so: the next try of those to be tried again, and a look at the end of their
+// time at those that wait to be fetched. One task has all of the same second.
+func (r *round) putOff(ctx context.Context, later []result) error {
+	type due struct {
+		kind   string
+		second int64
+		parked bool
+	}
+	tasks := make(map[due]*work)
+	for _, res := range later {
+		k := due{taskDeliver, wholeSecond(res.retryAt).Unix(), res.parked}
+		if res.cell.Hold.Kind == redisstore.Waiting {
+			k = due{kind: taskCheck, second: wholeSecond(res.ExpiresAt).Unix()}
+		}
+		if tasks[k] == nil {
+			tasks[k] = r.nextWork(res.parked)
+		}
+		tasks[k].add(res.delivery)
+	}
+	for k, w := range tasks {
+		put := func() error { return r.w.tasks.put(ctx, k.kind, r.urgency, "", w, time.Unix(k.second, 0)) }
+		if err := r.w.persist(ctx, put); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextWork counts one more parking or one more failed try.
+func (r *round) nextWork(parked bool) *work {
+	if parked {
+		return &work{Try: r.work.Try, Parks: r.work.Parks + 1, Timed: true}
+	}
+	return &work{Try: r.work.Try + 1, Timed: true}
+}
+
+// add puts a delivery into the work, beside the others of its chunk.
+func (w *work) add(d *delivery) {
+	for i := range w.Jobs {
+		if j := &w.Jobs[i]; j.App == d.App && j.ID == d.Notification.ID && j.Chunk == d.parcel.chunk.Number {
+			j.Indexes = append(j.Indexes, d.index)
+			return
+		}
+	}
+	w.Jobs = append(w.Jobs, job{d.App, d.Notification.ID, d.parcel.chunk.Number, []int{d.index}})
+}
+
+// backoff is the delay before try number n+1: 1 s, 2 s, 4 s … most.
+func backoff(n int, most time.Duration) time.Duration {
+	if n > 10 {
+		return most
+	}
+	return min(time.Second<<n, most)
+}

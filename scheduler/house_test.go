@@ -1,0 +1,290 @@
+package scheduler
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/internal/redistest"
+	"github.com/herald-push/herald/push"
+)
+
+// house is a scheduler on a real Redis among neighbours that are fakes.
+type house struct {
+	t     *testing.T
+	redis *redistest.Server
+	rdb   redis.UniversalClient
+	cfg   Config
+	*neighbours
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	srv := redistest.Start(t)
+	rdb, err := redisstore.Connect(srv.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { rdb.Close() })
+	cfg := DefaultConfig()
+	cfg.Flush = 5 * time.Millisecond
+	cfg.Grace = time.Second
+	return &house{t: t, redis: srv, rdb: rdb, cfg: cfg, neighbours: newNeighbours()}
+}
+
+func (h *house) parts() Parts {
+	return Parts{
+		Redis: h.rdb, Devices: h, Apps: h, Picker: h, Sender: h, Recorder: h, Presence: h,
+		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+	}
+}
+
+func (h *house) door() *Door { return NewDoor(h.cfg, h.parts()) }
+
+// work runs a worker until the test ends or stop is called.
+func (h *house) work() (w *Worker, stop func()) {
+	w = NewWorker(h.cfg, h.parts())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			h.t.Errorf("Run() = %v", err)
+		}
+	})
+	h.t.Cleanup(stop)
+	return w, stop
+}
+
+// enqueue hands n in as the API would.
+func (h *house) enqueue(d *Door, n *push.Notification) push.Progress {
+	h.t.Helper()
+	p, err := d.Enqueue(h.t.Context(), n, hashOf(n))
+	if err != nil {
+		h.t.Fatalf("Enqueue(%s) = %v", n.ID, err)
+	}
+	return p
+}
+
+func hashOf(n *push.Notification) [32]byte { return sha256.Sum256([]byte(n.ID + n.Title)) }
+
+// await waits for a state of a notification.
+func (h *house) await(d *Door, id string, what string, is func(push.Progress) bool) push.Progress {
+	h.t.Helper()
+	var p push.Progress
+	eventually(h.t, func() string {
+		var err error
+		if p, err = d.Progress(h.t.Context(), "demo", id); err != nil {
+			return err.Error()
+		}
+		if !is(p) {
+			return fmt.Sprintf("%s is not %s: %+v", id, what, p)
+		}
+		return ""
+	})
+	return p
+}
+
+func (h *house) awaitDone(d *Door, id string) push.Progress {
+	h.t.Helper()
+	return h.await(d, id, "done", func(p push.Progress) bool { return p.State == push.Done })
+}
+
+// eventually asks until the answer is "", and fails with the last one.
+func eventually(t *testing.T, ask func() string) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		answer := ask()
+		if answer == "" {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("still, after 20 s: %s", answer)
+		case <-tick.C:
+		}
+	}
+}
+
+// note is a notification to one device, or several with commas between.
+func note(id, to string) *push.Notification {
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	n := &push.Notification{
+		App: "demo", ID: id, Class: push.Transactional, Title: "Shipped",
+		AcceptedAt: now, ExpiresAt: now.Add(time.Hour),
+	}
+	if ids := strings.Split(to, ","); len(ids) > 1 {
+		n.To.Devices = ids
+	} else {
+		n.To.Device = to
+	}
+	return n
+}
+
+// neighbours are the other rooms, as far as the scheduler sees them.
+type neighbours struct {
+	mu       sync.Mutex
+	devices  map[string]*push.Device
+	order    []string
+	connects map[string]bool
+	app      push.App
+	sends    []sent
+	receipts []push.Receipt
+	ids      map[string]bool // of receipts, as a store that drops duplicates has them
+	forgot   []string
+	// answer decides what a provider says; nil accepts everything.
+	answer func(ctx context.Context, provider string, d *push.Delivery) (push.Answer, error)
+	// paged is called before each page of an audience.
+	paged func(after string)
+}
+
+type sent struct {
+	provider, delivery, device string
+	at                         time.Time
+}
+
+func newNeighbours() *neighbours {
+	return &neighbours{
+		devices: make(map[string]*push.Device), connects: make(map[string]bool), ids: make(map[string]bool),
+		app: push.App{ID: "demo"},
+	}
+}
+
+// lives adds a device with an address at each provider.
+func (n *neighbours) lives(id string, providers ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	d := &push.Device{App: "demo", ID: id, Platform: "ios", Country: "DE"}
+	for _, p := range providers {
+		d.Addresses = append(d.Addresses, push.Address{Provider: p, Token: p + "-" + id})
+	}
+	n.devices[id] = d
+	n.order = append(n.order, id)
+	slices.Sort(n.order)
+}
+
+func (n *neighbours) Devices(_ context.Context, _ string, ids []string) ([]*push.Device, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	all := make([]*push.Device, len(ids))
+	for i, id := range ids {
+		all[i] = n.devices[id]
+	}
+	return all, nil
+}
+
+func (n *neighbours) Page(_ context.Context, _ string, _ push.Audience, after string, limit int) ([]string, error) {
+	if n.paged != nil {
+		n.paged(after)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	from, found := slices.BinarySearch(n.order, after)
+	if found {
+		from++
+	}
+	return slices.Clone(n.order[from:min(from+limit, len(n.order))]), nil
+}
+
+func (n *neighbours) Forget(_ context.Context, _, device string, a push.Address) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.forgot = append(n.forgot, device+" at "+a.Provider)
+	return nil
+}
+
+func (n *neighbours) App(context.Context, string) (push.App, error) { return n.app, nil }
+
+func (n *neighbours) Rank(_ *push.Device, _ push.Class, providers []string) []push.Choice {
+	all := make([]push.Choice, len(providers))
+	for i, p := range providers {
+		all[i] = push.Choice{Provider: p, Why: p + " ranks " + fmt.Sprint(i+1)}
+	}
+	return all
+}
+
+func (n *neighbours) Send(ctx context.Context, _, provider string, d *push.Delivery) (push.Answer, error) {
+	n.mu.Lock()
+	n.sends = append(n.sends, sent{provider, d.ID, d.Device, time.Now()})
+	answer := n.answer
+	n.mu.Unlock()
+	if answer != nil {
+		return answer(ctx, provider, d)
+	}
+	return push.Answer{ID: provider + "/" + d.ID, Stage: push.Accepted}, nil
+}
+
+func (n *neighbours) Weigh(_ context.Context, _, provider string, _ *push.Delivery) (push.Payload, error) {
+	if provider == "fcm" {
+		return push.Payload{}, &push.Error{Provider: provider, Kind: push.ErrRejected, Detail: "too large"}
+	}
+	return push.Payload{Bytes: 120, Limit: 4096}, nil
+}
+
+func (n *neighbours) Record(_ context.Context, rs ...push.Receipt) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, r := range rs {
+		if !n.ids[r.ID] {
+			n.ids[r.ID] = true
+			n.receipts = append(n.receipts, r)
+		}
+	}
+	return nil
+}
+
+func (n *neighbours) Online(_ context.Context, _ string, ids []string) ([]bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	on := make([]bool, len(ids))
+	for i, id := range ids {
+		on[i] = n.connects[id]
+	}
+	return on, nil
+}
+
+// sentTo lists the providers that a device was sent something through.
+func (n *neighbours) sentTo(device string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var providers []string
+	for _, s := range n.sends {
+		if s.device == device {
+			providers = append(providers, s.provider)
+		}
+	}
+	return providers
+}
+
+// story lists a delivery's receipts as "provider stage kind".
+func (n *neighbours) story(delivery string) []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var lines []string
+	for _, r := range n.receipts {
+		if r.Delivery == delivery {
+			lines = append(lines, strings.Join(strings.Fields(r.Provider+" "+string(r.Stage)+" "+r.Kind), " "))
+		}
+	}
+	return lines
+}
+
+// fault makes a provider's refusal.
+func fault(provider string, kind error, after time.Duration) error {
+	return &push.Error{Provider: provider, Kind: kind, RetryAfter: after, Err: errors.New("as the test wants")}
+}

@@ -1,0 +1,119 @@
+package scheduler
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/herald-push/herald/push"
+)
+
+// seconds are the bounds of all histograms of time.
+var seconds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
+
+type doorMetrics struct {
+	accepted *prometheus.CounterVec
+	latency  prometheus.Histogram
+}
+
+func newDoorMetrics(reg prometheus.Registerer) *doorMetrics {
+	m := &doorMetrics{
+		accepted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_notifications_total", Help: "Notifications handed in, by class and result.",
+		}, []string{"class", "result"}),
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "herald_enqueue_seconds", Help: "Time until a notification was durable.", Buckets: seconds,
+		}),
+	}
+	reg.MustRegister(m.accepted, m.latency)
+	return m
+}
+
+func (m *doorMetrics) enqueued(c push.Class, err error, took time.Duration) {
+	result := "accepted"
+	if err != nil {
+		result = "refused"
+	}
+	m.accepted.WithLabelValues(string(c), result).Inc()
+	m.latency.Observe(took.Seconds())
+}
+
+type workerMetrics struct {
+	attempts   *prometheus.CounterVec
+	took       *prometheus.HistogramVec
+	waited     *prometheus.HistogramVec
+	parked     *prometheus.CounterVec
+	taskFailed *prometheus.CounterVec
+}
+
+func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
+	m := &workerMetrics{
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_attempts_total", Help: "Attempts, by provider and what came of them.",
+		}, []string{"provider", "result"}),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "herald_attempt_seconds", Help: "Time a provider took to answer.", Buckets: seconds,
+		}, []string{"provider"}),
+		waited: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "herald_delivery_seconds", Help: "Time from acceptance by the API to a provider's first taking it.", Buckets: seconds,
+		}, []string{"urgency"}),
+		parked: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_parked_total", Help: "Deliveries put off for want of a place in their lane.",
+		}, []string{"provider"}),
+		taskFailed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "herald_task_failures_total", Help: "Runs of tasks that failed for Herald's own trouble.",
+		}, []string{"kind"}),
+	}
+	reg.MustRegister(m.attempts, m.took, m.waited, m.parked, m.taskFailed, newLaneCollector(ls))
+	return m
+}
+
+func (m *workerMetrics) attempted(r *push.Receipt, urgency string) {
+	result := r.Kind
+	if result == "" {
+		result = string(r.Stage)
+	}
+	m.attempts.WithLabelValues(r.Provider, result).Inc()
+	m.took.WithLabelValues(r.Provider).Observe(r.Took.Seconds())
+	if r.Kind == "" && r.Attempt == 1 {
+		m.waited.WithLabelValues(urgency).Observe(r.SinceAccepted.Seconds())
+	}
+}
+
+// laneCollector reads the lanes when somebody asks.
+type laneCollector struct {
+	lanes                   *lanes
+	inFlight, limit, closed *prometheus.Desc
+}
+
+func newLaneCollector(ls *lanes) *laneCollector {
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, []string{"app", "provider"}, nil)
+	}
+	return &laneCollector{
+		lanes:    ls,
+		inFlight: desc("herald_lane_in_flight", "Attempts in flight."),
+		limit:    desc("herald_lane_limit", "Attempts that may be in flight."),
+		closed:   desc("herald_lane_closed", "1 while the lane is closed."),
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (c *laneCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.inFlight
+	ch <- c.limit
+	ch <- c.closed
+}
+
+// Collect implements [prometheus.Collector].
+func (c *laneCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, s := range c.lanes.states() {
+		shut := 0.0
+		if !s.ClosedUntil.IsZero() {
+			shut = 1
+		}
+		ch <- prometheus.MustNewConstMetric(c.inFlight, prometheus.GaugeValue, float64(s.InFlight), s.App, s.Provider)
+		ch <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(s.Limit), s.App, s.Provider)
+		ch <- prometheus.MustNewConstMetric(c.closed, prometheus.GaugeValue, shut, s.App, s.Provider)
+	}
+}

@@ -1,0 +1,123 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/herald-push/herald/internal/redisstore"
+)
+
+// QueueState is what an operator sees of a queue, in tasks.
+type QueueState struct {
+	Queue     string `json:"queue"`
+	Pending   int    `json:"pending"`
+	Active    int    `json:"active"`
+	Scheduled int    `json:"scheduled"` // later: deliver_at, retries, fallback timers
+	Retry     int    `json:"retry"`     // failed for Herald's own trouble, to run again
+	Archived  int    `json:"archived"`  // given up after many such failures
+	// OldestSeconds is how long the oldest pending task has waited.
+	OldestSeconds float64 `json:"oldest_seconds"`
+}
+
+// QueueStates lists the queues, most urgent first.
+func (d *Door) QueueStates() ([]QueueState, error) {
+	inspector := asynq.NewInspectorFromRedisClient(d.parts.Redis)
+	begun, err := inspector.Queues()
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: list queues: %w", err)
+	}
+	states := make([]QueueState, 0, len(queues))
+	for _, q := range queues {
+		if !slices.Contains(begun, q) {
+			states = append(states, QueueState{Queue: q}) // nothing was ever put there
+			continue
+		}
+		info, err := inspector.GetQueueInfo(q)
+		if err != nil {
+			return nil, fmt.Errorf("scheduler: state of queue %s: %w", q, err)
+		}
+		states = append(states, QueueState{
+			Queue: q, Pending: info.Pending, Active: info.Active, Scheduled: info.Scheduled, Retry: info.Retry,
+			Archived: info.Archived, OldestSeconds: info.Latency.Seconds(),
+		})
+	}
+	return states, nil
+}
+
+// Ready tells in words why the queue cannot be relied on: Redis does not
+// answer, or due tasks wait for longer than [Config.Stuck] and no worker takes
+// them. nil is well.
+func (d *Door) Ready(ctx context.Context) error {
+	if err := redisstore.Ping(ctx, d.parts.Redis); err != nil {
+		return fmt.Errorf("scheduler: Redis does not answer: %w", err)
+	}
+	var errs []error
+	for _, q := range queues {
+		oldest, err := d.oldest(ctx, q)
+		if err != nil {
+			return err
+		}
+		if oldest > d.cfg.Stuck {
+			errs = append(errs, fmt.Errorf("scheduler: queue %s does not drain: its oldest task has waited for %s; is a worker running?",
+				q, oldest.Round(time.Second)))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// oldest is how long the next task of a queue has been waiting.
+func (d *Door) oldest(ctx context.Context, queue string) (time.Duration, error) {
+	prefix := "asynq:{" + queue + "}:"
+	id, err := d.parts.Redis.LIndex(ctx, prefix+"pending", -1).Result()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("scheduler: look at queue %s: %w", queue, err)
+	}
+	since, err := d.parts.Redis.HGet(ctx, prefix+"t:"+id, "pending_since").Result()
+	if errors.Is(err, redis.Nil) {
+		return 0, nil // taken at this moment
+	}
+	if err != nil {
+		return 0, fmt.Errorf("scheduler: look at queue %s: %w", queue, err)
+	}
+	nanos, err := strconv.ParseInt(since, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("scheduler: look at queue %s: %w", queue, err)
+	}
+	return time.Since(time.Unix(0, nanos)), nil
+}
+
+// Reclaim hands the tasks of dead workers over at the next start of a worker,
+// instead of up to a minute and a half later when their leases end.
+//
+// It takes them from living workers too, so it may be called only when there is
+// none: by a process that has its Redis to itself, before [Worker.Run].
+func Reclaim(ctx context.Context, rdb redis.UniversalClient) error {
+	for _, q := range queues {
+		lease := "asynq:{" + q + "}:lease"
+		ids, err := rdb.ZRange(ctx, lease, 0, -1).Result()
+		if err != nil {
+			return fmt.Errorf("scheduler: reclaim: %w", err)
+		}
+		if len(ids) == 0 {
+			continue
+		}
+		ended := make([]redis.Z, len(ids))
+		for i, id := range ids {
+			ended[i] = redis.Z{Member: id}
+		}
+		if err := rdb.ZAddXX(ctx, lease, ended...).Err(); err != nil {
+			return fmt.Errorf("scheduler: reclaim: %w", err)
+		}
+	}
+	return nil
+}

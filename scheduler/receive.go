@@ -1,0 +1,153 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/push"
+)
+
+// Receive takes evidence from devices, apps and vendors: one error for each
+// receipt, nil where it counted. [push.ErrNotFound] is a delivery that is not
+// there or not this device's, a *[push.Invalid] a receipt that makes no sense,
+// and [push.ErrAway] one that must be brought again.
+//
+// Reporters fill in App, Device, Delivery, Stage, Source and At, and vendors
+// what else they know; the rest comes from the journal. A vendor may leave
+// Device empty. Evidence that comes twice is recorded under the same ID.
+func (d *Door) Receive(ctx context.Context, rs []push.Receipt) []error {
+	errs := make([]error, len(rs))
+	proofs := make([]redisstore.Proof, 0, len(rs))
+	places := make([]int, 0, len(rs)) // of each proof in rs
+	for i := range rs {
+		p, err := proof(&rs[i])
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		proofs, places = append(proofs, p), append(places, i)
+	}
+	if len(proofs) == 0 {
+		return errs
+	}
+	good, err := d.take(ctx, rs, proofs, places, errs)
+	if err == nil && len(good) > 0 {
+		err = d.parts.Recorder.Record(ctx, good...)
+	}
+	if err != nil {
+		for _, i := range places {
+			if errs[i] == nil {
+				errs[i] = fmt.Errorf("scheduler: receive: %w: %w", push.ErrAway, err)
+			}
+		}
+	}
+	return errs
+}
+
+// proof reads what a receipt claims.
+func proof(r *push.Receipt) (redisstore.Proof, error) {
+	switch r.Stage {
+	case push.Accepted, push.HandedOver, push.Delivered, push.Displayed, push.Clicked, push.Failed, push.Unknown:
+	default:
+		return redisstore.Proof{}, &push.Invalid{Faults: []push.Fault{{Field: "stage", Detail: "is not evidence that can be reported"}}}
+	}
+	notification, chunk, index, ok := push.ParseDeliveryID(r.Delivery)
+	if !ok || (r.Device == "" && r.Source != push.VendorCallback) {
+		return redisstore.Proof{}, fmt.Errorf("scheduler: delivery %q: %w", r.Delivery, push.ErrNotFound)
+	}
+	return redisstore.Proof{
+		App: r.App, Notification: notification, Chunk: chunk, Index: index, Stage: r.Stage, Device: r.Device,
+	}, nil
+}
+
+// take raises the cells and returns the receipts that hold, filled in.
+func (d *Door) take(ctx context.Context, rs []push.Receipt, proofs []redisstore.Proof, places []int, errs []error) ([]push.Receipt, error) {
+	known, err := d.journal.Raise(ctx, proofs)
+	if err != nil {
+		return nil, fmt.Errorf("raise: %w", err)
+	}
+	now := time.Now().UTC()
+	good := make([]push.Receipt, 0, len(proofs))
+	var letters []redisstore.Letter
+	for i, k := range known {
+		r := &rs[places[i]]
+		if k == nil {
+			errs[places[i]] = fmt.Errorf("scheduler: delivery %q: %w", r.Delivery, push.ErrNotFound)
+			continue
+		}
+		fill(r, proofs[i].Notification, k, now)
+		if r.Stage.Reaches(push.Delivered) {
+			letters = append(letters, redisstore.Letter{App: r.App, Device: r.Device, Delivery: r.Delivery})
+		}
+		good = append(good, *r)
+	}
+	d.describe(ctx, good)
+	if len(letters) > 0 {
+		if err := d.inbox.Drop(ctx, letters); err != nil {
+			return nil, fmt.Errorf("empty inboxes: %w", err)
+		}
+	}
+	return good, nil
+}
+
+// fill completes a receipt with what the journal knows.
+func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Time) {
+	r.Notification, r.Device, r.Class = notification, k.Cell.Device, k.Class
+	r.ReceivedAt = now
+	if r.At.IsZero() {
+		r.At = now
+	}
+	r.SinceAccepted = now.Sub(k.Start)
+
+	current, attempt := inUse(&k.Cell)
+	switch {
+	case r.Provider != "":
+	case r.Source == push.DeviceAck, current == "":
+		r.Provider = push.Live // an acknowledgement, or what lay in the inbox
+	default:
+		r.Provider = current
+	}
+	if r.Attempt == 0 && r.Provider == current {
+		r.Attempt = attempt
+	}
+	r.ID = receiptID(r.Delivery, r.Attempt, r.Stage)
+}
+
+// inUse is the road that a delivery is on, with the number of its attempt.
+func inUse(c *redisstore.Cell) (provider string, attempt int) {
+	if c.Hold.Kind == redisstore.Claimed && c.Hold.Provider != "" {
+		return c.Hold.Provider, c.Attempt + 1
+	}
+	return c.LastTried(), c.Attempt
+}
+
+// describe adds the devices' dimensions. Without them a receipt still counts.
+func (d *Door) describe(ctx context.Context, rs []push.Receipt) {
+	places := make(map[string][]int)
+	for i := range rs {
+		places[rs[i].App] = append(places[rs[i].App], i)
+	}
+	for app, at := range places {
+		ids := make([]string, len(at))
+		for k, i := range at {
+			ids[k] = rs[i].Device
+		}
+		devices, err := d.parts.Devices.Devices(ctx, app, ids)
+		if err != nil {
+			d.log.WarnContext(ctx, "receipts recorded without their devices", "app", app, "err", err)
+			continue
+		}
+		for k, i := range at {
+			if devices[k] != nil {
+				rs[i].Describe(devices[k])
+			}
+		}
+	}
+}
+
+// receiptID is the same whenever the same evidence is written again.
+func receiptID(delivery string, attempt int, stage push.Stage) string {
+	return fmt.Sprintf("%s/%d/%s", delivery, attempt, stage)
+}

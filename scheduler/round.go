@@ -1,0 +1,327 @@
+package scheduler
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/push"
+)
+
+// abandoned is when a claim no longer keeps other tasks off: by then asynq has
+// handed the claiming task to another worker, or given it up.
+const abandoned = 3 * time.Minute
+
+// round is one pass over the deliveries of a task. It may be done again after a
+// crash at any point: what has a recorded outcome is not touched again.
+type round struct {
+	w       *Worker
+	kind    string // taskDeliver or taskCheck
+	urgency string
+	owner   string // names the task in claims
+	work    work   // Try, Parks and Timed of the task
+	now     time.Time
+	parcels []*parcel
+	held    int64 // places taken in the worker's room
+}
+
+// parcel is a chunk under way.
+type parcel struct {
+	chunk  redisstore.Chunk
+	n      *push.Notification
+	app    push.App
+	slots  []redisstore.Slot
+	ending push.Stage // Cancelled or Expired: nothing more is sent; "" otherwise
+	// dueAgain is when a check must look again at what it found undecided.
+	dueAgain time.Time
+}
+
+// delivery is one of them on its journey.
+type delivery struct {
+	push.Delivery
+	parcel *parcel
+	index  int
+	seen   redisstore.Cell // as it was read
+	cell   redisstore.Cell // as it will be
+	device *push.Device    // nil if unknown
+	roads  []road
+	passed []string // providers whose lanes were closed in this round
+	boxed  bool     // it lies in the inbox of a live device
+}
+
+// run does the round: choose what needs doing, find the roads, set the timers,
+// claim, carry.
+func (r *round) run(ctx context.Context) error {
+	if err := r.apps(ctx); err != nil {
+		return err
+	}
+	ds := r.choose()
+	if err := r.takeRoom(ctx, len(ds)); err != nil {
+		return err
+	}
+	defer func() { r.leaveRoom(r.held) }()
+	if err := r.equip(ctx, ds); err != nil {
+		return err
+	}
+	if err := r.setTimers(ctx, ds); err != nil {
+		return err
+	}
+	ds, err := r.claim(ctx, ds)
+	if err != nil {
+		return err
+	}
+	if err := r.setTimers(ctx, nil); err != nil { // for what another task took meanwhile
+		return err
+	}
+	if err := r.clearInboxes(ctx); err != nil {
+		return err
+	}
+	return r.carry(ctx, ds)
+}
+
+// takeRoom waits until the worker has room for n more deliveries in memory.
+func (r *round) takeRoom(ctx context.Context, n int) error {
+	r.held = int64(min(n, r.w.cfg.InFlight))
+	if err := r.w.room[r.urgency].Acquire(ctx, r.held); err != nil {
+		r.held = 0
+		return fmt.Errorf("scheduler: wait for room: %w", err)
+	}
+	return nil
+}
+
+// leaveRoom gives up to n places back.
+func (r *round) leaveRoom(n int64) {
+	n = min(n, r.held)
+	r.held -= n
+	r.w.room[r.urgency].Release(n)
+}
+
+// apps loads what the apps allow and sees which notifications have ended.
+func (r *round) apps(ctx context.Context) error {
+	for _, p := range r.parcels {
+		app, err := r.w.apps.app(ctx, p.n.App)
+		if err != nil {
+			return fmt.Errorf("scheduler: app %s: %w", p.n.App, err)
+		}
+		p.app = app
+		if p.ending == "" && !r.now.Before(p.n.ExpiresAt) {
+			p.ending = push.Expired
+		}
+	}
+	return nil
+}
+
+// choose picks the deliveries that this round is for.
+func (r *round) choose() []*delivery {
+	var ds []*delivery
+	for _, p := range r.parcels {
+		for i := range p.slots {
+			s := &p.slots[i]
+			if !r.wants(p, &s.Cell) {
+				continue
+			}
+			ds = append(ds, &delivery{
+				Delivery: push.Delivery{
+					Notification: p.n, Device: s.Cell.Device,
+					ID: push.DeliveryID(p.n.ID, p.chunk.Number, s.Index),
+				},
+				parcel: p, index: s.Index, seen: s.Cell, cell: s.Cell,
+			})
+		}
+	}
+	return ds
+}
+
+// wants tells whether a delivery is this round's to go on with, and notes on
+// the parcel when a check has to come again for one that is not yet.
+func (r *round) wants(p *parcel, c *redisstore.Cell) bool {
+	if isFinal(c.Stage) || c.Stage.Reaches(until(p.n)) {
+		return false
+	}
+	now := r.now.UnixMilli()
+	switch c.Hold.Kind {
+	case redisstore.Claimed:
+		if c.Hold.Owner == r.owner || now-c.Hold.At > abandoned.Milliseconds() {
+			return true
+		}
+	case redisstore.Retry:
+		if p.ending != "" || (r.kind == taskDeliver && c.Hold.At <= now) {
+			return true
+		}
+	case redisstore.Waiting:
+		return p.ending != ""
+	default:
+		if p.ending != "" || r.kind == taskDeliver {
+			return c.Stage == ""
+		}
+		if c.Since+wait(p.n).Milliseconds() <= now {
+			return c.Attempt > 0
+		}
+	}
+	if r.kind == taskCheck && p.ending == "" {
+		again := r.now.Add(wait(p.n))
+		if c.Hold.Kind == redisstore.Free {
+			again = time.UnixMilli(c.Since).Add(wait(p.n))
+		}
+		if again.After(p.dueAgain) {
+			p.dueAgain = again
+		}
+	}
+	return false
+}
+
+// isFinal tells whether a delivery has left the ladder for good.
+func isFinal(s push.Stage) bool { return s.Rank() == push.Failed.Rank() }
+
+// equip finds each delivery's device and roads.
+func (r *round) equip(ctx context.Context, ds []*delivery) error {
+	for app, of := range byApp(ds) {
+		ids := make([]string, len(of))
+		for i, d := range of {
+			ids[i] = d.Device
+		}
+		devices, err := r.w.parts.Devices.Devices(ctx, app, ids)
+		if err != nil {
+			return fmt.Errorf("scheduler: devices of app %s: %w: %w", app, push.ErrAway, err)
+		}
+		for i, d := range of {
+			d.device = devices[i]
+		}
+		online, err := r.w.online(ctx, app, of)
+		if err != nil {
+			return err
+		}
+		for i, d := range of {
+			if d.device != nil && d.parcel.ending == "" {
+				d.roads = roads(r.w.parts.Picker, d.Notification, d.device, d.parcel.app.Policy, online[i])
+			}
+		}
+	}
+	return nil
+}
+
+func byApp(ds []*delivery) map[string][]*delivery {
+	apps := make(map[string][]*delivery, 1)
+	for _, d := range ds {
+		apps[d.App] = append(apps[d.App], d)
+	}
+	return apps
+}
+
+// setTimers queues the checks that this round will need, before anything is
+// sent: one for all chunks that wait equally long. A crash after it costs a
+// check that finds nothing to do.
+func (r *round) setTimers(ctx context.Context, ds []*delivery) error {
+	timers := make(map[int64][]job) // by unix second
+	for _, p := range r.parcels {
+		mine := slices.Collect(func(yield func(int) bool) {
+			for _, d := range ds {
+				if d.parcel == p && d.hasFurther(r.now) && !yield(d.index) {
+					return
+				}
+			}
+		})
+		switch {
+		case !p.dueAgain.IsZero():
+			at := p.dueAgain
+			if next := r.now.Add(wait(p.n)); len(mine) > 0 && next.After(at) {
+				at = next
+			}
+			p.schedule(timers, at, nil)
+			p.dueAgain = time.Time{}
+		case len(mine) > 0 && !r.work.Timed:
+			p.schedule(timers, r.now.Add(wait(p.n)), mine)
+		}
+	}
+	for at, jobs := range timers {
+		if err := r.w.tasks.put(ctx, taskCheck, r.urgency, "", work{Jobs: jobs}, time.Unix(at, 0)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// schedule adds deliveries of the parcel to the timers; nil is all of them.
+func (p *parcel) schedule(timers map[int64][]job, at time.Time, indexes []int) {
+	if at.After(p.n.ExpiresAt) {
+		at = p.n.ExpiresAt
+	}
+	if len(indexes) == len(p.slots) && len(indexes) > 1 {
+		indexes = nil
+	}
+	second := wholeSecond(at).Unix()
+	timers[second] = append(timers[second], job{p.n.App, p.n.ID, p.chunk.Number, indexes})
+}
+
+// claimTries bounds how often a claim is tried again because a receipt changed
+// the cell between reading and claiming.
+const claimTries = 5
+
+// claim marks the deliveries as this task's and returns those it got. The
+// letters for devices on the live connection are laid in their inboxes first:
+// whoever is claimed can be found there.
+func (r *round) claim(ctx context.Context, ds []*delivery) ([]*delivery, error) {
+	if err := r.fillInboxes(ctx, ds); err != nil {
+		return nil, err
+	}
+	var got []*delivery
+	for range claimTries {
+		if len(ds) == 0 {
+			return got, nil
+		}
+		lost, err := r.claimOnce(ctx, ds)
+		if err != nil {
+			return nil, err
+		}
+		var again []*delivery
+		for _, d := range ds {
+			slot, refused := lost[d]
+			if !refused {
+				got = append(got, d)
+			} else if r.wants(d.parcel, &slot) {
+				d.seen, d.cell = slot, slot
+				again = append(again, d)
+			}
+		}
+		ds = again
+	}
+	return got, nil // the rest is so lively that its receipts decide
+}
+
+// claimOnce claims in one round trip; lost has what stands in the other cells.
+func (r *round) claimOnce(ctx context.Context, ds []*delivery) (lost map[*delivery]redisstore.Cell, err error) {
+	var chunks []redisstore.Chunk
+	var claims [][]redisstore.Claim
+	var of [][]*delivery
+	var last *parcel
+	for _, d := range ds { // in the order of parcels
+		if d.parcel != last {
+			last = d.parcel
+			chunks, claims, of = append(chunks, last.chunk), append(claims, nil), append(of, nil)
+		}
+		d.cell.Hold = redisstore.Hold{Kind: redisstore.Claimed, At: r.now.UnixMilli(), Owner: r.owner}
+		if road, ok := d.next(r.now); ok {
+			d.cell.Hold.Provider = road.Provider
+		}
+		k := len(chunks) - 1
+		claims[k] = append(claims[k], redisstore.Claim{Index: d.index, Seen: d.seen, Be: d.cell})
+		of[k] = append(of[k], d)
+	}
+	refused, err := r.w.journal.Claim(ctx, chunks, claims)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: claim: %w", err)
+	}
+	lost = make(map[*delivery]redisstore.Cell)
+	for k, slots := range refused {
+		for _, s := range slots {
+			for _, d := range of[k] {
+				if d.index == s.Index {
+					lost[d] = s.Cell
+				}
+			}
+		}
+	}
+	return lost, nil
+}

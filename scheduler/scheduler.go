@@ -1,0 +1,83 @@
+// Package scheduler decides when a notification travels, and when it travels
+// again: the durable queue, expansion of audiences, attempts, retries, fallback
+// to the next road where no proof comes, expiry and cancellation.
+//
+// A [Door] takes notifications and evidence in; a [Worker] carries deliveries.
+// A process may have one of them or both ([Scheduler]). They meet in Redis only.
+package scheduler
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/herald-push/herald/push"
+)
+
+// Devices knows who can be reached.
+type Devices interface {
+	// Devices returns the devices in the order of ids, nil for the unknown.
+	Devices(ctx context.Context, app string, ids []string) ([]*push.Device, error)
+	// Page returns up to limit ids of an audience that come after one, in a
+	// fixed order; fewer than limit means that the audience ends there.
+	Page(ctx context.Context, app string, to push.Audience, after string, limit int) ([]string, error)
+	// Forget removes an address that its provider said is dead.
+	Forget(ctx context.Context, app, device string, a push.Address) error
+}
+
+// Apps knows what each app allows.
+type Apps interface {
+	App(ctx context.Context, id string) (push.App, error)
+}
+
+// Picker orders the roads to a device, best first, each with its reason.
+type Picker interface {
+	Rank(d *push.Device, class push.Class, providers []string) []push.Choice
+}
+
+// Sender makes one attempt, or tells what it would weigh. Its failures are a
+// *[push.Error].
+type Sender interface {
+	Send(ctx context.Context, app, provider string, d *push.Delivery) (push.Answer, error)
+	Weigh(ctx context.Context, app, provider string, d *push.Delivery) (push.Payload, error)
+}
+
+// Recorder writes receipts down; they are on disk when Record returns.
+type Recorder interface {
+	Record(ctx context.Context, rs ...push.Receipt) error
+}
+
+// Presence knows which devices are connected now.
+type Presence interface {
+	Online(ctx context.Context, app string, devices []string) ([]bool, error)
+}
+
+// Parts are what a [Door] and a [Worker] are made with. All are needed.
+type Parts struct {
+	Redis    redis.UniversalClient
+	Devices  Devices
+	Apps     Apps
+	Picker   Picker
+	Sender   Sender
+	Recorder Recorder
+	Presence Presence
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+}
+
+// Scheduler is a [Door] and a [Worker] in one process.
+type Scheduler struct {
+	*Door
+	*Worker
+}
+
+// New makes both halves.
+func New(cfg Config, parts Parts) *Scheduler {
+	return &Scheduler{NewDoor(cfg, parts), NewWorker(cfg, parts)}
+}
+
+// The queues, one for each urgency. Each has an asynq server of its own, so
+// that an otp never waits for a slot that a campaign holds.
+var queues = [...]string{"critical", "default", "bulk"}

@@ -1,0 +1,56 @@
+package scheduler
+
+import (
+	"slices"
+	"time"
+)
+
+// next is the road to take now; ok is false if none is left. A delivery that
+// was put off on a road stays on it for as long as a road may take to bring
+// proof, or if there is no other.
+func (d *delivery) next(now time.Time) (road, bool) {
+	fresh, hasFresh := d.fresh("")
+	if again, ok := d.again(); ok {
+		if !hasFresh || now.Sub(time.UnixMilli(d.cell.Since)) < wait(d.Notification) {
+			return again, true
+		}
+	}
+	return fresh, hasFresh
+}
+
+// fresh is the first road but one that can be taken and was not used yet.
+func (d *delivery) fresh(but string) (road, bool) {
+	for _, r := range d.roads {
+		if r.Skipped == "" && r.Provider != but && !d.cell.HasTried(r.Provider) && !slices.Contains(d.passed, r.Provider) {
+			return r, true
+		}
+	}
+	return road{}, false
+}
+
+// again is the road that the delivery was put off on by a former round.
+func (d *delivery) again() (road, bool) {
+	last := d.cell.LastTried()
+	if last == "" || d.seen.Hold.Provider != last || slices.Contains(d.passed, last) {
+		return road{}, false
+	}
+	for _, r := range d.roads {
+		if r.Provider == last && r.Skipped == "" {
+			return r, true
+		}
+	}
+	return road{}, false
+}
+
+// hasFurther tells whether a road is left after the one that is next.
+func (d *delivery) hasFurther(now time.Time) bool {
+	if d.parcel.ending != "" {
+		return false
+	}
+	next, ok := d.next(now)
+	if !ok {
+		return false
+	}
+	_, ok = d.fresh(next.Provider)
+	return ok
+}

@@ -1,0 +1,270 @@
+package scheduler
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/push"
+)
+
+// Worker carries deliveries. Any number of workers may share one Redis.
+type Worker struct {
+	cfg     Config
+	parts   Parts
+	log     *slog.Logger
+	journal *redisstore.Journal
+	inbox   *redisstore.Inbox
+	tasks   queue
+	apps    *appCache
+	lanes   *lanes
+	metrics *workerMetrics
+	room    map[string]*semaphore.Weighted // deliveries in memory, by urgency
+	backlog *backlog
+}
+
+// NewWorker makes a worker. It does not touch Redis before [Worker.Run].
+func NewWorker(cfg Config, parts Parts) *Worker {
+	w := &Worker{
+		cfg: cfg, parts: parts, log: parts.Log,
+		journal: redisstore.NewJournal(parts.Redis),
+		inbox:   redisstore.NewInbox(parts.Redis),
+		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
+		apps:    newAppCache(parts.Apps, time.Now),
+		lanes:   &lanes{cfg: cfg.Lane},
+		room:    make(map[string]*semaphore.Weighted, len(queues)),
+		backlog: &backlog{rdb: parts.Redis},
+	}
+	for _, q := range queues {
+		w.room[q] = semaphore.NewWeighted(int64(cfg.InFlight))
+	}
+	w.metrics = newWorkerMetrics(parts.Metrics, w.lanes)
+	return w
+}
+
+// Run takes tasks from the queues until ctx ends, then lets those in hand
+// finish for [Config.Grace] and gives the rest back. A Redis that goes away and
+// comes back does not end it.
+func (w *Worker) Run(ctx context.Context) error {
+	var group sync.WaitGroup
+	for _, q := range queues {
+		server := asynq.NewServerFromRedisClient(w.parts.Redis, w.serverConfig(ctx, q))
+		if err := server.Start(w.handler(q)); err != nil {
+			return fmt.Errorf("scheduler: start queue %s: %w", q, err)
+		}
+		group.Go(func() {
+			<-ctx.Done()
+			server.Shutdown()
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+func (w *Worker) serverConfig(ctx context.Context, queue string) asynq.Config {
+	return asynq.Config{
+		Concurrency:              w.cfg.Slots,
+		Queues:                   map[string]int{queue: 1},
+		TaskCheckInterval:        10 * time.Millisecond,
+		DelayedTaskCheckInterval: 250 * time.Millisecond,
+		ShutdownTimeout:          w.cfg.Grace,
+		BaseContext:              func() context.Context { return context.WithoutCancel(ctx) },
+		RetryDelayFunc:           retryDelay,
+		IsFailure:                func(err error) bool { return !errors.Is(err, errBacklog) },
+		ErrorHandler:             asynq.ErrorHandlerFunc(w.report),
+		Logger:                   asynqLog{w.log},
+		LogLevel:                 asynq.WarnLevel,
+	}
+}
+
+// retryDelay spaces the runs of a task that failed because something Herald
+// needs is away. A task whose worker died runs again at once.
+func retryDelay(n int, err error, _ *asynq.Task) time.Duration {
+	switch {
+	case errors.Is(err, errBacklog):
+		return time.Second
+	case errors.Is(err, asynq.ErrLeaseExpired):
+		return 0
+	}
+	return backoff(n, 30*time.Second)
+}
+
+func (w *Worker) report(ctx context.Context, t *asynq.Task, err error) {
+	if errors.Is(err, errBacklog) {
+		return
+	}
+	w.metrics.taskFailed.WithLabelValues(t.Type()).Inc()
+	w.log.ErrorContext(ctx, "task failed", "kind", t.Type(), "err", err)
+}
+
+// handler runs the tasks of one queue.
+func (w *Worker) handler(urgency string) asynq.Handler {
+	mux := asynq.NewServeMux()
+	mux.Handle(taskBundle, &bundler{w, urgency})
+	mux.Handle(taskExpand, &expander{w, urgency})
+	mux.Handle(taskDeliver, &carrier{w, urgency, taskDeliver})
+	mux.Handle(taskCheck, &carrier{w, urgency, taskCheck})
+	return mux
+}
+
+// carrier handles [taskDeliver] and [taskCheck].
+type carrier struct {
+	w             *Worker
+	urgency, kind string
+}
+
+// ProcessTask carries deliveries that are due: to their first road, once more
+// to the same, or to the next because no proof came in time.
+//
+// The queue hands over at least once. Cells that have an outcome are left
+// alone, so a task that is done again goes on where it was cut off. An error is
+// always Herald's own trouble, and puts the task back on the queue.
+func (h *carrier) ProcessTask(ctx context.Context, t *asynq.Task) error {
+	var wk work
+	if err := json.Unmarshal(t.Payload(), &wk); err != nil {
+		return fmt.Errorf("scheduler: decode %s task: %w: %w", h.kind, err, asynq.SkipRetry)
+	}
+	parcels, err := h.w.open(ctx, wk.Jobs)
+	if err != nil {
+		return err
+	}
+	r := &round{
+		w: h.w, kind: h.kind, urgency: h.urgency, owner: owner(ctx),
+		work: wk, now: time.Now(), parcels: parcels,
+	}
+	return r.run(ctx)
+}
+
+// open reads the chunks of jobs. What Redis has forgotten is left out.
+func (w *Worker) open(ctx context.Context, jobs []job) ([]*parcel, error) {
+	refs, places := distinct(jobs)
+	records, err := w.journal.Load(ctx, refs)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
+	var parcels []*parcel
+	var chunks []redisstore.Chunk
+	var indexes [][]int
+	for i, j := range jobs {
+		record := records[places[i]]
+		if record == nil {
+			continue
+		}
+		p := newParcel(record, j.Chunk)
+		parcels, chunks, indexes = append(parcels, p), append(chunks, p.chunk), append(indexes, j.Indexes)
+	}
+	if len(parcels) == 0 {
+		return nil, nil
+	}
+	slots, err := w.journal.Read(ctx, chunks, indexes)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: %w", err)
+	}
+	for i, p := range parcels {
+		p.slots = slots[i]
+	}
+	return parcels, nil
+}
+
+func newParcel(r *redisstore.Record, chunk int) *parcel {
+	p := &parcel{n: r.Notification, chunk: redisstore.Chunk{Notification: r.Notification, Number: chunk}}
+	if r.Cancelled {
+		p.ending = push.Cancelled
+	}
+	return p
+}
+
+// distinct names each notification of the jobs once, and for each job where.
+func distinct(jobs []job) (refs []redisstore.Ref, places []int) {
+	seen := make(map[redisstore.Ref]int, len(jobs))
+	for _, j := range jobs {
+		ref := redisstore.Ref{App: j.App, ID: j.ID}
+		at, ok := seen[ref]
+		if !ok {
+			at = len(refs)
+			seen[ref] = at
+			refs = append(refs, ref)
+		}
+		places = append(places, at)
+	}
+	return refs, places
+}
+
+// owner names the task in claims: the same when the queue hands it over again,
+// and as short as it can be, for it stands in every cell.
+func owner(ctx context.Context) string {
+	id, _ := asynq.GetTaskID(ctx)
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id)) // never fails
+	return strconv.FormatUint(h.Sum64(), 36)
+}
+
+// online asks who of the deliveries' devices is connected, of those for whom it
+// matters.
+func (w *Worker) online(ctx context.Context, app string, ds []*delivery) ([]bool, error) {
+	all := make([]bool, len(ds))
+	var ids []string
+	var places []int
+	for i, d := range ds {
+		if d.device == nil || d.parcel.ending != "" || !usesLive(d.Notification) {
+			continue
+		}
+		if _, ok := d.device.Address(push.Live); ok {
+			ids, places = append(ids, d.Device), append(places, i)
+		}
+	}
+	if len(ids) == 0 {
+		return all, nil
+	}
+	online, err := w.parts.Presence.Online(ctx, app, ids)
+	if err != nil {
+		return nil, fmt.Errorf("scheduler: presence: %w: %w", push.ErrAway, err)
+	}
+	for i, on := range online {
+		all[places[i]] = on
+	}
+	return all, nil
+}
+
+const (
+	// persistence is how long a worker tries to write down what it has done
+	// while Redis is away, before it gives the task up to be done again. It is
+	// the length of asynq's lease.
+	persistence = 30 * time.Second
+	// persistPause lies between the tries.
+	persistPause = 200 * time.Millisecond
+)
+
+// persist repeats a write until Redis takes it.
+func (w *Worker) persist(ctx context.Context, write func() error) error {
+	ctx, cancel := context.WithTimeout(ctx, persistence)
+	defer cancel()
+	for {
+		err := write()
+		if err == nil || !errors.Is(err, push.ErrAway) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(persistPause):
+		}
+	}
+}
+
+// Lanes tells how each app fares with each provider, in this process.
+func (w *Worker) Lanes() []LaneState { return w.lanes.states() }
+
+// ReopenLane must be called when an app's credentials for a provider changed:
+// why the lane was closed may be no more.
+func (w *Worker) ReopenLane(app, provider string) { w.lanes.of(app, provider).reopen() }
