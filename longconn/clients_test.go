@@ -2,13 +2,20 @@ package longconn_test
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"testing"
+	"time"
+
+	"github.com/eclipse/paho.golang/packets"
+	"github.com/eclipse/paho.golang/paho"
 
 	"github.com/herald-push/herald/longconn"
+	"github.com/herald-push/herald/longconn/mqtt"
 )
 
 // need skips the test without the program, plainly, or fails it where every
@@ -99,4 +106,153 @@ func TestMosquittoIsToldOfTheWrongPassword(t *testing.T) {
 			t.Errorf("%s: exit %v, want %d: %s", version, err, code, out)
 		}
 	}
+}
+
+// mqttjs starts MQTT.js as a device and returns its standard input and the
+// events that it prints.
+func (h *house) mqttjs(t *testing.T, url, version, device, password string) (io.Writer, func(event string) map[string]any) {
+	t.Helper()
+	node := need(t, "node", "apt-get install nodejs npm")
+	if _, err := os.Stat("testdata/mqttjs/node_modules/mqtt"); err != nil {
+		const how = "MQTT.js is not installed: npm ci --prefix longconn/testdata/mqttjs"
+		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
+			t.Fatal(how)
+		}
+		t.Skip(how)
+	}
+	cmd := exec.CommandContext(t.Context(), node, "testdata/mqttjs/device.js", url, version, device, password)
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	return in, func(event string) map[string]any {
+		t.Helper()
+		for lines.Scan() {
+			var got map[string]any
+			if err := json.Unmarshal(lines.Bytes(), &got); err != nil {
+				t.Fatalf("%s: %v", lines.Text(), err)
+			}
+			if got["event"] == event {
+				return got
+			}
+		}
+		t.Fatalf("MQTT.js ended without %q", event)
+		return nil
+	}
+}
+
+func TestMQTTJSIsADevice(t *testing.T) {
+	for _, scheme := range []string{"mqtt", "ws"} {
+		for _, version := range []string{"4", "5"} {
+			t.Run(scheme+" version "+version, func(t *testing.T) {
+				t.Parallel()
+				h := open(t)
+				addr := h.TCPAddr()
+				if scheme == "ws" {
+					addr = h.WebSocketAddr()
+				}
+				in, next := h.mqttjs(t, scheme+"://"+addr.String(), version, "d1", "sesame")
+				if got := next("subscribed"); got["qos"] != 1.0 || got["error"] != "" {
+					t.Errorf("subscribed: %v", got)
+				}
+				if err := h.deliver(t, "d1", longconn.Message{ID: "m1", Payload: []byte("grüezi"), Expires: time.Now().Add(time.Hour)}); err != nil {
+					t.Fatal(err)
+				}
+				if got := next("message"); got["payload"] != "grüezi" || got["topic"] != "inbox" || got["qos"] != 1.0 || got["dup"] != false {
+					t.Errorf("message: %v", got)
+				}
+				h.await(t, "proof", func() bool { return h.acked["m1"] == 1 })
+				fmt.Fprintln(in, "seen")
+				if got := next("published"); got["error"] != "" {
+					t.Errorf("published: %v", got)
+				}
+				h.await(t, "publication", func() bool { return len(h.published) == 1 })
+				h.conn(t, "d1").Close(longconn.TakenOver)
+				if version == "5" {
+					if got := next("disconnect"); got["reason"] != float64(mqtt.SessionTakenOver) {
+						t.Errorf("disconnect: %v", got)
+					}
+				}
+				next("close")
+			})
+		}
+	}
+}
+
+func TestMQTTJSIsToldOfTheWrongPassword(t *testing.T) {
+	for version, code := range map[string]float64{"4": 4, "5": float64(mqtt.BadCredentials)} {
+		h := open(t)
+		_, next := h.mqttjs(t, "ws://"+h.WebSocketAddr().String(), version, "d1", "wrong")
+		if got := next("error"); got["code"] != code {
+			t.Errorf("version %s: %v, want code %v", version, got, code)
+		}
+	}
+}
+
+func TestPahoIsADevice(t *testing.T) {
+	h := open(t)
+	nc, err := net.Dial("tcp", h.TCPAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *paho.Publish, 10)
+	client := paho.NewClient(paho.ClientConfig{
+		Conn:                       packets.NewThreadSafeConn(nc),
+		EnableManualAcknowledgment: true,
+		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(p paho.PublishReceived) (bool, error) {
+			got <- p.Packet
+			return true, nil
+		}},
+	})
+	if _, err := client.Connect(t.Context(), &paho.Connect{
+		ClientID: "d1", KeepAlive: 30, CleanStart: true,
+		UsernameFlag: true, Username: "d1", PasswordFlag: true, Password: []byte("sesame"),
+		Properties: &paho.ConnectProperties{SessionExpiryInterval: paho.Uint32(60)},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Subscribe(t.Context(), &paho.Subscribe{Subscriptions: []paho.SubscribeOptions{{Topic: "inbox", QoS: 1}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"m1", "m2"} {
+		if err := h.deliver(t, "d1", longconn.Message{ID: id, Payload: []byte(id)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, second := <-got, <-got
+	h.mu.Lock()
+	early := len(h.acked)
+	h.mu.Unlock()
+	if early != 0 {
+		t.Error("there is proof before the app acknowledged")
+	}
+	for _, p := range []*paho.Publish{first, second} {
+		if err := client.Ack(p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.await(t, "both proofs", func() bool { return h.acked["m1"] == 1 && h.acked["m2"] == 1 })
+	if _, err := client.Publish(t.Context(), &paho.Publish{Topic: "elsewhere", QoS: 1, Payload: []byte("x")}); err == nil {
+		t.Error("publishing on another's topic was allowed")
+	}
+	if _, err := client.Publish(t.Context(), &paho.Publish{Topic: "receipts", QoS: 2, Payload: []byte("x")}); err != nil {
+		t.Errorf("QoS 2: %v", err)
+	}
+	if err := client.Disconnect(&paho.Disconnect{}); err != nil {
+		t.Fatal(err)
+	}
+	h.await(t, "goodbye", func() bool { return len(h.closed["d1"]) == 1 })
 }

@@ -27,6 +27,7 @@ type porter struct {
 	acked     map[string]int
 	closed    map[string][]longconn.Cause
 	ready     int
+	asked     int           // CONNECTs
 	changed   chan struct{} // closed and replaced at every change
 	hold      chan struct{} // if not nil, Connect waits for it in a goroutine
 }
@@ -63,12 +64,17 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 			p.change(func() { p.conns[name] = c })
 		}
 	}
-	if p.hold == nil {
+	var hold chan struct{}
+	p.change(func() {
+		p.asked++
+		hold = p.hold
+	})
+	if hold == nil {
 		answer()
 		return
 	}
 	go func() {
-		<-p.hold
+		<-hold
 		answer()
 	}()
 }
@@ -274,4 +280,6 @@ func (r *raw) disconnected() mqtt.Reason {
 	}
 }
 
-func (r *raw) puback(id uint16) { r.send(mqtt.AppendAck(nil, r.version, mqtt.PUBACK, id, mqtt.Success)) }
+func (r *raw) puback(id uint16) {
+	r.send(mqtt.AppendAck(nil, r.version, mqtt.PUBACK, id, mqtt.Success))
+}
