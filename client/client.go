@@ -105,7 +105,7 @@ func (c *Client) try(ctx context.Context, method, path string, body []byte, out 
 	if err != nil {
 		return ctx.Err() == nil, fmt.Errorf("client: %w", err)
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is lost with it
+	defer res.Body.Close()
 
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {

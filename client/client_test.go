@@ -15,7 +15,7 @@ import (
 
 // script answers one request after another and keeps what was asked.
 type script struct {
-	answers []func() (*http.Response, error)
+	answers []reply
 	asked   []string
 	at      []time.Time
 }
@@ -24,20 +24,29 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 	raw, _ := io.ReadAll(r.Body)
 	s.asked, s.at = append(s.asked, string(raw)), append(s.at, time.Now())
 	next := s.answers[min(len(s.asked), len(s.answers))-1]
-	return next()
-}
-
-func says(status int, body string, headers ...string) func() (*http.Response, error) {
-	return func() (*http.Response, error) {
-		h := http.Header{}
-		for i := 0; i+1 < len(headers); i += 2 {
-			h.Set(headers[i], headers[i+1])
-		}
-		return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(strings.NewReader(body))}, nil
+	if next.err != nil {
+		return nil, next.err
 	}
+	return &http.Response{StatusCode: next.status, Header: next.header, Body: io.NopCloser(strings.NewReader(next.body))}, nil
 }
 
-func breaks() (*http.Response, error) { return nil, errors.New("connection reset by peer") }
+// reply is an answer of Herald, or of the network.
+type reply struct {
+	status int
+	body   string
+	header http.Header
+	err    error
+}
+
+func says(status int, body string, headers ...string) reply {
+	h := http.Header{}
+	for i := 0; i+1 < len(headers); i += 2 {
+		h.Set(headers[i], headers[i+1])
+	}
+	return reply{status: status, body: body, header: h}
+}
+
+var breaks = reply{err: errors.New("connection reset by peer")}
 
 const (
 	taken = `{"id":"n1","state":"queued"}`
@@ -46,24 +55,24 @@ const (
 
 func TestSendTriesAgain(t *testing.T) {
 	tests := map[string]struct {
-		answers []func() (*http.Response, error)
+		answers []reply
 		tries   int
 		code    string // of the problem; "-" for an error that is none; "" for success
 		asked   int
 		least   time.Duration // waited in all
 	}{
-		"all is well":               {answers: []func() (*http.Response, error){says(202, taken)}, asked: 1},
-		"the line broke once":       {answers: []func() (*http.Response, error){breaks, says(202, taken)}, asked: 2, least: 100 * time.Millisecond},
-		"the line stays broken":     {answers: []func() (*http.Response, error){breaks}, code: "-", asked: 4, least: 700 * time.Millisecond},
-		"herald asks for patience":  {answers: []func() (*http.Response, error){says(503, away, "Retry-After", "7"), says(202, taken)}, asked: 2, least: 7 * time.Second},
-		"too fast":                  {answers: []func() (*http.Response, error){says(429, `{"code":"rate_limited"}`, "Retry-After", "2"), says(202, taken)}, asked: 2, least: 2 * time.Second},
-		"a proxy has lost herald":   {answers: []func() (*http.Response, error){says(502, `<html>`), says(202, taken)}, asked: 2},
-		"herald stays away":         {answers: []func() (*http.Response, error){says(503, away)}, code: CodeUnavailable, asked: 4},
-		"no patience wanted":        {answers: []func() (*http.Response, error){says(503, away)}, tries: 1, code: CodeUnavailable, asked: 1},
-		"a fault stays a fault":     {answers: []func() (*http.Response, error){says(422, `{"code":"invalid"}`)}, code: CodeInvalid, asked: 1},
-		"the id was used":           {answers: []func() (*http.Response, error){says(409, `{"code":"id_conflict"}`)}, code: CodeConflict, asked: 1},
-		"herald itself is at fault": {answers: []func() (*http.Response, error){says(500, `{"code":"internal"}`)}, code: "internal", asked: 1},
-		"somebody else answers":     {answers: []func() (*http.Response, error){says(200, `<html>`)}, code: "-", asked: 1},
+		"all is well":               {answers: []reply{says(202, taken)}, asked: 1},
+		"the line broke once":       {answers: []reply{breaks, says(202, taken)}, asked: 2, least: 100 * time.Millisecond},
+		"the line stays broken":     {answers: []reply{breaks}, code: "-", asked: 4, least: 700 * time.Millisecond},
+		"herald asks for patience":  {answers: []reply{says(503, away, "Retry-After", "7"), says(202, taken)}, asked: 2, least: 7 * time.Second},
+		"too fast":                  {answers: []reply{says(429, `{"code":"rate_limited"}`, "Retry-After", "2"), says(202, taken)}, asked: 2, least: 2 * time.Second},
+		"a proxy has lost herald":   {answers: []reply{says(502, `<html>`), says(202, taken)}, asked: 2},
+		"herald stays away":         {answers: []reply{says(503, away)}, code: CodeUnavailable, asked: 4},
+		"no patience wanted":        {answers: []reply{says(503, away)}, tries: 1, code: CodeUnavailable, asked: 1},
+		"a fault stays a fault":     {answers: []reply{says(422, `{"code":"invalid"}`)}, code: CodeInvalid, asked: 1},
+		"the id was used":           {answers: []reply{says(409, `{"code":"id_conflict"}`)}, code: CodeConflict, asked: 1},
+		"herald itself is at fault": {answers: []reply{says(500, `{"code":"internal"}`)}, code: "internal", asked: 1},
+		"somebody else answers":     {answers: []reply{says(200, `<html>`)}, code: "-", asked: 1},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +114,7 @@ func codeOf(err error) string {
 
 func TestSendHeedsItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{answers: []func() (*http.Response, error){says(503, away, "Retry-After", "60")}}
+		s := &script{answers: []reply{says(503, away, "Retry-After", "60")}}
 		c := &Client{URL: "http://herald", HTTP: &http.Client{Transport: s}}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
@@ -126,11 +135,11 @@ func TestSendHeedsItsContext(t *testing.T) {
 func TestDeleteWhoseAnswerWasLost(t *testing.T) {
 	gone := says(404, `{"code":"not_found"}`)
 	synctest.Test(t, func(t *testing.T) {
-		c := &Client{URL: "http://herald", HTTP: &http.Client{Transport: &script{answers: []func() (*http.Response, error){breaks, gone}}}}
+		c := &Client{URL: "http://herald", HTTP: &http.Client{Transport: &script{answers: []reply{breaks, gone}}}}
 		if err := c.DeleteDevice(t.Context(), "d1"); err != nil {
 			t.Errorf("DeleteDevice() = %v, though the first try may have done it", err)
 		}
-		c = &Client{URL: "http://herald", HTTP: &http.Client{Transport: &script{answers: []func() (*http.Response, error){gone}}}}
+		c = &Client{URL: "http://herald", HTTP: &http.Client{Transport: &script{answers: []reply{gone}}}}
 		if err := c.DeleteDevice(t.Context(), "d1"); codeOf(err) != CodeNotFound {
 			t.Errorf("DeleteDevice() = %v, want not_found when nobody knew the device", err)
 		}
@@ -138,7 +147,7 @@ func TestDeleteWhoseAnswerWasLost(t *testing.T) {
 }
 
 func TestBatchGivesEachItsID(t *testing.T) {
-	s := &script{answers: []func() (*http.Response, error){says(200, `{"results":[]}`)}}
+	s := &script{answers: []reply{says(200, `{"results":[]}`)}}
 	c := &Client{URL: "http://herald", HTTP: &http.Client{Transport: s}}
 	given := []Notification{{Title: "a"}, {ID: "mine", Title: "b"}}
 	if _, err := c.Batch(t.Context(), given); err != nil {
@@ -162,7 +171,7 @@ func TestProblemReadsLikeASentence(t *testing.T) {
 }
 
 func TestTheKeyIsInNoError(t *testing.T) {
-	c := &Client{URL: "http://herald", Key: "hk_PLANTED", Tries: 1, HTTP: &http.Client{Transport: &script{answers: []func() (*http.Response, error){breaks}}}}
+	c := &Client{URL: "http://herald", Key: "hk_PLANTED", Tries: 1, HTTP: &http.Client{Transport: &script{answers: []reply{breaks}}}}
 	if _, err := c.Progress(t.Context(), "n1"); err == nil || strings.Contains(err.Error(), "PLANTED") {
 		t.Errorf("error = %v, want one without the key", err)
 	}
