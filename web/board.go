@@ -45,6 +45,7 @@ type state struct {
 	from, to time.Time
 	recent   []Notification
 	status   Status
+	blind    bool     // the numbers could not be read: zero means nothing
 	faults   []string // in words, for the page
 }
 
@@ -94,7 +95,7 @@ func (b *board) load(ctx context.Context, v view) *state {
 	var err error
 	if st.Overview, err = b.site.Numbers.Overview(ctx, v.app, st.from, st.to, v.window.Step); err != nil {
 		b.site.Log.WarnContext(ctx, "overview has no numbers", "app", v.app, "err", err)
-		st.Overview = Overview{}
+		st.Overview, st.blind = Overview{}, true
 		st.faults = append(st.faults, "The numbers cannot be read now. Events wait in the spool; nothing is lost.")
 	}
 	if st.recent, err = b.site.Notifications.Recent(ctx, v.app, 12); err != nil {

@@ -112,23 +112,35 @@ func (s *site) delivery(w http.ResponseWriter, r *http.Request, sess *session) e
 
 // step is one mark on a delivery's line of time: an attempt or a proof.
 type step struct {
-	At      time.Time
-	After   float64 // milliseconds since acceptance by the API
+	After   float64 // milliseconds since the line's start
 	Attempt *Attempt
 	Proof   *Proof
 }
 
-// Steps are attempts and proofs together, in the order in which they came.
+// Start is where the line of time begins: acceptance by the API or, when that
+// is no longer known, the first attempt.
+func (v deliveryView) Start() time.Time {
+	if v.AcceptedAt.IsZero() && len(v.Attempts) > 0 {
+		return v.Attempts[0].At
+	}
+	return v.AcceptedAt
+}
+
+// Steps are attempts and proofs together, in the order in which they came. A
+// proof stands where it reached us, by our clock and not by the device's.
 func (v deliveryView) Steps() []step {
+	start := v.Start()
+	since := func(t time.Time) float64 { return float64(t.Sub(start)) / float64(time.Millisecond) }
 	var steps []step
 	for i := range v.Attempts {
-		a := &v.Attempts[i]
-		after := float64(a.At.Sub(v.AcceptedAt)) / float64(time.Millisecond)
-		steps = append(steps, step{At: a.At, After: after, Attempt: a})
+		steps = append(steps, step{After: since(v.Attempts[i].At), Attempt: &v.Attempts[i]})
 	}
-	for i := range v.Receipts {
-		p := &v.Receipts[i]
-		steps = append(steps, step{At: v.AcceptedAt.Add(time.Duration(p.AfterMs * float64(time.Millisecond))), After: p.AfterMs, Proof: p})
+	for i, p := range v.Receipts {
+		after := p.AfterMs
+		if v.AcceptedAt.IsZero() {
+			after = since(p.At)
+		}
+		steps = append(steps, step{After: after, Proof: &v.Receipts[i]})
 	}
 	slices.SortStableFunc(steps, func(a, b step) int { return cmp.Compare(a.After, b.After) })
 	return steps

@@ -210,7 +210,10 @@ func (v overviewView) Clock(t time.Time) string {
 	return t.UTC().Format("15:04")
 }
 
-// Empty reports whether nothing was sent in the window.
+// Blind reports whether the numbers could not be read.
+func (v overviewView) Blind() bool { return v.blind }
+
+// Empty reports whether nothing was sent in the window, as far as one can see.
 func (v overviewView) Empty() bool { return v.Counts.Deliveries == 0 && v.Counts.Accepted == 0 }
 
 // Bar is one bar of the funnel.

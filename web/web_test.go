@@ -347,7 +347,7 @@ func TestAStoreThatIsAwayCostsItsPartOnly(t *testing.T) {
 	f.away.Store(true)
 	h := open(t, f)
 	res, page := h.operator(t).get("/")
-	if res.StatusCode != http.StatusOK || !strings.Contains(page, "The numbers cannot be read now") || !strings.Contains(page, "order-8812-shipped") {
+	if res.StatusCode != http.StatusOK || !strings.Contains(page, "The numbers cannot be read now") || strings.Contains(page, "Nothing sent") || !strings.Contains(page, "order-8812-shipped") {
 		t.Errorf("overview without numbers: %s; want the notice and the rest of the page", res.Status)
 	}
 }
@@ -376,6 +376,28 @@ func TestOverviewDataHoldsTheNumbersOfThePage(t *testing.T) {
 		if res, _ := v.get(path); res.StatusCode != http.StatusNotFound {
 			t.Errorf("GET %s: %s, want 404", path, res.Status)
 		}
+	}
+}
+
+func TestADeliveryTellsItsStoryInOrder(t *testing.T) {
+	at := time.Unix(1e9, 0)
+	attempts := []Attempt{{Provider: "live", At: at.Add(3 * time.Millisecond)}, {Provider: "fcm", At: at.Add(5 * time.Second)}}
+	receipts := []Proof{{Stage: "delivered", At: at.Add(-time.Hour), AfterMs: 5200}} // the device's clock is an hour slow
+	story := func(accepted time.Time, r []Proof) (words []string) {
+		for _, s := range (deliveryView{Delivery: Delivery{AcceptedAt: accepted, Attempts: attempts, Receipts: r}}).Steps() {
+			if s.Attempt != nil {
+				words = append(words, s.Attempt.Provider+" "+decimal(s.After, 0))
+			} else {
+				words = append(words, s.Proof.Stage+" "+decimal(s.After, 0))
+			}
+		}
+		return words
+	}
+	if got, want := story(at, receipts), []string{"live 3", "fcm 5,000", "delivered 5,200"}; !slices.Equal(got, want) {
+		t.Errorf("steps = %v, want %v", got, want)
+	}
+	if got, want := story(time.Time{}, nil), []string{"live 0", "fcm 4,997"}; !slices.Equal(got, want) {
+		t.Errorf("steps without the time of acceptance = %v, want %v", got, want)
 	}
 }
 
