@@ -72,7 +72,7 @@ func (f *fake) Overview(_ context.Context, app string, from, to time.Time, step 
 	for at := from.Truncate(step); at.Before(to); at = at.Add(step) {
 		x := float64(at.Unix()) / step.Seconds()
 		wave := 1 + 0.22*math.Sin(x/6) + 0.09*math.Sin(x*1.7) + 0.05*math.Sin(x*3.1)
-		each := 800 * wave * step.Minutes() * 4
+		each := 3200 * wave * min(step, to.Sub(at)).Minutes()
 		o.Series = append(o.Series, Point{
 			At: at, Accepted: uint64(each), Delivered: uint64(each * .962), Displayed: uint64(each * .66),
 			Clicked: uint64(each * .13), Failed: uint64(each * .012 * (1 + math.Max(0, math.Sin(x/3)))),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -193,7 +194,7 @@ func (c *sandbox) turn(ctx context.Context, vendor string, form url.Values) erro
 		return c.call(ctx, http.MethodPut, path+"/settings", map[string]any{}, nil)
 	case "kill":
 		if token == "" {
-			return fmt.Errorf("a token is missing")
+			return errors.New("a token is missing")
 		}
 		return c.call(ctx, http.MethodPut, path+"/dead/"+url.PathEscape(token), map[string]any{}, nil)
 	case "revive":
@@ -212,7 +213,7 @@ func parseSettings(form url.Values) (map[string]any, error) {
 			continue
 		}
 		v, err := strconv.ParseFloat(form.Get(k.Key), 64)
-		if err != nil || !(v >= 0 && v <= k.Max) {
+		if within := v >= 0 && v <= k.Max; err != nil || !within { // NaN is not within
 			return nil, fmt.Errorf("%s must be between 0 and %v %s", strings.ToLower(k.Label), k.Max, k.Unit)
 		}
 		if k.Share {
@@ -273,7 +274,7 @@ func (c *sandbox) call(ctx context.Context, method, path string, in, out any) er
 	if res.StatusCode >= http.StatusBadRequest {
 		var fault struct{ Error string }
 		if json.Unmarshal(text, &fault) == nil && fault.Error != "" {
-			return fmt.Errorf("%s", fault.Error)
+			return errors.New(fault.Error)
 		}
 		return fmt.Errorf("the sandbox answered %d", res.StatusCode)
 	}

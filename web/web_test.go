@@ -3,6 +3,7 @@ package web
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -59,7 +60,7 @@ func TestALinkEndsWithItsLife(t *testing.T) {
 	links := NewLinks(func() time.Time { return now })
 	token := links.Make(Identity{Name: "operator"}, time.Minute)
 	now = now.Add(time.Minute)
-	if _, err := links.Spend(token); err != ErrDenied {
+	if _, err := links.Spend(token); !errors.Is(err, ErrDenied) {
 		t.Errorf("Spend after a minute: %v, want ErrDenied", err)
 	}
 }
@@ -119,7 +120,7 @@ func TestAForgedCookieIsNoSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			rec := httptest.NewRecorder()
 			ours.start(rec, Identity{Name: "x"})
-			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 			r.AddCookie(&http.Cookie{Name: cookieName, Value: forge(rec.Result().Cookies()[0].Value)})
 			if s := ours.read(r); s != nil {
 				t.Errorf("read() = %+v, want no session", s)
@@ -133,7 +134,7 @@ func TestASessionEnds(t *testing.T) {
 	ss := newSessions([]byte(strings.Repeat("a", 32)), true, func() time.Time { return now })
 	rec := httptest.NewRecorder()
 	ss.start(rec, Identity{Name: "x"})
-	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 	r.AddCookie(rec.Result().Cookies()[0])
 	if ss.read(r) == nil || !rec.Result().Cookies()[0].Secure {
 		t.Fatal("a fresh session does not hold or is not for HTTPS only")

@@ -51,9 +51,7 @@ export class Chart {
     const last = Date.parse(series.at(-1)?.at ?? to);
     const some = series.some((p) => this.lines.some((l) => p[l.key]));
     return {
-      animationDuration: 300,
-      animationDurationUpdate: 500,
-      animation: !matchMedia("(prefers-reduced-motion: reduce)").matches,
+      animation: false, // the numbers move by themselves; a line in motion shows what is not so
       textStyle: { fontFamily: font, fontSize: 12, color: ink },
       grid: { left: 4, right: 8, top: 10, bottom: 4, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
       tooltip: {
