@@ -56,7 +56,7 @@ func (s *Store) App(ctx context.Context, id string) (push.App, error) {
 	const query = `SELECT name, policy FROM apps WHERE id = $1`
 	app := push.App{ID: id}
 	var policy []byte
-	err := s.row(ctx, query, id).Scan(&app.Name, &policy)
+	err := s.read.queryRow(ctx, query, id).Scan(&app.Name, &policy)
 	if err == nil {
 		err = json.Unmarshal(policy, &app.Policy)
 	}
@@ -69,7 +69,7 @@ func (s *Store) App(ctx context.Context, id string) (push.App, error) {
 // Apps returns all apps, ordered by id.
 func (s *Store) Apps(ctx context.Context) ([]push.App, error) {
 	const query = `SELECT id, name, policy FROM apps ORDER BY id`
-	apps, err := collect(ctx, s, query, nil, func(scan scanner) (app push.App, err error) {
+	apps, err := collect(ctx, s.read, query, nil, func(scan scanner) (app push.App, err error) {
 		var policy []byte
 		if err = scan(&app.ID, &app.Name, &policy); err == nil {
 			err = json.Unmarshal(policy, &app.Policy)
@@ -83,7 +83,7 @@ func (s *Store) Apps(ctx context.Context) ([]push.App, error) {
 func (s *Store) TokenSecret(ctx context.Context, app string) ([]byte, error) {
 	const query = `SELECT token_secret FROM apps WHERE id = $1`
 	var sealed []byte
-	err := s.row(ctx, query, app).Scan(&sealed)
+	err := s.read.queryRow(ctx, query, app).Scan(&sealed)
 	if err != nil {
 		return nil, fail("token secret of app "+app, err)
 	}

@@ -48,7 +48,7 @@ func (s *Store) Page(ctx context.Context, app string, to push.Audience, after st
 	default:
 		return nil, fail("page of app "+app, errNobody)
 	}
-	ids, err := collect(ctx, s, query, args, texts)
+	ids, err := collect(ctx, s.read, query, args, texts)
 	return ids, fail("page of app "+app, err)
 }
 
@@ -76,7 +76,7 @@ func (s *Store) Count(ctx context.Context, app string, to push.Audience) (int, e
 		return 0, fail("count of app "+app, errNobody)
 	}
 	var n int
-	err := s.row(ctx, query, args...).Scan(&n)
+	err := s.read.queryRow(ctx, query, args...).Scan(&n)
 	return n, fail("count of app "+app, err)
 }
 
@@ -118,7 +118,7 @@ func (s *Store) pageOfList(ctx context.Context, app string, listed []string, aft
 // there says which of these devices exist.
 func (s *Store) there(ctx context.Context, app string, ids []string) (map[string]bool, error) {
 	const query = `SELECT id FROM devices WHERE app = $1 AND id IN (SELECT value FROM json_each_text($2))`
-	found, err := collect(ctx, s, query, []any{app, list(ids)}, texts)
+	found, err := collect(ctx, s.read, query, []any{app, list(ids)}, texts)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"time"
 )
@@ -34,8 +33,8 @@ func (s *Store) PutCredentials(ctx context.Context, app, provider string, secret
 		RETURNING provider, version, updated_at`
 	sealed := s.sealer.Seal(secret, app, bindTo(provider))
 	var c Credential
-	err := s.transact(ctx, what, func(tx *sql.Tx) (err error) {
-		c, err = scanCredential(tx.QueryRowContext(ctx, s.dialect.sql(query), app, provider, sealed, now()).Scan)
+	err := s.transact(ctx, what, func(tx querier) (err error) {
+		c, err = scanCredential(tx.queryRow(ctx, query, app, provider, sealed, now()).Scan)
 		return err
 	})
 	return c, err
@@ -47,7 +46,7 @@ func (s *Store) Credentials(ctx context.Context, app, provider string) (secret [
 	what := "credentials of app " + app + " for " + provider
 	const query = `SELECT sealed, version FROM credentials WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
 	var sealed []byte
-	if err := s.row(ctx, query, app, provider).Scan(&sealed, &version); err != nil {
+	if err := s.read.queryRow(ctx, query, app, provider).Scan(&sealed, &version); err != nil {
 		return nil, 0, fail(what, err)
 	}
 	secret, err = s.sealer.Open(sealed, app, bindTo(provider))
@@ -62,7 +61,7 @@ func (s *Store) Credential(ctx context.Context, app, provider string) (Credentia
 	const query = `
 		SELECT provider, version, updated_at FROM credentials
 		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
-	c, err := scanCredential(s.row(ctx, query, app, provider).Scan)
+	c, err := scanCredential(s.read.queryRow(ctx, query, app, provider).Scan)
 	return c, fail("credentials of app "+app+" for "+provider, err)
 }
 
@@ -71,7 +70,7 @@ func (s *Store) ListCredentials(ctx context.Context, app string) ([]Credential, 
 	const query = `
 		SELECT provider, version, updated_at FROM credentials
 		WHERE app = $1 AND sealed IS NOT NULL ORDER BY provider`
-	all, err := collect(ctx, s, query, []any{app}, scanCredential)
+	all, err := collect(ctx, s.read, query, []any{app}, scanCredential)
 	return all, fail("list credentials of app "+app, err)
 }
 
@@ -80,7 +79,7 @@ func (s *Store) ListCredentials(ctx context.Context, app string) ([]Credential, 
 func (s *Store) CredentialVersions(ctx context.Context) (map[string]map[string]int64, error) {
 	const query = `SELECT app, provider, version FROM credentials WHERE sealed IS NOT NULL`
 	versions := map[string]map[string]int64{}
-	_, err := collect(ctx, s, query, nil, func(scan scanner) (struct{}, error) {
+	_, err := collect(ctx, s.read, query, nil, func(scan scanner) (struct{}, error) {
 		var app, provider string
 		var version int64
 		if err := scan(&app, &provider, &version); err != nil {

@@ -45,7 +45,7 @@ func (s *Store) Devices(ctx context.Context, app string, ids []string) ([]*push.
 	const query = `
 		SELECT ` + deviceColumns + ` FROM devices d
 		WHERE app = $1 AND id IN (SELECT value FROM json_each_text($2))`
-	found, err := collect(ctx, s, query, []any{app, list(ids)}, deviceOf(app))
+	found, err := collect(ctx, s.read, query, []any{app, list(ids)}, deviceOf(app))
 	if err != nil {
 		return nil, fail("devices of app "+app, err)
 	}
@@ -71,7 +71,7 @@ func (s *Store) List(ctx context.Context, app, prefix, after string, limit int) 
 		return nil, nil
 	}
 	end := prefix + "\U0010FFFF" // above every id that begins so
-	devices, err := collect(ctx, s, query, []any{app, after, prefix, end, limit}, deviceOf(app))
+	devices, err := collect(ctx, s.read, query, []any{app, after, prefix, end, limit}, deviceOf(app))
 	return devices, fail("list devices of app "+app, err)
 }
 

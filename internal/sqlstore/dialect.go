@@ -16,13 +16,14 @@ import "strings"
 // Lists go in as one JSON parameter, so that a query for one device and a query
 // for a thousand are the same query and the same round trip.
 type dialect struct {
-	words *strings.Replacer
+	words   *strings.Replacer
+	compile bool // the driver keeps no compiled queries of its own
 }
 
 func (d dialect) sql(query string) string { return d.words.Replace(query) }
 
 func sqlite() dialect {
-	return dialect{words: strings.NewReplacer(`json_each_text(`, `json_each(`)}
+	return dialect{words: strings.NewReplacer(`json_each_text(`, `json_each(`), compile: true}
 }
 
 func postgres() dialect {

@@ -105,14 +105,14 @@ const keyColumns = `id, app, name, scopes, hash, created_at, last_used_at, revok
 // with it compares the hash first, in constant time.
 func (s *Store) Key(ctx context.Context, id string) (Key, error) {
 	const query = `SELECT ` + keyColumns + ` FROM api_keys WHERE id = $1 AND revoked_at = 0`
-	key, err := scanKey(s.row(ctx, query, id).Scan)
+	key, err := scanKey(s.read.queryRow(ctx, query, id).Scan)
 	return key, fail("key", err) // without the id: it came from a stranger
 }
 
 // Keys returns all keys of an app, the revoked ones too, oldest first.
 func (s *Store) Keys(ctx context.Context, app string) ([]Key, error) {
 	const query = `SELECT ` + keyColumns + ` FROM api_keys WHERE app = $1 ORDER BY created_at, id`
-	keys, err := collect(ctx, s, query, []any{app}, scanKey)
+	keys, err := collect(ctx, s.read, query, []any{app}, scanKey)
 	return keys, fail("keys of app "+app, err)
 }
 

@@ -13,7 +13,7 @@ import (
 
 // conns are the open connections to a database.
 type conns struct {
-	read, write *sql.DB // the same one for PostgreSQL
+	read, write *pool // the same one for PostgreSQL
 	close       func() error
 }
 
@@ -40,7 +40,11 @@ func openSQLite(ctx context.Context, path string) (conns, error) {
 	readers := max(4, runtime.GOMAXPROCS(0))
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
-	return conns{read, write, func() error { return errors.Join(read.Close(), write.Close()) }}, nil
+	return conns{
+		read:  &pool{db: read, dialect: sqlite()},
+		write: &pool{db: write, dialect: sqlite()},
+		close: func() error { return errors.Join(read.Close(), write.Close()) },
+	}, nil
 }
 
 func sqliteDSN(path string, pragmas ...string) string {

@@ -16,7 +16,6 @@ import (
 
 // place is a database before it is open.
 type place struct {
-	dialect dialect
 	where   string // for people: no password
 	open    func(ctx context.Context) (conns, error)
 	migrate func(ctx context.Context, db *sql.DB, log *slog.Logger) error
@@ -54,9 +53,8 @@ func sqlitePlace(path string) (place, error) {
 		return place{}, fmt.Errorf("sqlstore: path of the database: %w", err)
 	}
 	return place{
-		dialect: sqlite(),
-		where:   "sqlite:" + path,
-		open:    func(ctx context.Context) (conns, error) { return openSQLite(ctx, path) },
+		where: "sqlite:" + path,
+		open:  func(ctx context.Context) (conns, error) { return openSQLite(ctx, path) },
 		migrate: func(ctx context.Context, db *sql.DB, log *slog.Logger) error {
 			return migrateSQLite(ctx, db, path, log)
 		},
@@ -79,7 +77,6 @@ func postgresPlace(text string) (place, error) {
 		}
 	}
 	return place{
-		dialect: postgres(),
 		where:   fmt.Sprintf("postgres://%s@%s:%d/%s", cfg.User, cfg.Host, cfg.Port, cfg.Database),
 		open:    func(ctx context.Context) (conns, error) { return openPostgres(ctx, cfg, most) },
 		migrate: migratePostgres,

@@ -24,5 +24,6 @@ func openPostgres(ctx context.Context, cfg *pgx.ConnConfig, most int) (conns, er
 	if err := db.PingContext(ctx); err != nil {
 		return conns{}, errors.Join(err, db.Close())
 	}
-	return conns{db, db, db.Close}, nil
+	p := &pool{db: db, dialect: postgres()}
+	return conns{read: p, write: p, close: db.Close}, nil
 }

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"slices"
 	"time"
@@ -31,11 +30,14 @@ func (s *Store) PutDevices(ctx context.Context, app string, devices []*push.Devi
 	if err := checkDevices(app, devices); err != nil {
 		return nil, fail("put devices of app "+app, err)
 	}
+	for _, query := range []string{putDevices, dropAddresses, dropTags, takeAddresses, putAddresses, putTags} {
+		s.write.learn(ctx, query) // a transaction cannot
+	}
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	err = s.transact(ctx, "put devices of app "+app, func(tx *sql.Tx) error {
+	err = s.transact(ctx, "put devices of app "+app, func(tx querier) error {
 		moved = nil
 		for part := range slices.Chunk(devices, maxStatement) {
-			lost, err := s.putPart(ctx, tx, app, part, at)
+			lost, err := putPart(ctx, tx, app, part, at)
 			if err != nil {
 				return err
 			}
@@ -92,10 +94,10 @@ const (
 
 // putPart writes up to maxStatement devices and returns those that lost an
 // address to one of them.
-func (s *Store) putPart(ctx context.Context, tx *sql.Tx, app string, devices []*push.Device, at time.Time) (lost []string, err error) {
+func putPart(ctx context.Context, tx querier, app string, devices []*push.Device, at time.Time) (lost []string, err error) {
 	rows := rowsOf(devices)
 	var known []string // those that were there before, whose old addresses and tags go
-	_, err = collectFrom(ctx, s, tx, putDevices, []any{asJSON(rows.devices), app, at.UnixMicro()}, func(scan scanner) (struct{}, error) {
+	_, err = collect(ctx, tx, putDevices, []any{asJSON(rows.devices), app, at.UnixMicro()}, func(scan scanner) (struct{}, error) {
 		var id string
 		var created int64
 		err := scan(&id, &created)
@@ -111,28 +113,28 @@ func (s *Store) putPart(ctx context.Context, tx *sql.Tx, app string, devices []*
 		return nil, err
 	}
 	if len(known) > 0 {
-		if err := s.execIn(ctx, tx, asJSON(known), app, dropAddresses, dropTags); err != nil {
+		if err := execIn(ctx, tx, asJSON(known), app, dropAddresses, dropTags); err != nil {
 			return nil, err
 		}
 	}
 	if len(rows.addresses) > 0 {
 		addresses := asJSON(rows.addresses)
-		if lost, err = collectFrom(ctx, s, tx, takeAddresses, []any{addresses, app}, texts); err != nil {
+		if lost, err = collect(ctx, tx, takeAddresses, []any{addresses, app}, texts); err != nil {
 			return nil, err
 		}
-		if err := s.execIn(ctx, tx, addresses, app, putAddresses); err != nil {
+		if err := execIn(ctx, tx, addresses, app, putAddresses); err != nil {
 			return nil, err
 		}
 	}
 	if len(rows.tags) > 0 {
-		err = s.execIn(ctx, tx, asJSON(rows.tags), app, putTags)
+		err = execIn(ctx, tx, asJSON(rows.tags), app, putTags)
 	}
 	return lost, err
 }
 
-func (s *Store) execIn(ctx context.Context, tx *sql.Tx, list, app string, queries ...string) error {
+func execIn(ctx context.Context, tx querier, list, app string, queries ...string) error {
 	for _, query := range queries {
-		if _, err := tx.ExecContext(ctx, s.dialect.sql(query), list, app); err != nil {
+		if _, err := tx.exec(ctx, query, list, app); err != nil {
 			return err
 		}
 	}

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 
 	"github.com/herald-push/herald/push"
@@ -11,23 +10,9 @@ import (
 // scanner reads the columns of the row at hand.
 type scanner func(dest ...any) error
 
-// querier is a pool of connections or a transaction.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// row runs a query for one row.
-func (s *Store) row(ctx context.Context, query string, args ...any) *sql.Row {
-	return s.read.QueryRowContext(ctx, s.dialect.sql(query), args...)
-}
-
 // collect runs a query and makes a T of every row.
-func collect[T any](ctx context.Context, s *Store, query string, args []any, read func(scanner) (T, error)) ([]T, error) {
-	return collectFrom(ctx, s, s.read, query, args, read)
-}
-
-func collectFrom[T any](ctx context.Context, s *Store, q querier, query string, args []any, read func(scanner) (T, error)) ([]T, error) {
-	rows, err := q.QueryContext(ctx, s.dialect.sql(query), args...)
+func collect[T any](ctx context.Context, q querier, query string, args []any, read func(scanner) (T, error)) ([]T, error) {
+	rows, err := q.query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +36,7 @@ func texts(scan scanner) (text string, err error) {
 
 // exec runs one statement that changes something and counts the rows.
 func (s *Store) exec(ctx context.Context, what, query string, args ...any) (int64, error) {
-	res, err := s.write.ExecContext(ctx, s.dialect.sql(query), args...)
+	res, err := s.write.exec(ctx, query, args...)
 	if err != nil {
 		return 0, fail(what, err)
 	}

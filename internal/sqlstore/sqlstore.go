@@ -9,7 +9,6 @@ package sqlstore
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"log/slog"
 	"time"
@@ -30,9 +29,8 @@ type Sealer interface {
 // No error repeats a value that was given, and so none repeats a secret.
 type Store struct {
 	conns
-	dialect dialect
-	sealer  Sealer
-	where   string
+	sealer Sealer
+	where  string
 }
 
 // Open opens the database at url, creates it if it is a file that is not there,
@@ -50,8 +48,8 @@ func Open(ctx context.Context, url string, sealer Sealer, log *slog.Logger) (*St
 	if err != nil {
 		return nil, fail("open "+p.where, err)
 	}
-	s := &Store{conns: c, dialect: p.dialect, sealer: sealer, where: p.where}
-	if err := p.migrate(ctx, s.write, log); err != nil {
+	s := &Store{conns: c, sealer: sealer, where: p.where}
+	if err := p.migrate(ctx, s.write.db, log); err != nil {
 		return nil, errors.Join(fail("migrate "+p.where, err), s.Close())
 	}
 	return s, nil
@@ -72,7 +70,7 @@ func (s *Store) Close() error {
 // Ping reports whether the database answers; [push.ErrAway] if not.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return fail("ping", s.read.QueryRowContext(ctx, `SELECT 1`).Scan(&one))
+	return fail("ping", s.read.queryRow(ctx, `SELECT 1`).Scan(&one))
 }
 
 // Where says which database this is, without its password.
@@ -84,7 +82,7 @@ const attempts = 20
 
 // transact runs do in one transaction. It may run several times, so do must
 // leave no trace but in tx.
-func (s *Store) transact(ctx context.Context, what string, do func(tx *sql.Tx) error) error {
+func (s *Store) transact(ctx context.Context, what string, do func(tx querier) error) error {
 	var err error
 	for range attempts {
 		if err = s.try(ctx, do); !lostRace(err) {
@@ -94,13 +92,13 @@ func (s *Store) transact(ctx context.Context, what string, do func(tx *sql.Tx) e
 	return fail(what, err)
 }
 
-func (s *Store) try(ctx context.Context, do func(tx *sql.Tx) error) error {
-	tx, err := s.write.BeginTx(ctx, nil)
+func (s *Store) try(ctx context.Context, do func(tx querier) error) error {
+	tx, err := s.write.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; otherwise err is the story
-	if err := do(tx); err != nil {
+	if err := do(transaction{s.write, tx}); err != nil {
 		return err
 	}
 	return tx.Commit()

@@ -1,0 +1,121 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"sync"
+)
+
+// querier runs queries written in the words of [dialect]: a pool or a
+// transaction.
+type querier interface {
+	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	queryRow(ctx context.Context, query string, args ...any) *sql.Row
+	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+// pool is a pool of connections that translates each query once, and compiles
+// it once where the driver would do it every time. The queries are constants of
+// this package, so there is an end to them.
+type pool struct {
+	db      *sql.DB
+	dialect dialect
+	known   sync.Map // query → statement
+}
+
+// statement is a query as it is run: compiled, or else as a text.
+type statement struct {
+	compiled *sql.Stmt
+	text     string
+	on       interface { // who runs the text
+		QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+		QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+		ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	}
+}
+
+// learn finds the statement of a query. One that does not compile is left as a
+// text: to run it will tell why.
+func (p *pool) learn(ctx context.Context, query string) statement {
+	if known, ok := p.known.Load(query); ok {
+		return known.(statement)
+	}
+	st := statement{text: p.dialect.sql(query), on: p.db}
+	if p.dialect.compile {
+		compiled, err := p.db.PrepareContext(ctx, st.text)
+		if err != nil {
+			return st
+		}
+		st.compiled = compiled
+	}
+	first, known := p.known.LoadOrStore(query, st)
+	if known && st.compiled != nil {
+		_ = st.compiled.Close() // another goroutine was first
+	}
+	return first.(statement)
+}
+
+func (p *pool) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return p.learn(ctx, query).query(ctx, args)
+}
+
+func (p *pool) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return p.learn(ctx, query).queryRow(ctx, args)
+}
+
+func (p *pool) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return p.learn(ctx, query).exec(ctx, args)
+}
+
+// transaction runs queries in one transaction. It uses what the pool knows but
+// learns nothing: there may be no second connection to compile on.
+type transaction struct {
+	pool *pool
+	tx   *sql.Tx
+}
+
+func (t transaction) statement(ctx context.Context, query string) statement {
+	known, ok := t.pool.known.Load(query)
+	if !ok {
+		return statement{text: t.pool.dialect.sql(query), on: t.tx}
+	}
+	st := known.(statement)
+	st.on = t.tx
+	if st.compiled != nil {
+		st.compiled = t.tx.StmtContext(ctx, st.compiled) // closed with the transaction
+	}
+	return st
+}
+
+func (t transaction) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return t.statement(ctx, query).query(ctx, args)
+}
+
+func (t transaction) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return t.statement(ctx, query).queryRow(ctx, args)
+}
+
+func (t transaction) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return t.statement(ctx, query).exec(ctx, args)
+}
+
+func (s statement) query(ctx context.Context, args []any) (*sql.Rows, error) {
+	if s.compiled != nil {
+		return s.compiled.QueryContext(ctx, args...)
+	}
+	return s.on.QueryContext(ctx, s.text, args...)
+}
+
+func (s statement) queryRow(ctx context.Context, args []any) *sql.Row {
+	if s.compiled != nil {
+		return s.compiled.QueryRowContext(ctx, args...)
+	}
+	return s.on.QueryRowContext(ctx, s.text, args...)
+}
+
+func (s statement) exec(ctx context.Context, args []any) (sql.Result, error) {
+	if s.compiled != nil {
+		return s.compiled.ExecContext(ctx, args...)
+	}
+	return s.on.ExecContext(ctx, s.text, args...)
+}
