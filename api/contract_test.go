@@ -117,7 +117,7 @@ func loadDocument(t *testing.T) (*openapi3.T, routers.Router) {
 // that the server is right to refuse. It returns the operation.
 func holdAgainstDocument(t *testing.T, router routers.Router, x exchange, got answer) string {
 	t.Helper()
-	r := httptest.NewRequest(x.Request.Method, x.Request.Path, bytes.NewReader(x.Request.Body))
+	r := httptest.NewRequestWithContext(t.Context(), x.Request.Method, x.Request.Path, bytes.NewReader(x.Request.Body))
 	r.Header.Set("Content-Type", "application/json")
 	route, params, err := router.FindRoute(r)
 	if err != nil {

@@ -117,6 +117,7 @@ func shapeOf(t reflect.Type) *shape {
 			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
 			s.fields[name] = field{i, shapeOf(t.Field(i).Type)}
 		}
+	default: // a value without parts
 	}
 	return s
 }

@@ -164,8 +164,7 @@ func TestFaultsKeepOnePerField(t *testing.T) {
 	if !fs.has("to") || fs.has("to.devices") || fs.has("t") {
 		t.Error("has() must find a field by itself or what is inside of it")
 	}
-	var invalid *push.Invalid
-	if !errors.As(fs.err(), &invalid) {
+	if _, ok := errors.AsType[*push.Invalid](fs.err()); !ok {
 		t.Errorf("err() = %v, want a push.Invalid", fs.err())
 	}
 }

@@ -70,8 +70,12 @@ func (r *deviceRequest) checkWords(fs *faults) {
 		fs.addf("platform", "%q is none of ios, android, harmony, web, desktop", shorten(r.Platform))
 	}
 	for _, word := range [...]struct{ field, value string }{
-		{"user", r.User}, {"maker", r.Maker}, {"model", r.Model}, {"os", r.OS},
-		{"app_version", r.AppVersion}, {"carrier", r.Carrier},
+		{"user", r.User},
+		{"maker", r.Maker},
+		{"model", r.Model},
+		{"os", r.OS},
+		{"app_version", r.AppVersion},
+		{"carrier", r.Carrier},
 	} {
 		if !printable(word.value, maxText) {
 			fs.addf(word.field, "must be at most %d bytes without control characters", maxText)

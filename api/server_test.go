@@ -70,7 +70,7 @@ func TestBodiesAreBounded(t *testing.T) {
 				if err != nil {
 					t.Fatalf("the answer was lost: %v", err)
 				}
-				defer res.Body.Close() //nolint:errcheck // read below
+				defer res.Body.Close()
 				raw, _ := io.ReadAll(res.Body)
 				if res.StatusCode != http.StatusRequestEntityTooLarge || !strings.Contains(string(raw), "body_too_large") {
 					t.Errorf("answer = %d %s, want 413", res.StatusCode, raw)
@@ -170,8 +170,11 @@ func TestReadiness(t *testing.T) {
 		want   string
 	}{
 		"all is there": {map[string]Check{"redis": ok, "queue": ok}, 200, `{"ready":true,"checks":[{"name":"queue","ok":true},{"name":"redis","ok":true}]}`},
-		"redis is away": {map[string]Check{"redis": func(context.Context) error { return errors.New("redis does not answer") }, "queue": ok}, 503,
-			`{"ready":false,"checks":[{"name":"queue","ok":true},{"name":"redis","ok":false,"detail":"redis does not answer"}]}`},
+		"redis is away": {
+			map[string]Check{"redis": func(context.Context) error { return errors.New("redis does not answer") }, "queue": ok},
+			503,
+			`{"ready":false,"checks":[{"name":"queue","ok":true},{"name":"redis","ok":false,"detail":"redis does not answer"}]}`,
+		},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -240,10 +243,7 @@ func TestRunLetsRequestsFinish(t *testing.T) {
 		return nil
 	}
 	parts := h.furnish()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	parts.Listener = ln
 	srv, err := New(DefaultConfig(), parts)
 	if err != nil {
@@ -277,10 +277,7 @@ func TestRunLetsRequestsFinish(t *testing.T) {
 }
 
 func TestRunFailsWhenItCannotServe(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	ln := listen(t)
 	_ = ln.Close()
 	h := open(t, func(_ *Config, p *Parts) { p.Listener = ln })
 	if err := h.Run(t.Context()); err == nil {
@@ -288,13 +285,20 @@ func TestRunFailsWhenItCannotServe(t *testing.T) {
 	}
 }
 
-func serveOn(t *testing.T, h *house) (url string) {
+func listen(t *testing.T) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	var lc net.ListenConfig
+	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Server.parts.Listener = ln
+	return ln
+}
+
+func serveOn(t *testing.T, h *house) (url string) {
+	t.Helper()
+	ln := listen(t)
+	h.parts.Listener = ln
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- h.Run(ctx) }()

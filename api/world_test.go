@@ -340,7 +340,7 @@ type house struct {
 func open(t *testing.T, change ...func(*Config, *Parts)) *house {
 	t.Helper()
 	h := &house{world: newWorld(), log: &safeBuffer{}}
-	cfg, parts := DefaultConfig(), h.world.furnish()
+	cfg, parts := DefaultConfig(), h.furnish()
 	parts.Log = slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, f := range change {
 		f(&cfg, &parts)
@@ -377,9 +377,9 @@ func (a answer) problem(t *testing.T) Problem {
 
 // ask sends one request with a key or token through the whole server.
 func (h *house) ask(method, path, key, body string, headers ...string) answer {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
 	if body == "" {
-		r = httptest.NewRequest(method, path, http.NoBody)
+		r = httptest.NewRequestWithContext(context.Background(), method, path, http.NoBody)
 	}
 	if key != "" {
 		r.Header.Set("Authorization", "Bearer "+key)
