@@ -1,0 +1,76 @@
+package fcm
+
+import (
+	"fmt"
+	"time"
+
+	"firebase.google.com/go/v4/messaging"
+
+	"github.com/herald-push/herald/push"
+)
+
+const (
+	// maxPayload is in bytes, of keys and values of data and the texts:
+	// firebase.google.com/docs/cloud-messaging/customize-messages/set-message-type
+	maxPayload = 4096
+	// maxTTL is how long FCM keeps a message at most.
+	maxTTL = 28 * 24 * time.Hour
+)
+
+// Keys of data that Herald adds.
+const (
+	idKey           = "herald_id"
+	notificationKey = "herald_notification"
+)
+
+// Weigh implements [providers.Provider].
+func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
+	n := len(d.Title) + len(d.Body) + len(d.Replace()) + len(d.CollapseKey) +
+		len(idKey) + len(d.ID) + len(notificationKey) + len(d.Notification.ID)
+	for key, value := range d.Data {
+		if isReserved(key) {
+			return push.Payload{Limit: maxPayload}, rejected("", fmt.Sprintf("data must not have the key %.40q, which is Google's own", key))
+		}
+		n += len(key) + len(value)
+	}
+	w := push.Payload{Bytes: n, Limit: maxPayload}
+	if n > maxPayload {
+		return w, rejected("400", fmt.Sprintf("the message has %d bytes; Google takes %d", n, maxPayload))
+	}
+	return w, nil
+}
+
+func rejected(code, detail string) *push.Error {
+	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
+}
+
+// message says the delivery in the SDK's words. The tag replaces on the screen.
+// The collapse key replaces what waits for a device that is away; it is set only
+// if the caller gave one, for FCM keeps at most four of them for a device and
+// throws the others' messages away.
+func message(d *push.Delivery) *messaging.Message {
+	data := make(map[string]string, len(d.Data)+2)
+	for key, value := range d.Data {
+		data[key] = value
+	}
+	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+
+	android := &messaging.AndroidConfig{
+		Priority:     "high",
+		CollapseKey:  d.CollapseKey,
+		Notification: &messaging.AndroidNotification{Tag: d.Replace()},
+	}
+	if d.Class == push.Marketing {
+		android.Priority = "normal" // may wait until the device wakes
+	}
+	if !d.ExpiresAt.IsZero() {
+		ttl := min(max(time.Until(d.ExpiresAt).Round(time.Second), 0), maxTTL)
+		android.TTL = &ttl
+	}
+	return &messaging.Message{
+		Token:        d.Address.Token,
+		Data:         data,
+		Notification: &messaging.Notification{Title: d.Title, Body: d.Body},
+		Android:      android,
+	}
+}

@@ -1,0 +1,302 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// Vendors are the names of the services that are played.
+var Vendors = [...]string{"apns", "fcm", "sms"}
+
+// Config shapes a sandbox. Its zero value is good for tests.
+type Config struct {
+	// Host is where it listens. Default 127.0.0.1, which is also where it
+	// belongs: its keys are no secret to whoever reaches its control API.
+	Host string `json:"host"`
+
+	// Ports are the ports by vendor, and "control". One that is missing or 0 is
+	// free: the one of the last time, where Dir remembers it and it is free, or
+	// else any.
+	Ports map[string]int `json:"ports"`
+
+	// Dir keeps keys and ports, so that credentials stored in an app outlive a
+	// restart. "" keeps nothing.
+	Dir string `json:"dir"`
+
+	// PerDevice is how many messages of a device are kept, and Devices of how
+	// many devices of a vendor. Defaults 8 and 4096, about 10 MB a vendor.
+	PerDevice int `json:"per_device"`
+	Devices   int `json:"devices"`
+
+	// Log gets what is worth knowing. Default: nothing.
+	Log *slog.Logger `json:"-"`
+}
+
+// Sandbox plays every vendor.
+type Sandbox struct {
+	id      *identity
+	hooks   hooks
+	vendors map[string]*vendor
+	mail    *mail
+	servers []server
+	control string
+	apns    *apple
+	fcm     *google
+	sms     *carrier
+}
+
+type server struct {
+	http *http.Server
+	on   net.Listener
+	tls  bool
+}
+
+// New opens the listeners, so that every address is known; [Sandbox.Run] serves
+// them.
+func New(c Config) (*Sandbox, error) {
+	if c.Host == "" {
+		c.Host = "127.0.0.1"
+	}
+	if c.PerDevice <= 0 {
+		c.PerDevice = 8
+	}
+	if c.Devices <= 0 {
+		c.Devices = 4096
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	id, err := loadIdentity(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &Sandbox{id: id, vendors: make(map[string]*vendor), mail: newMail(c.Log)}
+	if err := errors.Join(s.open(c), id.save(c.Dir)); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *Sandbox) open(c Config) error {
+	for _, name := range Vendors {
+		l, err := s.listen(c, name)
+		if err != nil {
+			return err
+		}
+		gate, scheme := newGate(l), "https"
+		if name == "sms" {
+			scheme = "http"
+		}
+		v := newVendor(name, gate, scheme+"://"+l.Addr().String(), newShelf(c.PerDevice, c.Devices), &s.hooks)
+		s.vendors[name] = v
+
+		srv := newServer(c.Log)
+		switch name {
+		case "apns":
+			s.apns = newApple(v, s.id)
+			srv.Handler = s.apns
+			srv.Protocols.SetHTTP1(false) // Apple speaks HTTP/2 only
+			srv.TLSConfig, err = s.id.serverTLS(c.Host, "h2")
+		case "fcm":
+			s.fcm = newGoogle(v, s.id)
+			srv.Handler = s.fcm
+			srv.TLSConfig, err = s.id.serverTLS(c.Host, "h2", "http/1.1")
+		case "sms":
+			s.sms = newCarrier(v, s.id, s.mail)
+			srv.Handler = s.sms
+		}
+		s.servers = append(s.servers, server{srv, gate, name != "sms"})
+		if err != nil {
+			return err
+		}
+	}
+	l, err := s.listen(c, "control")
+	if err != nil {
+		return err
+	}
+	s.control = "http://" + l.Addr().String()
+	srv := newServer(c.Log)
+	srv.Handler = s.Control()
+	s.servers = append(s.servers, server{srv, l, false})
+	return nil
+}
+
+// listen opens the asked port, or the last one, or any.
+func (s *Sandbox) listen(c Config, name string) (net.Listener, error) {
+	if port := c.Ports[name]; port != 0 {
+		l, err := net.Listen("tcp", net.JoinHostPort(c.Host, fmt.Sprint(port)))
+		if err != nil {
+			return nil, fmt.Errorf("sandbox: %s: %w", name, err)
+		}
+		s.id.Addresses[name] = l.Addr().String()
+		return l, nil
+	}
+	if last := s.id.Addresses[name]; last != "" {
+		if host, _, err := net.SplitHostPort(last); err == nil && host == c.Host {
+			if l, err := net.Listen("tcp", last); err == nil {
+				return l, nil
+			}
+		}
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, "0"))
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: %s: %w", name, err)
+	}
+	s.id.Addresses[name] = l.Addr().String()
+	return l, nil
+}
+
+func newServer(log *slog.Logger) *http.Server {
+	srv := &http.Server{
+		ReadHeaderTimeout: 10 * time.Second,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 1000}, // as Apple's
+		Protocols:         new(http.Protocols),
+	}
+	srv.Protocols.SetHTTP1(true)
+	srv.Protocols.SetHTTP2(true)
+	return srv
+}
+
+// Run serves the vendors and the control API until ctx ends. Requests under
+// way are cut off then, as with any vendor that falls over.
+func (s *Sandbox) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for _, srv := range s.servers {
+		group.Go(func() error {
+			err := serve(srv)
+			if errors.Is(err, http.ErrServerClosed) {
+				return nil
+			}
+			return fmt.Errorf("sandbox: %w", err)
+		})
+	}
+	group.Go(func() error { s.mail.run(ctx); return nil })
+	group.Go(func() error { <-ctx.Done(); return s.close() })
+	return group.Wait()
+}
+
+func serve(s server) error {
+	if s.tls {
+		return s.http.ServeTLS(s.on, "", "")
+	}
+	return s.http.Serve(s.on)
+}
+
+func (s *Sandbox) close() error {
+	var errs []error
+	for _, srv := range s.servers {
+		errs = append(errs, srv.http.Close())
+		if err := srv.on.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// URL is where a vendor listens; "" for a name that is not one of [Vendors].
+func (s *Sandbox) URL(vendor string) string {
+	if v := s.vendors[vendor]; v != nil {
+		return v.url
+	}
+	return ""
+}
+
+// ControlURL is where [Sandbox.Run] serves the control API, without the path.
+func (s *Sandbox) ControlURL() string { return s.control }
+
+// CA is the certificate, in PEM, under which the vendors speak TLS.
+func (s *Sandbox) CA() string { return s.id.CA }
+
+// Credentials is what PUT /v1/apps/{app}/providers/{provider} takes to reach a
+// vendor of the sandbox; nil for a name that is not one of [Vendors].
+func (s *Sandbox) Credentials(vendor string) json.RawMessage {
+	var c map[string]any
+	switch vendor {
+	case "apns":
+		c = map[string]any{
+			"endpoint": s.URL(vendor), "ca": s.id.CA, "topic": apnsTopic,
+			"key_id": apnsKeyID, "team_id": apnsTeamID, "key": s.id.APNsKey,
+		}
+	case "fcm":
+		c = map[string]any{
+			"endpoint": s.URL(vendor), "ca": s.id.CA,
+			"service_account": map[string]string{
+				"type": "service_account", "project_id": fcmProject, "private_key_id": "sandbox",
+				"private_key": s.id.FCMKey, "client_email": fcmEmail, "client_id": "1",
+				"token_uri": s.URL(vendor) + "/token",
+			},
+		}
+	case "sms":
+		c = map[string]any{
+			"endpoint": s.URL(vendor), "account": smsAccount, "secret": s.id.SMSSecret,
+			"from": smsFrom, "price_per_segment": 0.0079,
+		}
+	default:
+		return nil
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return nil // strings and numbers always encode
+	}
+	return text
+}
+
+// OnShow has f called with every message that a device shows, until remove is
+// called. The vendor's answer waits for f, so it must be quick; it may be
+// called from many goroutines at once.
+func (s *Sandbox) OnShow(f func(Message)) (remove func()) { return s.hooks.add(f) }
+
+// Set changes a vendor's settings, as PUT on the control API does.
+func (s *Sandbox) Set(vendor string, to Settings) error {
+	v := s.vendors[vendor]
+	if v == nil {
+		return fmt.Errorf("sandbox: no vendor is named %q", vendor)
+	}
+	if err := v.set(to); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
+}
+
+// Counts are what a vendor has seen.
+func (s *Sandbox) Counts(vendor string) Counts {
+	if v := s.vendors[vendor]; v != nil {
+		return v.counts.snapshot()
+	}
+	return Counts{}
+}
+
+// Shows is what a device shows, newest last.
+func (s *Sandbox) Shows(vendor, token string) []Message {
+	v := s.vendors[vendor]
+	if v == nil {
+		return nil
+	}
+	_, rs := v.shelf.device(token)
+	return messages(vendor, rs)
+}
+
+// Kill declares a device's token dead since then: its app was deleted.
+func (s *Sandbox) Kill(vendor, token string, since time.Time) {
+	if v := s.vendors[vendor]; v != nil {
+		v.kill(token, since)
+	}
+}
+
+func messages(vendor string, rs []record) []Message {
+	ms := make([]Message, len(rs))
+	for i := range rs {
+		ms[i] = rs[i].message(vendor)
+	}
+	return ms
+}
