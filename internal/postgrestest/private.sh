@@ -14,7 +14,7 @@ fail() {
 
 "$bin/initdb" -D "$dir/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >"$dir/log" 2>&1 || fail
 "$bin/pg_ctl" start -w -D "$dir/data" -l "$dir/log" \
-	-o "-k '$dir' -c listen_addresses= -c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off" \
+	-o "-k '$dir' -c listen_addresses= -c max_connections=200 -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c deadlock_timeout=50ms" \
 	>"$dir/start" 2>&1 </dev/null || fail
 echo ready
 

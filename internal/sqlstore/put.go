@@ -52,11 +52,13 @@ func (s *Store) PutDevices(ctx context.Context, app string, devices []*push.Devi
 	return slices.Compact(moved), nil
 }
 
-// The statements of putPart. $1 is a JSON list, $2 the app.
+// The statements of putPart. $1 is a JSON list, $2 the app. Without MATERIALIZED
+// SQLite would write the value as JSON again for every column taken from it.
 const (
 	// A list of push.Device; $3 is the time. It comes first because it locks
 	// the rows: two writers of one device take turns.
 	putDevices = `
+		WITH d AS MATERIALIZED (SELECT value FROM json_each($1))
 		INSERT INTO devices (app, id, user_id, platform, maker, model, os, app_version, country, carrier,
 			locale, timezone, tags, lat, lon, created_at, updated_at)
 		SELECT $2, d.value->>'id', coalesce(d.value->>'user', ''), d.value->>'platform',
@@ -65,7 +67,7 @@ const (
 			coalesce(d.value->>'locale', ''), coalesce(d.value->>'timezone', ''), coalesce(d.value->'tags', '[]'),
 			CAST(d.value->'location'->>'lat' AS DOUBLE PRECISION), CAST(d.value->'location'->>'lon' AS DOUBLE PRECISION),
 			CAST($3 AS BIGINT), CAST($3 AS BIGINT)
-		FROM json_each($1) d WHERE true
+		FROM d WHERE true
 		ON CONFLICT (app, id) DO UPDATE SET
 			user_id = excluded.user_id, platform = excluded.platform, maker = excluded.maker, model = excluded.model,
 			os = excluded.os, app_version = excluded.app_version, country = excluded.country, carrier = excluded.carrier,
@@ -83,13 +85,15 @@ const (
 		DELETE FROM addresses WHERE (app, provider, token) IN (SELECT $2, a.value->>1, a.value->>2 FROM json_each($1) a)
 		RETURNING device`
 	putAddresses = `
+		WITH a AS MATERIALIZED (SELECT value FROM json_each($1))
 		INSERT INTO addresses (app, device, provider, token, topic, environment)
-		SELECT $2, a.value->>0, a.value->>1, a.value->>2, a.value->>3, a.value->>4 FROM json_each($1) a`
+		SELECT $2, a.value->>0, a.value->>1, a.value->>2, a.value->>3, a.value->>4 FROM a`
 
 	// A list of tagRow.
 	putTags = `
+		WITH t AS MATERIALIZED (SELECT value FROM json_each($1))
 		INSERT INTO device_tags (app, device, tag)
-		SELECT $2, t.value->>0, t.value->>1 FROM json_each($1) t`
+		SELECT $2, t.value->>0, t.value->>1 FROM t`
 )
 
 // putPart writes up to maxStatement devices and returns those that lost an
