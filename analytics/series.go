@@ -35,7 +35,11 @@ func (s *Store) Latency(ctx context.Context, app string, from, to time.Time, ste
 		GROUP BY start, provider
 		ORDER BY start, provider`
 
-	return rows[LatencyPoint](ctx, s, "latency", query, stepped(app, from, to, step)...)
+	points, err := rows[LatencyPoint](ctx, s, "latency", query, stepped(app, from, to, step)...)
+	for i := range points {
+		points[i].Start = points[i].Start.UTC()
+	}
+	return points, err
 }
 
 // CountPoint is how much evidence of one kind arrived in one step of time.
@@ -61,7 +65,11 @@ func (s *Store) Counts(ctx context.Context, app string, from, to time.Time, step
 		GROUP BY start, stage
 		ORDER BY start, stage`
 
-	return rows[CountPoint](ctx, s, "counts", query, stepped(app, from, to, step)...)
+	points, err := rows[CountPoint](ctx, s, "counts", query, stepped(app, from, to, step)...)
+	for i := range points {
+		points[i].Start = points[i].Start.UTC()
+	}
+	return points, err
 }
 
 func stepped(app string, from, to time.Time, step time.Duration) []any {

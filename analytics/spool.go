@@ -238,11 +238,14 @@ func (s *Spool) tell() {
 	}
 }
 
-// next returns the oldest segment to be sent, for ever the same until it is
-// [Spool.forget]ten. It waits for a full one, or for one that is flushEvery
+// next returns the oldest segment to be sent, the same one until it
+// is forgotten. It waits for a full one, or for one that is flushEvery
 // old, until ctx ends.
 func (s *Spool) next(ctx context.Context, flushEvery time.Duration) (*segment, error) {
 	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		seg, wait := s.oldest(flushEvery)
 		if seg != nil {
 			return seg, nil
@@ -253,7 +256,6 @@ func (s *Spool) next(ctx context.Context, flushEvery time.Duration) (*segment, e
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
 		case <-s.news:
 		case <-timer:
 		}

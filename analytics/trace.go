@@ -107,14 +107,14 @@ func (r *receipt) attempt() push.Attempt {
 	return push.Attempt{
 		Number: int(r.Attempt), Provider: r.Provider, ProviderID: r.ProviderID, Stage: push.Stage(r.Stage),
 		Kind: r.Kind, Code: r.Code, Detail: r.Detail, Why: r.Why,
-		At: r.At, TookMillis: r.TookMs, CostMicros: r.CostMicros,
+		At: r.At.UTC(), TookMillis: r.TookMs, CostMicros: r.CostMicros,
 	}
 }
 
 func (r *receipt) proof() push.Proof {
 	return push.Proof{
 		Stage: push.Stage(r.Stage), Source: push.Source(r.Source), Provider: r.Provider, Detail: r.Detail,
-		At: r.At, ReceivedAt: r.ReceivedAt, AfterMs: r.SinceMs,
+		At: r.At.UTC(), ReceivedAt: r.ReceivedAt.UTC(), AfterMs: r.SinceMs,
 	}
 }
 

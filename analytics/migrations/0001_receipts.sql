@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS receipts (
         [1, 1, 1, 1, 2, 3, 4, 5, 6, 7], 0),
     -- answer is 1 for the outcome of an attempt itself, 0 for later evidence
     -- and for outcomes without an attempt.
-    answer          UInt8 MATERIALIZED provider != '' AND attempt > 0 AND source != 'vendor_callback'
+    answer          UInt8 MATERIALIZED provider != '' AND attempt > 0 AND source IN ('vendor_reply', 'herald')
         AND stage IN ('accepted', 'handed_over', 'failed', 'unknown'),
     INDEX received  received_at TYPE minmax GRANULARITY 1
 )
