@@ -267,6 +267,10 @@ func TestPagesFitEveryScreenAndTheme(t *testing.T) {
 			}
 		}
 	}
+	h.away.Store(true) // the page without numbers
+	b.run(chromedp.Navigate(h.url + "/?window=1h"))
+	b.until(`document.querySelector("h1").textContent === "No numbers now"`)
+	b.shoot("away")
 	b.quiet("ws://127.0.0.1:9/", "404 (Not Found)") // no broker there, and a page that is lost on purpose
 }
 

@@ -25,6 +25,9 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session) err
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("X-Accel-Buffering", "no") // nginx would keep events until its buffer is full
 
+	// The deadlines of sendUpdate are not for the connection's next request.
+	defer out.SetWriteDeadline(time.Time{}) //nolint:errcheck // a writer without deadlines has none to undo
+
 	tick := time.NewTicker(s.board.refresh(v.window))
 	defer tick.Stop()
 	sent := map[string]string{}

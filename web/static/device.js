@@ -41,8 +41,7 @@ async function connect() {
     renewal = setTimeout(connect, backoff(failures++));
     return;
   }
-  client?.removeAllListeners();
-  client?.end(true);
+  drop();
   client = mqtt.connect(with_.url, {
     clientId: with_.client_id, username: with_.username, password: with_.password,
     protocolVersion: 5, clean: true, keepalive: 30, connectTimeout: 10000,
@@ -63,9 +62,16 @@ async function connect() {
   renewal = setTimeout(connect, Math.min(2 ** 31 - 1, Math.max(5000, life - Math.max(30000, life / 10))));
 }
 
+/** Ends the connection and hears nothing more of it. */
+function drop() {
+  client?.removeAllListeners();
+  client?.on("error", () => {}); // one that nobody hears would be thrown
+  client?.end(true);
+}
+
 // Another page became this device. To come back at once would be to fight it.
 function leave() {
-  client.removeAllListeners();
+  drop();
   clearTimeout(renewal);
   wire("gone", "reload to be it again");
 }
@@ -160,5 +166,5 @@ tick();
 setInterval(tick, 10000);
 
 if (may === "true") connect();
-addEventListener("pagehide", () => client?.end(true));
+addEventListener("pagehide", drop);
 addEventListener("pageshow", (event) => event.persisted && may === "true" && connect());
