@@ -42,11 +42,12 @@ func (r *round) attempt(ctx context.Context, d *delivery) (res result) {
 			return res
 		}
 		receipt, answer := r.send(ctx, d, road)
-		lane.leave(probe, answer)
 		if answer != nil && ctx.Err() != nil {
-			res.err = fmt.Errorf("scheduler: attempt of %s cut off: %w", d.ID, ctx.Err())
+			lane.leave(probe, errCutOff)
+			res.err = fmt.Errorf("scheduler: attempt of %s: %w: %w", d.ID, errCutOff, ctx.Err())
 			return res
 		}
+		lane.leave(probe, answer)
 		res.receipts = append(res.receipts, receipt)
 		if r.conclude(&res, road, answer) {
 			return res

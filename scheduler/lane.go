@@ -43,6 +43,10 @@ type closed struct {
 
 func (c *closed) Error() string { return "scheduler: lane is closed: " + c.why }
 
+// errCutOff is the end of an attempt by our own doing, such as the end of the
+// process. It says nothing about the provider.
+var errCutOff = errors.New("cut off")
+
 // busyAgain is when a delivery that found no place may ask again.
 const busyAgain = time.Second
 
@@ -170,6 +174,7 @@ func (l *lane) learn(probe bool, answer error) {
 		after = detail.RetryAfter
 	}
 	switch {
+	case errors.Is(answer, errCutOff):
 	case errors.Is(answer, push.ErrCredentials):
 		l.close(l.cfg.Credentials, "the provider refuses the credentials")
 	case errors.Is(answer, push.ErrQuota):
