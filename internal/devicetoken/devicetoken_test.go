@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -62,10 +63,7 @@ func TestVerifyRefuses(t *testing.T) {
 	now := time.Now()
 	good := jwt.MapClaims{"sub": "d", "aud": "demo", "iat": now.Unix(), "nbf": now.Unix(), "exp": now.Add(time.Hour).Unix()}
 	with := func(changes map[string]any) jwt.MapClaims {
-		c := jwt.MapClaims{}
-		for k, v := range good {
-			c[k] = v
-		}
+		c := maps.Clone(good)
 		for k, v := range changes {
 			if c[k] = v; v == nil {
 				delete(c, k)

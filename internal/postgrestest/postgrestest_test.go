@@ -17,7 +17,7 @@ func TestEachCallGivesAnEmptyDatabase(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { conn.Close(context.Background()) })
+			t.Cleanup(func() { _ = conn.Close(context.Background()) })
 			if _, err := conn.Exec(t.Context(), `CREATE TABLE mine (x int)`); err != nil {
 				t.Errorf("the database is not new: %v", err)
 			}

@@ -2,6 +2,7 @@ package postgrestest
 
 import (
 	"bufio"
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ func startPrivate() (*server, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 
-	cmd := osexec.Command("/bin/sh", "-c", script, "postgrestest", bin, dir)
+	cmd := osexec.CommandContext(context.Background(), "/bin/sh", "-c", script, "postgrestest", bin, dir)
 	cmd.Dir = dir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	cmd.SysProcAttr = attr

@@ -63,7 +63,7 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // path is a second name by then
 
 	key := make([]byte, chacha20poly1305.KeySize)
 	rand.Read(key)

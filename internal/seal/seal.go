@@ -11,7 +11,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"golang.org/x/crypto/chacha20poly1305"
@@ -122,8 +121,6 @@ func bound(app, what string) []byte {
 
 // idOf names a key without telling anything of it.
 func idOf(key []byte) keyID {
-	h := sha256.New()
-	io.WriteString(h, "herald seal key id\n")
-	h.Write(key)
-	return keyID(h.Sum(nil)[:idSize])
+	sum := sha256.Sum256(append([]byte("herald seal key id\n"), key...))
+	return keyID(sum[:idSize])
 }

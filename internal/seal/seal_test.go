@@ -118,7 +118,7 @@ func TestNoVerbPrintsAKey(t *testing.T) {
 	}
 	slog.New(slog.NewTextHandler(&out, nil)).Info("x", "keys", keys)
 	slog.New(slog.NewJSONHandler(&out, nil)).Info("x", "keys", keys)
-	if b, err := json.Marshal(keys); err == nil {
+	if b, err := json.Marshal(map[string]any{"keys": keys}); err == nil {
 		out.Write(b)
 	}
 	for _, shape := range []string{"00112233", "001122", "[0 17 34", "0 17 34 51", "1144201745"} {

@@ -26,12 +26,18 @@ func TestAppsAreMadeOnceAndChangedByPut(t *testing.T) {
 			do   func() error
 			want push.App
 		}{
-			{"create again", func() error { return s.CreateApp(t.Context(), push.App{ID: "demo", Name: "x", Policy: sms}) },
-				push.App{ID: "demo", Name: "DEMO", Policy: push.Policy{SMSClasses: []push.Class{}}}},
-			{"put", func() error { return s.PutApp(t.Context(), push.App{ID: "demo", Name: "Démo", Policy: sms}) },
-				push.App{ID: "demo", Name: "Démo", Policy: sms}},
-			{"set policy", func() error { return s.SetPolicy(t.Context(), "demo", push.Policy{}) },
-				push.App{ID: "demo", Name: "Démo", Policy: push.Policy{SMSClasses: []push.Class{}}}},
+			{
+				"create again", func() error { return s.CreateApp(t.Context(), push.App{ID: "demo", Name: "x", Policy: sms}) },
+				push.App{ID: "demo", Name: "DEMO", Policy: push.Policy{SMSClasses: []push.Class{}}},
+			},
+			{
+				"put", func() error { return s.PutApp(t.Context(), push.App{ID: "demo", Name: "Démo", Policy: sms}) },
+				push.App{ID: "demo", Name: "Démo", Policy: sms},
+			},
+			{
+				"set policy", func() error { return s.SetPolicy(t.Context(), "demo", push.Policy{}) },
+				push.App{ID: "demo", Name: "Démo", Policy: push.Policy{SMSClasses: []push.Class{}}},
+			},
 		}
 		for _, step := range steps {
 			if err := step.do(); err != nil {

@@ -28,9 +28,16 @@ func checkDevice(f *faults, prefix, app string, d *push.Device) {
 	}
 	f.named(prefix+"id", d.ID)
 	for _, text := range []struct{ field, value string }{
-		{"user", d.User}, {"platform", d.Platform}, {"maker", d.Maker}, {"model", d.Model}, {"os", d.OS},
-		{"app_version", d.AppVersion}, {"country", d.Country}, {"carrier", d.Carrier},
-		{"locale", d.Locale}, {"timezone", d.Timezone},
+		{"user", d.User},
+		{"platform", d.Platform},
+		{"maker", d.Maker},
+		{"model", d.Model},
+		{"os", d.OS},
+		{"app_version", d.AppVersion},
+		{"country", d.Country},
+		{"carrier", d.Carrier},
+		{"locale", d.Locale},
+		{"timezone", d.Timezone},
 	} {
 		f.text(prefix+text.field, text.value)
 	}

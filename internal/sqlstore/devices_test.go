@@ -60,8 +60,10 @@ func TestPutDeviceReplacesAllButTheTimeOfCreation(t *testing.T) {
 	both(t, func(t *testing.T, s *sqlstore.Store, _ string) {
 		first := full()
 		put(t, s, first)
-		second := &push.Device{App: "demo", ID: first.ID, Platform: "android", User: "bob", Tags: []string{"beta"},
-			Addresses: []push.Address{{Provider: "apns", Token: "ccdd"}}}
+		second := &push.Device{
+			App: "demo", ID: first.ID, Platform: "android", User: "bob", Tags: []string{"beta"},
+			Addresses: []push.Address{{Provider: "apns", Token: "ccdd"}},
+		}
 		if moved := put(t, s, second); len(moved) != 0 {
 			t.Errorf("PutDevice() moved = %v, want none: the device had its own address", moved)
 		}
@@ -141,8 +143,10 @@ func TestManyDevicesAtOnceAreAsIfOneAfterTheOther(t *testing.T) {
 
 func TestPutDeviceNamesEveryFault(t *testing.T) {
 	both(t, func(t *testing.T, s *sqlstore.Store, _ string) {
-		d := &push.Device{App: "demo", Model: "a\x00b", Maker: "\xff", Tags: []string{"ok", ""}, Location: &push.Location{Lat: math.NaN()},
-			Addresses: []push.Address{{Provider: "fcm", Token: "planted-1"}, {Provider: "fcm", Token: "planted-2\x00"}, {Token: "x"}}}
+		d := &push.Device{
+			App: "demo", Model: "a\x00b", Maker: "\xff", Tags: []string{"ok", ""}, Location: &push.Location{Lat: math.NaN()},
+			Addresses: []push.Address{{Provider: "fcm", Token: "planted-1"}, {Provider: "fcm", Token: "planted-2\x00"}, {Token: "x"}},
+		}
 		_, err := s.PutDevice(t.Context(), d)
 		var invalid *push.Invalid
 		if !errors.As(err, &invalid) {

@@ -25,12 +25,3 @@ func (d dialect) sql(query string) string { return d.words.Replace(query) }
 func sqlite() dialect {
 	return dialect{words: strings.NewReplacer(`json_each_text(`, `json_each(`), compile: true}
 }
-
-func postgres() dialect {
-	return dialect{words: strings.NewReplacer(
-		`json_each_text(`, `jsonb_array_elements_text(`,
-		`json_each(`, `jsonb_array_elements(`,
-		`group_concat(`, `string_agg(`,
-		`char(`, `chr(`,
-	)}
-}

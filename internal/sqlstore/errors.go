@@ -71,16 +71,14 @@ func lostRace(err error) bool {
 }
 
 func sqliteCode(err error) int {
-	var e *sqlitedriver.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*sqlitedriver.Error](err); ok {
 		return e.Code()
 	}
 	return 0
 }
 
 func postgresCode(err error) string {
-	var e *pgconn.PgError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code
 	}
 	return ""

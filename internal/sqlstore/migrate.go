@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"embed"
+	"errors"
 	"io/fs"
 	"log/slog"
 
@@ -73,8 +74,7 @@ func lockFile(ctx context.Context, path string) (unlock func(), err error) {
 	}
 	db.SetMaxOpenConns(1)
 	if _, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE"); err != nil {
-		db.Close()
-		return nil, err
+		return nil, errors.Join(err, db.Close())
 	}
-	return func() { db.Close() }, nil
+	return func() { _ = db.Close() }, nil
 }

@@ -5,6 +5,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -26,4 +27,13 @@ func openPostgres(ctx context.Context, cfg *pgx.ConnConfig, most int) (conns, er
 	}
 	p := &pool{db: db, dialect: postgres()}
 	return conns{read: p, write: p, close: db.Close}, nil
+}
+
+func postgres() dialect {
+	return dialect{words: strings.NewReplacer(
+		`json_each_text(`, `jsonb_array_elements_text(`,
+		`json_each(`, `jsonb_array_elements(`,
+		`group_concat(`, `string_agg(`,
+		`char(`, `chr(`,
+	)}
 }

@@ -16,7 +16,7 @@ func collect[T any](ctx context.Context, q querier, query string, args []any, re
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err has the story
 	var all []T
 	for rows.Next() {
 		one, err := read(rows.Scan)
