@@ -92,7 +92,7 @@ type ProviderRow struct {
 
 // Providers says how each provider did with the notifications that the API
 // accepted in the minutes of [from, to), in the order of their names. Counts
-// beyond some thousands are within about 0.6 %. It looks back 14 days.
+// beyond some thousands are within about 0.6 %.
 func (s *Store) Providers(ctx context.Context, app string, from, to time.Time) ([]ProviderRow, error) {
 	const query = `
 		SELECT

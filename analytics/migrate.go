@@ -69,6 +69,30 @@ func (s *Store) apply(ctx context.Context, name string, version uint32) error {
 	return failed("migrate: note "+name, err)
 }
 
+// retain makes the tables by receipt and by minute keep so many days. It
+// changes only tables that say something else.
+func (s *Store) retain(ctx context.Context, days int) error {
+	if days < 1 {
+		return fmt.Errorf("analytics: retention of %d days", days)
+	}
+	for table, column := range map[string]string{"receipts": "toDateTime(accepted_at)", "activity_minute": "minute", "cohort_minute": "minute"} {
+		var definition string
+		err := s.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {name:String}",
+			clickhouse.Named("name", table)).Scan(&definition)
+		if err != nil {
+			return failed("read the retention of "+table, err)
+		}
+		if strings.Contains(definition, fmt.Sprintf("toIntervalDay(%d)", days)) {
+			continue
+		}
+		alter := fmt.Sprintf("ALTER TABLE %s MODIFY TTL %s + INTERVAL %d DAY SETTINGS materialize_ttl_after_modify = 0", table, column, days)
+		if err := s.conn.Exec(ctx, alter); err != nil {
+			return failed("set the retention of "+table, err)
+		}
+	}
+	return nil
+}
+
 // migrationVersion reads 7 from "migrations/0007_what.sql".
 func migrationVersion(name string) (uint32, error) {
 	number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")

@@ -51,6 +51,7 @@ type Spool struct {
 	open       *segment   // being written; nil until there is something to write
 	sealed     []*segment // wait for ClickHouse, oldest first
 	group      *group     // gathers callers while a write is under way
+	spare      []byte     // the frame of an earlier group, to be used again
 	writing    bool
 	sealWanted bool // seal after the write that is under way
 	closed     bool
@@ -72,13 +73,20 @@ type group struct {
 	err    error
 }
 
-func newGroup() *group {
+// newGroup makes a group that builds its frame in buffer, if that is any good.
+func newGroup(buffer []byte) *group {
+	if cap(buffer) < frameHeader || cap(buffer) > maxSpare {
+		buffer = make([]byte, 4096)
+	}
 	return &group{
-		frame: make([]byte, frameHeader, 4096),
+		frame: buffer[:frameHeader],
 		lead:  make(chan struct{}, 1),
 		done:  make(chan struct{}),
 	}
 }
+
+// maxSpare is the largest buffer in bytes that is kept for the next group.
+const maxSpare = 1 << 20
 
 // OpenSpool opens the spool in config.Dir, which it creates, with all that an
 // earlier process left there. It fails if another process has it open.
@@ -101,7 +109,7 @@ func OpenSpool(config SpoolConfig, log *slog.Logger) (*Spool, error) {
 	}
 	s := &Spool{
 		config: config, log: log, lock: lock, now: time.Now,
-		sealed: sealed, group: newGroup(), news: make(chan struct{}, 1),
+		sealed: sealed, group: newGroup(nil), news: make(chan struct{}, 1),
 	}
 	for _, old := range sealed {
 		s.bytes += old.size
@@ -158,7 +166,7 @@ func (s *Spool) Record(_ context.Context, rs ...push.Receipt) error {
 // called with mu held and returns without it.
 func (s *Spool) writeGroup(g *group) error {
 	s.writing = true
-	s.group = newGroup()
+	s.group, s.spare = newGroup(s.spare), nil
 	seg, err := s.segment()
 	s.mu.Unlock()
 
@@ -177,6 +185,7 @@ func (s *Spool) writeGroup(g *group) error {
 	if seg != nil && (s.sealWanted || seg.torn || seg.rows >= s.config.SegmentRows || seg.size >= s.config.SegmentBytes) {
 		s.seal()
 	}
+	s.spare, g.frame = g.frame, nil
 	s.writing = s.group.rows > 0
 	if s.writing {
 		s.group.lead <- struct{}{}

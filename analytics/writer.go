@@ -25,11 +25,15 @@ type WriterConfig struct {
 	// Grace is how long the last batches may take once Run is told to end;
 	// what is left waits in the spool for the next start. Default 5 s.
 	Grace time.Duration
+	// RetentionDays is how long ClickHouse keeps receipts, and the numbers by
+	// minute; those by hour stay for a year. Default 90; changing it drops
+	// what is older.
+	RetentionDays int
 }
 
 // DefaultWriterConfig sends every half second.
 func DefaultWriterConfig() WriterConfig {
-	return WriterConfig{FlushEvery: 500 * time.Millisecond, Timeout: time.Minute, MaxBackoff: 5 * time.Second, Grace: 5 * time.Second}
+	return WriterConfig{FlushEvery: 500 * time.Millisecond, Timeout: time.Minute, MaxBackoff: 5 * time.Second, Grace: 5 * time.Second, RetentionDays: 90}
 }
 
 // Writer carries receipts from the spool to ClickHouse, in order, at least
@@ -41,11 +45,12 @@ type Writer struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	mu       sync.Mutex
-	migrated bool
-	fault    error // the last try's; nil if it went well
-	rows     uint64
-	last     time.Time // the last batch that went well
+	migrated bool // only Run looks at it
+
+	mu    sync.Mutex
+	fault error // the last try's; nil if it went well
+	rows  uint64
+	last  time.Time // the last batch that went well
 }
 
 // NewWriter makes the writer of a spool. A nil store means that there is no
@@ -124,6 +129,9 @@ func (w *Writer) send(ctx context.Context, seg *segment) (rows int, err error) {
 		if err := w.store.Migrate(ctx); err != nil {
 			return 0, err
 		}
+		if err := w.store.retain(ctx, w.config.RetentionDays); err != nil {
+			return 0, err
+		}
 		w.migrated = true
 	}
 	events, torn, err := seg.load()
@@ -137,7 +145,11 @@ func (w *Writer) send(ctx context.Context, seg *segment) (rows int, err error) {
 	for _, rs := range events {
 		rows += len(rs)
 	}
-	return rows, w.store.write(ctx, seg.token(), events)
+	err = w.store.write(ctx, seg.token(), events)
+	if isException(err) {
+		w.migrated = false // perhaps somebody began the database anew
+	}
+	return rows, err
 }
 
 // setAside keeps a segment that cannot be read for a person to look at, so

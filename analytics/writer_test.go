@@ -3,9 +3,12 @@ package analytics
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/herald-push/herald/internal/clickhousetest"
 	"github.com/herald-push/herald/push"
@@ -151,5 +154,45 @@ func TestSegmentThatCannotBeReadHoldsUpNothing(t *testing.T) {
 	sendAll(t, spool, store)
 	if n, err := store.Rows(t.Context()); err != nil || n != 1 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+func TestDatabaseBegunAnewIsBuiltAgain(t *testing.T) {
+	store := openStore(t, clickhousetest.DSN(t))
+	spool := openSpool(t, DefaultSpoolConfig(t.TempDir()))
+	w := newWriter(t, spool, store)
+	run(t, w)
+	record(t, spool, numbered(1))
+	eventually(t, "the first row is there", func() bool { return w.Status().Rows == 1 })
+	for _, name := range []string{
+		"herald_migrations", "activity_minute_view", "cohort_minute_view", "cohort_hour_view",
+		"receipts", "activity_minute", "cohort_minute", "cohort_hour",
+	} {
+		if err := store.conn.Exec(t.Context(), "DROP TABLE "+name+" SYNC"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record(t, spool, numbered(2))
+	eventually(t, "the second row is there", func() bool { return w.Status().Rows == 2 })
+}
+
+func TestRetentionIsChangedOnce(t *testing.T) {
+	store := openStore(t, clickhousetest.DSN(t))
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, days := range []int{90, 7, 7, 30} {
+		if err := store.retain(t.Context(), days); err != nil {
+			t.Fatal(err)
+		}
+		var kept uint64
+		err := store.conn.QueryRow(t.Context(), "SELECT count() FROM system.tables WHERE database = currentDatabase() AND create_table_query LIKE {ttl:String}",
+			clickhouse.Named("ttl", fmt.Sprintf("%%toIntervalDay(%d)%%", days))).Scan(&kept)
+		if err != nil || kept != 3 {
+			t.Errorf("%d tables keep %d days, %v; want 3", kept, days, err)
+		}
+	}
+	if err := store.retain(t.Context(), 0); err == nil {
+		t.Error("a retention of nothing was taken")
 	}
 }

@@ -52,7 +52,7 @@ trap 'exit 130' INT TERM
 # the 170 MB archive does not stay behind.
 fetch() {
 	cd "$work"
-	npm pack --silent --cache "$work/npm" --pack-destination "$work" "$package@$version" >"$work/log" 2>&1 || return 1
+	npm pack --loglevel=error --cache "$work/npm" --pack-destination "$work" "$package@$version" >"$work/log" 2>&1 || return 1
 	rm -rf "$work/npm"
 	tar -xzf "$work"/*.tgz package/ || return 1
 }

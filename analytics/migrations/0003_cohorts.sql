@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS cohort_minute (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMMDD(minute)
 ORDER BY (app, minute, provider, class, platform, maker, country)
-TTL minute + INTERVAL 14 DAY
+TTL minute + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS cohort_minute_view TO cohort_minute AS
