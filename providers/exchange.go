@@ -119,6 +119,9 @@ func (x *Exchange) Failure(provider string, err error) *push.Error {
 	if x.written.Load() && !errors.Is(err, ErrNotProcessed) {
 		kind, detail = push.ErrUnknown, "no answer"
 	}
+	if kind == push.ErrUnavailable && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+		detail = "not sent in time"
+	}
 	var unknownCA x509.UnknownAuthorityError
 	var badHost x509.HostnameError
 	var badCert *tls.CertificateVerificationError

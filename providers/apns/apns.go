@@ -96,7 +96,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	switch {
 	case !x.Answered():
 		return push.Answer{}, failure(&x, sendErr)
-	case x.Status == http.StatusOK && len(x.Body) == 0:
+	case isAccepted(&x):
 		env.tokens.good()
 		return push.Answer{ID: x.Header.Get("apns-id"), Stage: push.Accepted, Bytes: len(payload)}, nil
 	default:
@@ -131,6 +131,13 @@ func (p *Provider) notification(d *push.Delivery, payload []byte) *apns2.Notific
 		n.Priority = apns2.PriorityLow // may wait for a good moment for the battery
 	}
 	return n
+}
+
+// isAccepted knows Apple's word from that of something in between: Apple names
+// the message and says nothing more.
+func isAccepted(x *providers.Exchange) bool {
+	return x.Status == http.StatusOK &&
+		(len(x.Body) == 0 || x.Header.Get("apns-id") != "" || json.Valid(x.Body))
 }
 
 // failure is the error of an attempt without an answer.

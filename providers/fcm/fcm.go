@@ -85,7 +85,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	switch {
 	case !x.Answered():
 		return push.Answer{}, x.Failure(name, sendErr)
-	case x.Status/100 == 2 && sendErr == nil && id != "":
+	case x.Status/100 == 2 && sendErr == nil:
 		return push.Answer{ID: id, Stage: push.Accepted, Bytes: w.Bytes}, nil
 	case x.Status/100 == 2:
 		return push.Answer{}, x.NotTheirs(name)

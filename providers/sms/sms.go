@@ -162,10 +162,11 @@ func (p *Provider) sort(x *providers.Exchange, s size) (push.Answer, error) {
 		SID  string      `json:"sid"`
 		Code json.Number `json:"code"`
 	}
-	if json.Unmarshal(x.Body, &answer) != nil || answer.SID == "" && answer.Code == "" {
+	ok := x.Status/100 == 2
+	if json.Unmarshal(x.Body, &answer) != nil || !ok && answer.Code == "" {
 		return push.Answer{}, x.NotTheirs(name)
 	}
-	if x.Status/100 == 2 {
+	if ok {
 		return push.Answer{
 			ID: answer.SID, Stage: push.Accepted, Bytes: s.units, CostMicros: int64(s.segments) * p.config.micros,
 		}, nil
