@@ -1,5 +1,3 @@
-//go:build postgres
-
 package sqlstore
 
 import (
@@ -11,9 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 )
-
-// WithPostgres says whether this binary can speak to PostgreSQL.
-const WithPostgres = true
 
 // openPostgres opens up to most connections, used for reading and writing.
 func openPostgres(ctx context.Context, cfg *pgx.ConnConfig, most int) (conns, error) {

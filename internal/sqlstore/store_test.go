@@ -24,7 +24,7 @@ func both(t *testing.T, test func(t *testing.T, s *sqlstore.Store, url string)) 
 	t.Helper()
 	places := map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "h.db") },
-		"postgres": postgresURL,
+		"postgres": postgrestest.URL,
 	}
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
@@ -39,13 +39,6 @@ func both(t *testing.T, test func(t *testing.T, s *sqlstore.Store, url string)) 
 			test(t, s, url)
 		})
 	}
-}
-
-func postgresURL(t *testing.T) string {
-	if !sqlstore.WithPostgres {
-		t.Skip("built without PostgreSQL: test with -tags postgres")
-	}
-	return postgrestest.URL(t)
 }
 
 func open(t testing.TB, url, keys string) *sqlstore.Store {
