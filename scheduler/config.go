@@ -13,40 +13,40 @@ import (
 type Config struct {
 	// Window is the longest a notification waits for others to be queued with
 	// it; one that comes alone does not wait. Default 2ms.
-	Window time.Duration `koanf:"window"`
+	Window time.Duration `yaml:"window"`
 
 	// Slots is how many tasks of each urgency a worker has in hand. A task
 	// mostly waits for vendors, so this is far above the number of processors.
 	// Default 1024; min 1.
-	Slots int `koanf:"slots"`
+	Slots int `yaml:"slots"`
 
 	// InFlight is how many deliveries of each urgency a worker has in memory,
 	// about 8 KiB each while they are sent. Default 4096; min 256.
-	InFlight int `koanf:"in_flight"`
+	InFlight int `yaml:"in_flight"`
 
 	// Attempt is how long a provider may take to answer. After that the attempt
 	// counts as unknown: it may have been sent. Default 10s.
-	Attempt time.Duration `koanf:"attempt"`
+	Attempt time.Duration `yaml:"attempt"`
 
 	// Flush is the longest an answer stays in memory before it is recorded: what
 	// a crash may send again. Default 50ms.
-	Flush time.Duration `koanf:"flush"`
+	Flush time.Duration `yaml:"flush"`
 
 	// Backlog is how many tasks may wait in a queue before the expansion of an
 	// audience into it pauses; each stands for up to 256 deliveries. Default 512.
-	Backlog int `koanf:"backlog"`
+	Backlog int `yaml:"backlog"`
 
 	// Grace is how long tasks may finish once shutdown begins; what is left goes
 	// back to the queue. Keep it above Attempt, and below the supervisor's kill
 	// timeout. Default 12s.
-	Grace time.Duration `koanf:"grace"`
+	Grace time.Duration `yaml:"grace"`
 
 	// Stuck is how long a due task may wait before [Worker.Ready] says that the
 	// queue does not drain. Default 1m.
-	Stuck time.Duration `koanf:"stuck"`
+	Stuck time.Duration `yaml:"stuck"`
 
 	// Lane shapes the lane of each app and provider.
-	Lane LaneConfig `koanf:"lane"`
+	Lane LaneConfig `yaml:"lane"`
 }
 
 // LaneConfig shapes the lanes: what one app may have in flight with one
@@ -54,29 +54,29 @@ type Config struct {
 type LaneConfig struct {
 	// Start is how many attempts may be in flight at first, Most how many ever.
 	// Between them the lane finds its own way. Defaults 64 and 1000.
-	Start int `koanf:"start"`
-	Most  int `koanf:"most"`
+	Start int `yaml:"start"`
+	Most  int `yaml:"most"`
 
 	// Patience is how long a delivery waits for a place before it is parked, so
 	// that it does not hold up others. Default 2s.
-	Patience time.Duration `koanf:"patience"`
+	Patience time.Duration `yaml:"patience"`
 
 	// Stall is how long a busy lane may go without any answer before no more
 	// attempts are begun in it. Default 1s.
-	Stall time.Duration `koanf:"stall"`
+	Stall time.Duration `yaml:"stall"`
 
 	// Trip is how many attempts in a row may fail for the provider's sake (no
 	// answer, not available) before the lane closes. Default 10.
-	Trip int `koanf:"trip"`
+	Trip int `yaml:"trip"`
 
 	// Pause is how long a tripped lane stays closed before one attempt probes
 	// it. It doubles with each failed probe up to PauseMost. Defaults 1s and 1m.
-	Pause     time.Duration `koanf:"pause"`
-	PauseMost time.Duration `koanf:"pause_most"`
+	Pause     time.Duration `yaml:"pause"`
+	PauseMost time.Duration `yaml:"pause_most"`
 
 	// Credentials is how long a lane stays closed whose credentials were
 	// refused, if nobody changes them. Default 30s.
-	Credentials time.Duration `koanf:"credentials"`
+	Credentials time.Duration `yaml:"credentials"`
 }
 
 // DefaultConfig is what an empty scheduler section of the config file means.
