@@ -30,6 +30,11 @@ func (h *bundler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err := json.Unmarshal(t.Payload(), &b); err != nil {
 		return fmt.Errorf("scheduler: decode bundle: %w: %w", err, asynq.SkipRetry)
 	}
+	room, err := h.w.takeRoom(ctx, h.urgency, b.Devices)
+	if err != nil {
+		return err
+	}
+	defer room.keep(0)
 	records, err := h.w.journal.Load(ctx, b.Refs)
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
@@ -47,7 +52,7 @@ func (h *bundler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	}
 	r := &round{
 		w: h.w, kind: taskDeliver, urgency: h.urgency, owner: owner(ctx),
-		now: time.Now(), parcels: parcels,
+		now: time.Now(), parcels: parcels, room: room,
 	}
 	return r.run(ctx)
 }

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
@@ -24,8 +25,10 @@ type result struct {
 // of others in memory, where a crash would lose them.
 func (r *round) carry(ctx context.Context, ds []*delivery) error {
 	results := make(chan result, len(ds))
+	var under sync.WaitGroup
+	defer under.Wait()
 	for _, d := range ds {
-		go func() { results <- r.attempt(ctx, d) }()
+		r.w.crew.do(&under, func() { results <- r.attempt(ctx, d) })
 	}
 	flush := time.NewTicker(r.w.cfg.Flush)
 	defer flush.Stop()
@@ -43,7 +46,7 @@ func (r *round) carry(ctx context.Context, ds []*delivery) error {
 			ready = ready[:0]
 			res = <-results
 		}
-		r.leaveRoom(1)
+		r.room.leave()
 		switch {
 		case res.err != nil:
 			failed = res.err
@@ -68,7 +71,7 @@ func (r *round) settle(ctx context.Context, results []result) error {
 	if len(results) == 0 {
 		return nil
 	}
-	var receipts []push.Receipt
+	receipts := make([]push.Receipt, 0, len(results)+len(results)/8)
 	for _, res := range results {
 		receipts = append(receipts, res.receipts...)
 	}

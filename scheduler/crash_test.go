@@ -101,7 +101,11 @@ func TestTaskLeavesAnothersClaimAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := &round{w: w, kind: kind, urgency: "default", owner: "another", now: time.Now(), parcels: parcels}
+		room, err := w.takeRoom(t.Context(), "default", 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &round{w: w, kind: kind, urgency: "default", owner: "another", now: time.Now(), parcels: parcels, room: room}
 		if err := r.run(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -133,7 +133,7 @@ func (d *Door) commit(ctx context.Context, members []*member) {
 	}
 	for _, lot := range lots(members) {
 		refs := lot.refs()
-		err := d.tasks.put(ctx, taskBundle, lot.urgency, "", bundle{refs}, lot.at)
+		err := d.tasks.put(ctx, taskBundle, lot.urgency, "", bundle{refs, lot.devices}, lot.at)
 		if err != nil {
 			fail(lot.members, err)
 			continue
@@ -185,9 +185,11 @@ type lot struct {
 	urgency string
 	at      time.Time // deliver_at; zero is now
 	members []*member
+	devices int
 }
 
-// lots sorts those that are to be queued by urgency and time.
+// lots sorts those that are to be queued by urgency and time, into lots that a
+// worker can have in memory.
 func lots(members []*member) []*lot {
 	type key struct {
 		urgency string
@@ -204,11 +206,12 @@ func lots(members []*member) []*lot {
 		if !n.DeliverAt.IsZero() {
 			k.at = n.DeliverAt.UnixMilli()
 		}
-		if byKey[k] == nil {
+		if byKey[k] == nil || byKey[k].devices >= bundleDevices {
 			byKey[k] = &lot{urgency: k.urgency, at: n.DeliverAt}
 			all = append(all, byKey[k])
 		}
 		byKey[k].members = append(byKey[k].members, m)
+		byKey[k].devices += max(1, m.entry.Devices)
 	}
 	return all
 }

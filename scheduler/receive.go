@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
@@ -149,5 +150,5 @@ func (d *Door) describe(ctx context.Context, rs []push.Receipt) {
 
 // receiptID is the same whenever the same evidence is written again.
 func receiptID(delivery string, attempt int, stage push.Stage) string {
-	return fmt.Sprintf("%s/%d/%s", delivery, attempt, stage)
+	return delivery + "/" + strconv.Itoa(attempt) + "/" + string(stage)
 }

@@ -24,7 +24,7 @@ type round struct {
 	work    work   // Try, Parks and Timed of the task
 	now     time.Time
 	parcels []*parcel
-	held    int64 // places taken in the worker's room
+	room    *room
 }
 
 // parcel is a chunk under way.
@@ -58,10 +58,7 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	ds := r.choose()
-	if err := r.takeRoom(ctx, len(ds)); err != nil {
-		return err
-	}
-	defer func() { r.leaveRoom(r.held) }()
+	r.room.keep(len(ds))
 	if err := r.equip(ctx, ds); err != nil {
 		return err
 	}
@@ -79,23 +76,6 @@ func (r *round) run(ctx context.Context) error {
 		return err
 	}
 	return r.carry(ctx, ds)
-}
-
-// takeRoom waits until the worker has room for n more deliveries in memory.
-func (r *round) takeRoom(ctx context.Context, n int) error {
-	r.held = int64(min(n, r.w.cfg.InFlight))
-	if err := r.w.room[r.urgency].Acquire(ctx, r.held); err != nil {
-		r.held = 0
-		return fmt.Errorf("scheduler: wait for room: %w", err)
-	}
-	return nil
-}
-
-// leaveRoom gives up to n places back.
-func (r *round) leaveRoom(n int64) {
-	n = min(n, r.held)
-	r.held -= n
-	r.w.room[r.urgency].Release(n)
 }
 
 // apps loads what the apps allow and sees which notifications have ended.

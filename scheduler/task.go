@@ -25,6 +25,8 @@ const (
 // one urgency. The payload of [taskExpand] is one [redisstore.Ref].
 type bundle struct {
 	Refs []redisstore.Ref `json:"refs"`
+	// Devices is how many they name; an audience to be looked up counts one.
+	Devices int `json:"devices"`
 }
 
 // work is the payload of [taskDeliver] and [taskCheck].
@@ -46,8 +48,23 @@ type job struct {
 	Indexes []int  `json:"indexes,omitempty"`
 }
 
+// size is how many deliveries the work may have.
+func (w *work) size() int {
+	n := 0
+	for _, j := range w.Jobs {
+		if j.Indexes == nil {
+			n += redisstore.ChunkSize
+		}
+		n += len(j.Indexes)
+	}
+	return n
+}
+
 const (
 	bundleSize = 256
+	// bundleDevices is how many devices the notifications of a bundle may name
+	// before the next one goes into another.
+	bundleDevices = 1024
 	// taskLife bounds the time a worker has for one run of a task.
 	taskLife = 10 * time.Minute
 	// giveUp is how many runs may fail because something Herald itself needs is

@@ -29,7 +29,8 @@ type Worker struct {
 	apps    *appCache
 	lanes   *lanes
 	metrics *workerMetrics
-	room    map[string]*semaphore.Weighted // deliveries in memory, by urgency
+	rooms   map[string]*semaphore.Weighted // for deliveries in memory, by urgency
+	crew    *crew
 	backlog *backlog
 }
 
@@ -42,11 +43,12 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
 		apps:    newAppCache(parts.Apps, time.Now),
 		lanes:   &lanes{cfg: cfg.Lane},
-		room:    make(map[string]*semaphore.Weighted, len(queues)),
+		rooms:   make(map[string]*semaphore.Weighted, len(queues)),
+		crew:    newCrew(),
 		backlog: &backlog{rdb: parts.Redis},
 	}
 	for _, q := range queues {
-		w.room[q] = semaphore.NewWeighted(int64(cfg.InFlight))
+		w.rooms[q] = semaphore.NewWeighted(int64(cfg.InFlight))
 	}
 	w.metrics = newWorkerMetrics(parts.Metrics, w.lanes)
 	return w
@@ -134,13 +136,18 @@ func (h *carrier) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err := json.Unmarshal(t.Payload(), &wk); err != nil {
 		return fmt.Errorf("scheduler: decode %s task: %w: %w", h.kind, err, asynq.SkipRetry)
 	}
+	room, err := h.w.takeRoom(ctx, h.urgency, wk.size())
+	if err != nil {
+		return err
+	}
+	defer room.keep(0)
 	parcels, err := h.w.open(ctx, wk.Jobs)
 	if err != nil {
 		return err
 	}
 	r := &round{
 		w: h.w, kind: h.kind, urgency: h.urgency, owner: owner(ctx),
-		work: wk, now: time.Now(), parcels: parcels,
+		work: wk, now: time.Now(), parcels: parcels, room: room,
 	}
 	return r.run(ctx)
 }
