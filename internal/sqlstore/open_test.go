@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/herald-push/herald/internal/postgrestest"
 	"github.com/herald-push/herald/internal/seal"
 	"github.com/herald-push/herald/internal/sqlstore"
 	"github.com/herald-push/herald/push"
@@ -58,7 +59,7 @@ func TestOpenRefusesWithoutRepeatingThePassword(t *testing.T) {
 func TestManyProcessesMayOpenOneNewDatabase(t *testing.T) {
 	places := map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "h.db") },
-		"postgres": postgresURL,
+		"postgres": postgrestest.URL,
 	}
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
