@@ -24,7 +24,7 @@ func both(t *testing.T, test func(t *testing.T, s *sqlstore.Store, url string)) 
 	t.Helper()
 	places := map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "h.db") },
-		"postgres": postgrestest.URL,
+		"postgres": func(t *testing.T) string { return postgrestest.URL(t) },
 	}
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
