@@ -59,7 +59,7 @@ func TestOpenRefusesWithoutRepeatingThePassword(t *testing.T) {
 func TestManyProcessesMayOpenOneNewDatabase(t *testing.T) {
 	places := map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "h.db") },
-		"postgres": postgrestest.URL,
+		"postgres": func(t *testing.T) string { return postgrestest.URL(t) },
 	}
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
