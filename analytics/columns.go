@@ -47,6 +47,22 @@ func columns() []column {
 		text("app_version", func(r *push.Receipt) string { return r.AppVersion }),
 		text("country", func(r *push.Receipt) string { return r.Country }),
 		text("carrier", func(r *push.Receipt) string { return r.Carrier }),
+		cells("rank", "UInt8", func(r *push.Receipt) uint8 { return uint8(r.Stage.Rank()) }),
+		cells("answer", "UInt8", answer),
+	}
+}
+
+// answer is 1 for the outcome of an attempt itself. What a vendor's callback
+// or a device says later is not one, nor is an outcome without an attempt.
+func answer(r *push.Receipt) uint8 {
+	if r.Provider == "" || r.Attempt < 1 || (r.Source != push.VendorReply && r.Source != push.Herald) {
+		return 0
+	}
+	switch r.Stage {
+	case push.Accepted, push.HandedOver, push.Failed, push.Unknown:
+		return 1
+	default:
+		return 0
 	}
 }
 

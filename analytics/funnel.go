@@ -45,11 +45,11 @@ func (s *Store) Funnel(ctx context.Context, app string, from, to time.Time) (Fun
 	const query = `
 		SELECT` + funnelColumns + `
 		FROM (
-			SELECT max(rank) AS highest, argMax(toString(stage), received_at) AS last
+			SELECT max(rank) AS highest, argMaxIf(toString(stage), received_at, rank = 1) AS last
 			FROM receipts
 			WHERE app = {app:String}
 			  AND accepted_at >= {from:DateTime64(3, 'UTC')} AND accepted_at < {to:DateTime64(3, 'UTC')}
-			GROUP BY notification, delivery)`
+			GROUP BY cityHash64(delivery))`
 
 	found, err := rows[FunnelRow](ctx, s, "funnel", query, window(app, from, to)...)
 	if err != nil || len(found) == 0 {
@@ -66,11 +66,11 @@ func (s *Store) FunnelByProvider(ctx context.Context, app string, from, to time.
 	const query = `
 		SELECT provider,` + funnelColumns + `
 		FROM (
-			SELECT toString(provider) AS provider, max(rank) AS highest, argMax(toString(stage), received_at) AS last
+			SELECT toString(provider) AS provider, max(rank) AS highest, argMaxIf(toString(stage), received_at, rank = 1) AS last
 			FROM receipts
 			WHERE app = {app:String} AND provider != ''
 			  AND accepted_at >= {from:DateTime64(3, 'UTC')} AND accepted_at < {to:DateTime64(3, 'UTC')}
-			GROUP BY provider, notification, delivery)
+			GROUP BY provider, cityHash64(delivery))
 		GROUP BY provider
 		ORDER BY provider`
 

@@ -7,9 +7,9 @@
 -- how many inserts back a repeat is known.
 CREATE TABLE IF NOT EXISTS receipts (
     app             LowCardinality(String),
-    notification    String CODEC(ZSTD(1)),
-    device          String CODEC(ZSTD(1)),
-    delivery        String CODEC(ZSTD(1)),
+    notification    String,
+    device          String,
+    delivery        String,
     attempt         UInt16,
     stage           LowCardinality(String),
     source          LowCardinality(String),
@@ -20,27 +20,21 @@ CREATE TABLE IF NOT EXISTS receipts (
     code            LowCardinality(String),
     detail          String CODEC(ZSTD(1)),
     why             String CODEC(ZSTD(1)),
-    at              DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    received_at     DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    accepted_at     DateTime64(3, 'UTC') CODEC(Delta(8), ZSTD(1)),
-    since_ms        Float64 CODEC(ZSTD(1)),
-    took_ms         Float64 CODEC(ZSTD(1)),
-    cost_micros     Int64 CODEC(ZSTD(1)),
-    bytes           UInt32 CODEC(ZSTD(1)),
+    at              DateTime64(3, 'UTC') CODEC(Delta(8), LZ4),
+    received_at     DateTime64(3, 'UTC') CODEC(Delta(8), LZ4),
+    accepted_at     DateTime64(3, 'UTC') CODEC(Delta(8), LZ4),
+    since_ms        Float64,
+    took_ms         Float64,
+    cost_micros     Int64,
+    bytes           UInt32,
     platform        LowCardinality(String),
     maker           LowCardinality(String),
     os              LowCardinality(String),
     app_version     LowCardinality(String),
     country         LowCardinality(String),
     carrier         LowCardinality(String),
-    -- rank is push.Stage.Rank: a higher rung never yields to a lower one.
-    rank            UInt8 MATERIALIZED transform(toString(stage),
-        ['failed', 'expired', 'cancelled', 'suppressed', 'unknown', 'accepted', 'handed_over', 'delivered', 'displayed', 'clicked'],
-        [1, 1, 1, 1, 2, 3, 4, 5, 6, 7], 0),
-    -- answer is 1 for the outcome of an attempt itself, 0 for later evidence
-    -- and for outcomes without an attempt.
-    answer          UInt8 MATERIALIZED provider != '' AND attempt > 0 AND source IN ('vendor_reply', 'herald')
-        AND stage IN ('accepted', 'handed_over', 'failed', 'unknown'),
+    rank            UInt8, -- push.Stage.Rank: a higher rung never yields to a lower one
+    answer          UInt8, -- 1: the outcome of an attempt itself; 0: later evidence, or an outcome without an attempt
     INDEX received  received_at TYPE minmax GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree

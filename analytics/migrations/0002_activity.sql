@@ -14,8 +14,7 @@ CREATE TABLE IF NOT EXISTS activity_minute (
     receipts  SimpleAggregateFunction(sum, UInt64),
     bytes     SimpleAggregateFunction(sum, UInt64),
     cost_micros SimpleAggregateFunction(sum, Int64),
-    since_ms  AggregateFunction(quantilesTDigest(0.5, 0.95, 0.99), Float64),
-    took_ms   AggregateFunction(quantilesTDigestIf(0.5, 0.95, 0.99), Float64, UInt8)
+    since_ms  AggregateFunction(quantilesTDigest(0.5, 0.95, 0.99), Float64)
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMMDD(minute)
@@ -29,7 +28,6 @@ SELECT
     toUInt64(count()) AS receipts,
     sum(toUInt64(bytes)) AS bytes,
     sum(cost_micros) AS cost_micros,
-    quantilesTDigestState(0.5, 0.95, 0.99)(since_ms) AS since_ms,
-    quantilesTDigestIfState(0.5, 0.95, 0.99)(took_ms, answer) AS took_ms
+    quantilesTDigestState(0.5, 0.95, 0.99)(since_ms) AS since_ms
 FROM receipts
 GROUP BY app, minute, class, provider, platform, maker, country, stage, kind;

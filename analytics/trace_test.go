@@ -1,0 +1,116 @@
+package analytics
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/herald-push/herald/internal/clickhousetest"
+	"github.com/herald-push/herald/push"
+)
+
+func TestTraceTellsTheStoryInOrder(t *testing.T) {
+	store := openStore(t, clickhousetest.DSN(t))
+	at := func(ms int) time.Time { return dawn.Add(time.Duration(ms) * time.Millisecond) }
+	receipt := func(ms int, device string, attempt int, provider string, stage push.Stage, source push.Source) push.Receipt {
+		return push.Receipt{
+			App: "demo", Notification: "n", Delivery: "n.0." + device, Device: device, Attempt: attempt, Provider: provider,
+			Stage: stage, Source: source, At: at(ms), ReceivedAt: at(ms), SinceAccepted: time.Duration(ms) * time.Millisecond,
+		}
+	}
+	refused := receipt(10, "1", 1, "apns", push.Failed, push.VendorReply)
+	refused.Kind, refused.Code, refused.Detail, refused.Why = "rejected", "400", "BadTopic", "best for ios"
+	refused.Took = 1500 * time.Microsecond
+	accepted := receipt(20, "1", 2, "sms", push.Accepted, push.VendorReply)
+	accepted.ProviderID, accepted.CostMicros = "SM1", 45000
+	clicked := receipt(40, "1", 2, "sms", push.Clicked, push.AppReport)
+	delivered := receipt(40, "1", 2, "sms", push.Delivered, push.VendorCallback)
+	expired := receipt(50, "2", 0, "", push.Expired, push.Herald)
+	elsewhere := receipt(10, "3", 1, "apns", push.Accepted, push.VendorReply)
+	elsewhere.App = "other"
+	send(t, store, 2, []push.Receipt{clicked, expired, accepted, delivered, elsewhere, refused, delivered})
+
+	first := push.Trace{
+		ID: "n.0.1", Device: "1", Stage: push.Clicked,
+		Attempts: []push.Attempt{
+			{Number: 1, Provider: "apns", Stage: push.Failed, Kind: "rejected", Code: "400", Detail: "BadTopic", Why: "best for ios", At: at(10), TookMillis: 1.5},
+			{Number: 2, Provider: "sms", ProviderID: "SM1", Stage: push.Accepted, At: at(20), CostMicros: 45000},
+		},
+		Receipts: []push.Proof{
+			{Stage: push.Delivered, Source: push.VendorCallback, Provider: "sms", At: at(40), ReceivedAt: at(40), AfterMs: 40},
+			{Stage: push.Clicked, Source: push.AppReport, Provider: "sms", At: at(40), ReceivedAt: at(40), AfterMs: 40},
+		},
+	}
+	second := push.Trace{
+		ID: "n.0.2", Device: "2", Stage: push.Expired, Attempts: []push.Attempt{},
+		Receipts: []push.Proof{{Stage: push.Expired, Source: push.Herald, At: at(50), ReceivedAt: at(50), AfterMs: 50}},
+	}
+	tests := map[string]struct {
+		app, device string
+		limit       int
+		want        []push.Trace
+	}{
+		"all devices":         {"demo", "", 10, []push.Trace{first, second}},
+		"one device":          {"demo", "2", 10, []push.Trace{second}},
+		"a device without it": {"demo", "3", 10, nil},
+		"another app":         {"third", "", 10, nil},
+		"page by page":        {"demo", "", 1, []push.Trace{first, second}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			var got []push.Trace
+			after := ""
+			for pages := 0; pages == 0 || after != ""; pages++ {
+				page, next, err := store.Trace(t.Context(), tt.app, "n", tt.device, after, tt.limit)
+				if err != nil || len(page) > tt.limit {
+					t.Fatalf("page of %d, error %v", len(page), err)
+				}
+				got, after = append(got, page...), next
+			}
+			if !reflect.DeepEqual(got, tt.want) {
+				t.Errorf("got  %+v\nwant %+v", got, tt.want)
+			}
+		})
+	}
+	if _, _, err := store.Trace(t.Context(), "demo", "n", "", "nonsense", 1); err == nil {
+		t.Error("a bad cursor was taken")
+	}
+}
+
+func TestSeriesAndErrors(t *testing.T) {
+	store := openStore(t, clickhousetest.DSN(t))
+	rs := world(4, 500)
+	send(t, store, 5000, rs)
+	want, failures := map[CountPoint]uint64{}, uint64(0)
+	for _, r := range rs {
+		want[CountPoint{Start: r.ReceivedAt.Truncate(10 * time.Minute), Stage: string(r.Stage)}]++
+		if r.Stage == push.Failed {
+			failures++
+		}
+	}
+	counts, err := store.Counts(t.Context(), "demo", dawn, dawn.Add(4*time.Hour), 10*time.Minute)
+	if err != nil || len(counts) != len(want) {
+		t.Fatalf("%d points, want %d: %v", len(counts), len(want), err)
+	}
+	for _, p := range counts {
+		if n := want[CountPoint{Start: p.Start, Stage: p.Stage}]; n != p.Receipts {
+			t.Errorf("%s at %s: %d, want %d", p.Stage, p.Start, p.Receipts, n)
+		}
+	}
+	points, err := store.Latency(t.Context(), "demo", dawn, dawn.Add(4*time.Hour), time.Hour)
+	if err != nil || len(points) < len(providers) {
+		t.Fatalf("%d latency points: %v", len(points), err)
+	}
+	for _, p := range points {
+		if p.P50Ms <= 0 || p.P95Ms < p.P50Ms || p.Delivered == 0 {
+			t.Errorf("latency %+v", p)
+		}
+	}
+	errs, err := store.TopErrors(t.Context(), "demo", dawn, dawn.Add(4*time.Hour), 2)
+	if err != nil || len(errs) != 2 || errs[0].Receipts < errs[1].Receipts || errs[0].Code != "400" || errs[0].Detail != "BadTopic" {
+		t.Errorf("top errors %+v, %v", errs, err)
+	}
+	if sum := errs[0].Receipts + errs[1].Receipts; sum >= failures {
+		t.Errorf("two of three providers have %d of %d failures", sum, failures)
+	}
+}
