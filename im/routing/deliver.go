@@ -36,7 +36,7 @@ func (r *Router) Deliver(ctx context.Context, app, device, id string, payload []
 			if r.local != nil && r.local.Here(app, device) {
 				return r.await(ctx, func(done func(error)) { r.local.Deliver(app, device, m, done) })
 			}
-		} else if err := r.carry(ctx, d, place, m); !errors.Is(err, im.ErrNotHere) {
+		} else if err := r.carry(ctx, d, place, m); !errors.Is(err, im.ErrNotHere) || errors.Is(err, errUnheard) {
 			return err
 		}
 		last = place
@@ -46,6 +46,10 @@ func (r *Router) Deliver(ctx context.Context, app, device, id string, payload []
 	}
 	return im.ErrNotHere
 }
+
+// errUnheard is im.ErrNotHere for a node that is not listening just now. It
+// says nothing against the entry: the node may be connecting to Redis again.
+var errUnheard = fmt.Errorf("%w: its node is not listening", im.ErrNotHere)
 
 // forget removes an entry that proved wrong.
 func (r *Router) forget(d Device, p im.Place) {
@@ -178,7 +182,7 @@ func (r *Router) send(node string, p *peer) {
 		case err != nil:
 			err = fmt.Errorf("%w: %w", im.ErrUnknown, err)
 		case !heard:
-			err = im.ErrNotHere
+			err = errUnheard
 		default:
 			continue
 		}

@@ -232,6 +232,8 @@ func (r *Redis) Send(ctx context.Context, node string, frame []byte) (bool, erro
 func (r *Redis) Listen(ctx context.Context, node string, receive func([]byte)) error {
 	sub := r.client.Subscribe(ctx, nodeKey(node))
 	defer sub.Close() //nolint:errcheck // nothing is left to lose
+	// A read that waits does not hear of the end of ctx; it hears of this.
+	defer context.AfterFunc(ctx, func() { sub.Close() })() //nolint:errcheck // as above
 	for {
 		msg, err := sub.ReceiveMessage(ctx)
 		if err != nil {

@@ -44,6 +44,9 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if err != nil {
 		return push.Answer{}, err
 	}
+	if err := ctx.Err(); err != nil {
+		return push.Answer{}, &push.Error{Provider: push.Live, Kind: push.ErrUnavailable, Err: err}
+	}
 	err = p.router.Deliver(ctx, d.App, d.Device, d.ID, payload, d.ExpiresAt)
 	if err == nil {
 		return push.Answer{ID: d.ID, Stage: push.HandedOver, Bytes: len(payload)}, nil
