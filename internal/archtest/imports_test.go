@@ -39,9 +39,12 @@ var mayImport = map[string][]string{
 // plays devices and callers from outside, and the vendors' SDKs are given a
 // better engine.
 var guests = map[string][]string{
-	"providers/apns": {"internal/h2"},
-	"providers/fcm":  {"internal/h2"},
-	"internal/demo":  {"client", "push", "providers/sandbox", "longconn"},
+	"providers/apns":          {"internal/h2"},
+	"providers/fcm":           {"internal/h2"},
+	"providers/sandbox":       {"internal/h2"},
+	"scheduler":               {"internal/redisstore"},
+	"internal/clickhousetest": {"internal/chdb", "internal/child"},
+	"internal/demo":           {"client", "push", "providers/sandbox", "longconn"},
 }
 
 // homes says where each foreign module may be imported, tests aside.

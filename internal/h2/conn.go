@@ -30,6 +30,7 @@ type conn struct {
 	lastRead atomic.Int64 // unix nanoseconds
 	pinged   atomic.Bool
 	health   *time.Timer
+	settled  func(*conn) // nil while the connection is made
 
 	res *http.Response // whose header block is being read
 }
@@ -46,7 +47,8 @@ type stream struct {
 	done chan struct{}
 }
 
-func newConn(ctx context.Context, nc net.Conn, idle time.Duration) (*conn, error) {
+// newConn greets the server. settled is called when its settings change later.
+func newConn(ctx context.Context, nc net.Conn, idle time.Duration, settled func(*conn)) (*conn, error) {
 	c := &conn{idle: idle}
 	c.init(nc)
 	c.maxStreams.Store(100) // until the server's settings come
@@ -70,6 +72,7 @@ func newConn(ctx context.Context, nc net.Conn, idle time.Duration) (*conn, error
 	}
 	_ = nc.SetDeadline(time.Time{})
 
+	c.settled = settled
 	c.alive()
 	c.health = time.AfterFunc(idle, c.checkHealth)
 	go func() { c.close(in.run()) }()
@@ -183,7 +186,12 @@ func (c *conn) checkHealth() {
 func (c *conn) alive() { c.lastRead.Store(time.Now().UnixNano()) }
 
 func (c *conn) settings(flags http2.Flags, p []byte) error {
-	return c.apply(flags, p, c.maxStreams.Store)
+	before := c.maxStreams.Load()
+	err := c.apply(flags, p, c.maxStreams.Store)
+	if c.settled != nil && c.maxStreams.Load() > before {
+		c.settled(c)
+	}
+	return err
 }
 
 func (c *conn) field(f hpack.HeaderField) {

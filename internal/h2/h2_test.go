@@ -270,6 +270,69 @@ func TestGoodbyeMovesUnseenRequestsToAnotherConnection(t *testing.T) {
 	group.Wait()
 }
 
+// TestAllowanceGrowsWithTheServersTrust plays APNs, which lets a new connection
+// carry one stream until it has seen a valid token.
+func TestAllowanceGrowsWithTheServersTrust(t *testing.T) {
+	srv := httptest.NewUnstartedServer(nil)
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	cfg := srv.TLS.Clone()
+	cfg.NextProtos = []string{"h2"}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var conns atomic.Int32
+	go func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conns.Add(1)
+			go serveCautiously(nc)
+		}
+	}()
+	tr := transportTo(t, srv)
+	var group sync.WaitGroup
+	for range 40 {
+		group.Go(func() {
+			if _, _, err := post(t, tr, t.Context(), "https://"+ln.Addr().String(), "x"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if n := conns.Load(); n > 2 {
+		t.Errorf("%d connections were opened while the first was still to be trusted", n)
+	}
+}
+
+func serveCautiously(nc net.Conn) {
+	defer nc.Close()
+	if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
+		return
+	}
+	fr := http2.NewFramer(nc, nc)
+	_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
+	for n := 0; ; {
+		f, err := fr.ReadFrame()
+		if err != nil {
+			return
+		}
+		h, ok := f.(*http2.HeadersFrame)
+		if !ok {
+			continue
+		}
+		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true, EndStream: true})
+		if n++; n == 1 {
+			_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 100})
+		}
+	}
+}
+
 func TestSilentConnectionsAreGivenUp(t *testing.T) {
 	srv := httptest.NewUnstartedServer(nil)
 	srv.EnableHTTP2 = true

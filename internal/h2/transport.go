@@ -62,6 +62,10 @@ const (
 	defaultMaxConns = 8
 	defaultIdle     = 15 * time.Second
 	dialTimeout     = 10 * time.Second
+	// growEvery keeps connections from being opened in a burst, which a service
+	// may take for an attack. It also gives a new connection time to be told how
+	// many streams it may carry: APNs allows one until it has seen a valid token.
+	growEvery = 100 * time.Millisecond
 	// maxTries counts sends of one request that the server certainly did not
 	// process: a connection that was closing as we wrote, a refused stream.
 	maxTries = 3
@@ -109,14 +113,15 @@ func (t *Transport) fallWith(req *http.Request, body []byte) (*http.Response, er
 	return t.fall(again)
 }
 
-// CloseIdleConnections closes the connections that have no request under way.
+// CloseIdleConnections closes every connection as soon as it has no request
+// under way. Later requests open new ones.
 func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()
 	hosts := t.hosts
 	t.hosts = nil
 	t.mu.Unlock()
 	for _, h := range hosts {
-		h.closeIdle()
+		h.retire()
 	}
 }
 
@@ -202,6 +207,7 @@ type host struct {
 	mu      sync.Mutex
 	conns   []*conn
 	dialing bool
+	dialed  time.Time    // when the last dial began
 	plain   bool         // the server chose HTTP/1.1
 	waiting []chan error // requests without a place, first come first served
 }
@@ -219,10 +225,7 @@ func (h *host) acquire(ctx context.Context) (*conn, error) {
 			h.mu.Unlock()
 			return c, nil
 		}
-		if !h.dialing && len(h.conns) < h.maxConns {
-			h.dialing = true
-			go h.dial()
-		}
+		h.widenLocked()
 		turn := make(chan error, 1)
 		h.waiting = append(h.waiting, turn)
 		h.mu.Unlock()
@@ -264,8 +267,12 @@ func (h *host) anyLocked() bool {
 func (h *host) release(c *conn) {
 	h.mu.Lock()
 	c.places--
+	idle := c.places == 0 && c.closing.Load()
 	h.wakeLocked(1, nil)
 	h.mu.Unlock()
+	if idle {
+		c.close(net.ErrClosed)
+	}
 }
 
 // leave gives up a turn, or hands it on if it came at the same moment.
@@ -288,11 +295,44 @@ func (h *host) wakeLocked(n int, err error) {
 	h.waiting = h.waiting[n:]
 }
 
+// widenLocked sees to it that another connection is opened, now or as soon as
+// it is not too early for one.
+func (h *host) widenLocked() {
+	if h.dialing || len(h.conns) >= h.maxConns {
+		return
+	}
+	h.dialing = true
+	early := growEvery - time.Since(h.dialed)
+	if len(h.conns) == 0 || early <= 0 {
+		go h.dial()
+		return
+	}
+	time.AfterFunc(early, func() {
+		h.mu.Lock()
+		needed := len(h.waiting) > 0
+		h.dialing = needed
+		h.mu.Unlock()
+		if needed {
+			h.dial()
+		}
+	})
+}
+
+// settled takes note that a connection may carry more streams than before.
+func (h *host) settled(c *conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.wakeLocked(max(0, int(c.maxStreams.Load())-c.places), nil)
+}
+
 // dial opens one connection for all who wait. It has a time of its own: the
 // request that happened to come first may be given up without harm to others.
 func (h *host) dial() {
 	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
 	defer cancel()
+	h.mu.Lock()
+	h.dialed = time.Now()
+	h.mu.Unlock()
 	c, err := h.open(ctx)
 
 	h.mu.Lock()
@@ -307,9 +347,8 @@ func (h *host) dial() {
 	case err == nil:
 		h.conns = append(h.conns, c)
 		h.wakeLocked(int(c.maxStreams.Load()), nil)
-		if len(h.waiting) > 0 && len(h.conns) < h.maxConns {
-			h.dialing = true
-			go h.dial()
+		if len(h.waiting) > 0 {
+			h.widenLocked()
 		}
 	}
 }
@@ -325,17 +364,19 @@ func (h *host) open(ctx context.Context) (*conn, error) {
 		_ = nc.Close()
 		return nil, errNoHTTP2
 	}
-	return newConn(ctx, nc, h.idle)
+	return newConn(ctx, nc, h.idle, h.settled)
 }
 
-func (h *host) closeIdle() {
+func (h *host) retire() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, c := range h.conns {
+		c.closing.Store(true)
 		if c.places == 0 {
-			c.close(net.ErrClosed)
+			go c.close(net.ErrClosed) // not here: our lock is held
 		}
 	}
+	h.conns = nil
 }
 
 // wrote tells a caller's trace, if there is one, that the request has left.

@@ -4,6 +4,7 @@ package apns
 
 import (
 	"context"
+	"crypto/tls"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -12,12 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sideshow/apns2"
-	"github.com/sideshow/apns2/token"
-	"golang.org/x/net/http2"
-
+	"github.com/herald-push/herald/internal/h2"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
+	"github.com/sideshow/apns2"
+	"github.com/sideshow/apns2/token"
 )
 
 // name is the provider's registry name.
@@ -57,12 +57,11 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	h2 := newTransport(c.tls)
 	p := &Provider{
 		token:     &token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID},
 		topic:     c.Topic,
 		codes:     codes,
-		transport: &transport{providers.ExchangeTransport{Base: h2}, h2.ConnPool.(*pool)},
+		transport: newTransport(c.tls),
 	}
 	p.production = p.environment(c.host(apns2.HostProduction))
 	p.sandbox = p.environment(c.host(apns2.HostDevelopment))
@@ -142,8 +141,7 @@ func isAccepted(x *providers.Exchange) bool {
 
 // failure is the error of an attempt without an answer.
 func failure(x *providers.Exchange, err error) error {
-	var refused http2.StreamError
-	if errors.As(x.Err, &refused) && refused.Code == http2.ErrCodeRefusedStream {
+	if errors.Is(x.Err, h2.ErrNotSent) {
 		x.Err = errors.Join(providers.ErrNotProcessed, x.Err)
 	}
 	return x.Failure(name, err)
@@ -195,14 +193,23 @@ func (p *Provider) resign(issued int64) bool {
 	return true
 }
 
+// maxConns bounds the connections to one host: at the thousand streams that
+// Apple allows on each, more than one process can fill.
+const maxConns = 32
+
 // transport makes one exchange of each request; apns2 wants to be able to
 // close it.
 type transport struct {
 	providers.ExchangeTransport
-	pool *pool
+	engine *h2.Transport
 }
 
-func (t *transport) CloseIdleConnections() { t.pool.retire() }
+func newTransport(c *tls.Config) *transport {
+	engine := &h2.Transport{TLS: c, MaxConns: maxConns}
+	return &transport{providers.ExchangeTransport{Base: engine}, engine}
+}
+
+func (t *transport) CloseIdleConnections() { t.engine.CloseIdleConnections() }
 
 // host is the endpoint of the credentials, or else Apple's own.
 func (c *config) host(own string) string {

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/herald-push/herald/internal/h2"
 )
 
 // Vendors are the names of the services that are played.
@@ -53,10 +56,10 @@ type Sandbox struct {
 	sms     *carrier
 }
 
+// server is one listener with what serves it until ctx ends.
 type server struct {
-	http *http.Server
-	on   net.Listener
-	tls  bool
+	on    net.Listener
+	serve func(ctx context.Context, on net.Listener) error
 }
 
 // New opens the listeners, so that every address is known; [Sandbox.Run] serves
@@ -98,35 +101,55 @@ func (s *Sandbox) open(c Config) error {
 		v := newVendor(name, gate, scheme+"://"+l.Addr().String(), newShelf(c.PerDevice, c.Devices), &s.hooks)
 		s.vendors[name] = v
 
-		srv := newServer(c.Log)
-		switch name {
-		case "apns":
-			s.apns = newApple(v, s.id)
-			srv.Handler = s.apns
-			srv.Protocols.SetHTTP1(false) // Apple speaks HTTP/2 only
-			srv.TLSConfig, err = s.id.serverTLS(c.Host, "h2")
-		case "fcm":
-			s.fcm = newGoogle(v, s.id)
-			srv.Handler = s.fcm
-			srv.TLSConfig, err = s.id.serverTLS(c.Host, "h2", "http/1.1")
-		case "sms":
-			s.sms = newCarrier(v, s.id, s.mail)
-			srv.Handler = s.sms
-		}
-		s.servers = append(s.servers, server{srv, gate, name != "sms"})
+		serve, err := s.play(name, v, c)
 		if err != nil {
-			return err
+			return errors.Join(err, l.Close())
 		}
+		s.servers = append(s.servers, server{gate, serve})
 	}
 	l, err := s.listen(c, "control")
 	if err != nil {
 		return err
 	}
 	s.control = "http://" + l.Addr().String()
-	srv := newServer(c.Log)
-	srv.Handler = s.Control()
-	s.servers = append(s.servers, server{srv, l, false})
+	s.servers = append(s.servers, server{l, plain(c.Log, s.Control())})
 	return nil
+}
+
+// play makes the vendor and says how it is served.
+func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, net.Listener) error, error) {
+	switch name {
+	case "apns":
+		s.apns = newApple(v, s.id)
+		cert, err := s.id.serverTLS(c.Host, "h2") // Apple speaks HTTP/2 only
+		return (&h2.Server{Handler: s.apns, TLS: cert}).Serve, err
+	case "fcm":
+		s.fcm = newGoogle(v, s.id)
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, s.fcm, cert), err
+	default:
+		s.sms = newCarrier(v, s.id, s.mail)
+		return plain(c.Log, s.sms), nil
+	}
+}
+
+// plain serves HTTP.
+func plain(log *slog.Logger, h http.Handler) func(context.Context, net.Listener) error {
+	return func(ctx context.Context, on net.Listener) error {
+		srv := newServer(log, h)
+		context.AfterFunc(ctx, func() { _ = srv.Close() })
+		return srv.Serve(on)
+	}
+}
+
+// overTLS serves HTTP/2, or HTTP/1.1 to those who ask for it.
+func overTLS(log *slog.Logger, h http.Handler, cert *tls.Config) func(context.Context, net.Listener) error {
+	return func(ctx context.Context, on net.Listener) error {
+		srv := newServer(log, h)
+		srv.TLSConfig = cert
+		context.AfterFunc(ctx, func() { _ = srv.Close() })
+		return srv.ServeTLS(on, "", "")
+	}
 }
 
 // listen opens the asked port, or the last one, or any.
@@ -154,12 +177,13 @@ func (s *Sandbox) listen(c Config, name string) (net.Listener, error) {
 	return l, nil
 }
 
-func newServer(log *slog.Logger) *http.Server {
+func newServer(log *slog.Logger, h http.Handler) *http.Server {
 	srv := &http.Server{
+		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 1000}, // as Apple's
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 1000},
 		Protocols:         new(http.Protocols),
 	}
 	srv.Protocols.SetHTTP1(true)
@@ -173,8 +197,8 @@ func (s *Sandbox) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, srv := range s.servers {
 		group.Go(func() error {
-			err := serve(srv)
-			if errors.Is(err, http.ErrServerClosed) {
+			err := srv.serve(ctx, srv.on)
+			if err == nil || errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 				return nil
 			}
 			return fmt.Errorf("sandbox: %w", err)
@@ -185,17 +209,9 @@ func (s *Sandbox) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-func serve(s server) error {
-	if s.tls {
-		return s.http.ServeTLS(s.on, "", "")
-	}
-	return s.http.Serve(s.on)
-}
-
 func (s *Sandbox) close() error {
 	var errs []error
 	for _, srv := range s.servers {
-		errs = append(errs, srv.http.Close())
 		if err := srv.on.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 			errs = append(errs, err)
 		}
