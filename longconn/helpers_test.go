@@ -134,6 +134,11 @@ type house struct {
 
 func open(t *testing.T, change ...func(*longconn.Config)) *house {
 	t.Helper()
+	return openFor(t, change...)
+}
+
+func openFor(t testing.TB, change ...func(*longconn.Config)) *house {
+	t.Helper()
 	cfg := longconn.DefaultConfig()
 	cfg.TCP, cfg.WebSocket = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Grace = time.Second
