@@ -100,6 +100,11 @@ func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err 
 		if err := s.await(ctx, click); err != nil {
 			return nil, err
 		}
+		migrate := exec.CommandContext(ctx, herald, "migrate")
+		migrate.Env = append(os.Environ(), env...)
+		if out, err := migrate.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("bench: migrate: %w\n%s", err, out)
+		}
 	}
 	for name, port := range map[string]string{"api": door, "worker": worker} {
 		mine := append([]string{"HERALD_LISTEN=127.0.0.1:" + port, "HERALD_DATA=" + filepath.Join(dir, name)}, env...)
