@@ -90,23 +90,30 @@ type message struct {
 	Body         string            `json:"body,omitempty"`
 	Data         map[string]string `json:"data,omitempty"`
 	CollapseKey  string            `json:"collapse_key,omitempty"`
-	SentAt       time.Time         `json:"sent_at"`
-	ExpiresAt    time.Time         `json:"expires_at,omitzero"`
+	SentAt       string            `json:"sent_at"`
+	ExpiresAt    string            `json:"expires_at,omitempty"`
 }
+
+// stamp is RFC 3339 with milliseconds always there, so that a payload weighs the
+// same at every moment.
+const stamp = "2006-01-02T15:04:05.000Z07:00"
 
 // Encode writes the payload of a delivery as devices read it. It is the one
 // source of the format: the inbox holds the same bytes.
 func Encode(n *push.Notification, delivery string, sentAt time.Time) ([]byte, error) {
-	b, err := json.Marshal(message{
+	m := message{
 		ID:           delivery,
 		Notification: n.ID,
 		Title:        n.Title,
 		Body:         n.Body,
 		Data:         n.Data,
 		CollapseKey:  n.CollapseKey,
-		SentAt:       sentAt.UTC().Truncate(time.Millisecond),
-		ExpiresAt:    n.ExpiresAt.UTC().Truncate(time.Millisecond),
-	})
+		SentAt:       sentAt.UTC().Format(stamp),
+	}
+	if !n.ExpiresAt.IsZero() {
+		m.ExpiresAt = n.ExpiresAt.UTC().Format(stamp)
+	}
+	b, err := json.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("live: encode %s: %w", delivery, err)
 	}

@@ -108,12 +108,16 @@ func TestPayloadIsWhatDevicesRead(t *testing.T) {
 	}
 	want := map[string]any{
 		"id": "n1.0.17", "notification": "n1", "title": "Shipped", "body": "Your parcel is on its way",
-		"collapse_key": "order-8812", "sent_at": "2029-12-31T22:59:59.987Z", "expires_at": "2030-01-02T03:04:05Z",
+		"collapse_key": "order-8812", "sent_at": "2029-12-31T22:59:59.987Z", "expires_at": "2030-01-02T03:04:05.000Z",
 	}
 	data, _ := got["data"].(map[string]any)
 	delete(got, "data")
 	if !maps.Equal(got, want) || data["order"] != "8812" {
 		t.Errorf("payload %s", b)
+	}
+	whole, err := live.Encode(d.Notification, d.ID, sent.Truncate(time.Second))
+	if err != nil || len(whole) != len(b) {
+		t.Errorf("on the full second the payload weighs %d, else %d, %v", len(whole), len(b), err)
 	}
 	bare, err := live.Encode(&push.Notification{ID: "n2"}, "n2.0.0", sent)
 	if err != nil {
