@@ -165,7 +165,7 @@ func (s *stack) burst(ctx context.Context, notifications, size, devices int) err
 	if err != nil {
 		return err
 	}
-	name, total := runName(), notifications*size
+	name, total, began := runName(), notifications*size, time.Now()
 	conns := 16
 	if size == 1 {
 		conns = 64
@@ -176,9 +176,15 @@ func (s *stack) burst(ctx context.Context, notifications, size, devices int) err
 	if err != nil {
 		return err
 	}
+	posted := time.Since(began)
 	if err := until(ctx, total+before, s.accepted); err != nil {
 		return fmt.Errorf("APNs: %w", err)
 	}
+	sent := time.Since(began)
+	defer func() {
+		fmt.Fprintf(os.Stderr, "  all accepted by the API after %v, by the vendor after %v, in ClickHouse after %v\n",
+			posted.Round(time.Millisecond), sent.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
+	}()
 	if s.record == "" {
 		return nil
 	}
