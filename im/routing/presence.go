@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/herald-push/herald/im"
@@ -14,9 +15,17 @@ const maxBatch = 512
 
 // change is a session to be recorded, or with leave set, to be removed.
 type change struct {
-	entry Entry
-	leave bool
-	done  chan<- error // nil if nobody waits; has room for one
+	entry  Entry
+	leave  bool
+	waiter *waiter // nil if nobody waits
+}
+
+// waiter is someone in Register. Whoever is first of the answer and the end of
+// patience takes it, so that a session recorded after its device gave up
+// waiting is noticed.
+type waiter struct {
+	taken atomic.Bool
+	done  chan error // has room for one
 }
 
 // lookup asks for one device's place.
@@ -41,18 +50,20 @@ func (r *Router) entry(s im.Session) Entry {
 // device here. After an error the session is recorded as soon as the registry
 // is back; the device then hears [Local.Restored].
 func (r *Router) Register(ctx context.Context, s im.Session) error {
-	done := make(chan error, 1)
+	w := &waiter{done: make(chan error, 1)}
 	select {
-	case r.changes <- change{entry: r.entry(s), done: done}:
+	case r.changes <- change{entry: r.entry(s), waiter: w}:
 	case <-ctx.Done():
 		r.dirty.Store(true)
 		return fmt.Errorf("routing: register %s: %w", s.Key(), ctx.Err())
 	}
 	select {
-	case err := <-done:
+	case err := <-w.done:
 		return err
 	case <-ctx.Done():
-		r.dirty.Store(true) // harmless if it is recorded after all
+		if !w.taken.CompareAndSwap(false, true) {
+			return <-w.done
+		}
 		return fmt.Errorf("routing: register %s: %w", s.Key(), ctx.Err())
 	}
 }
@@ -117,11 +128,21 @@ func (r *Router) record(ctx context.Context, batch []change) {
 			r.dirty.Store(true)
 		}
 		for _, c := range batch[:n] {
-			if c.done != nil {
-				c.done <- err
-			}
+			r.answer(c, err)
 		}
 		batch = batch[n:]
+	}
+}
+
+// answer tells who waits in Register, or if the wait was given up and the
+// session is recorded now, the session.
+func (r *Router) answer(c change, err error) {
+	switch {
+	case c.waiter == nil:
+	case c.waiter.taken.CompareAndSwap(false, true):
+		c.waiter.done <- err
+	case err == nil && r.local != nil:
+		r.local.Restored(im.Session{App: c.entry.App, Device: c.entry.Device.Device, Serial: c.entry.Serial, Since: c.entry.Since})
 	}
 }
 
