@@ -144,12 +144,12 @@ func (r *round) detour(d *delivery, road road, shut *closed) bool {
 	return true
 }
 
-// park puts a delivery off until its lane may have a place.
+// park puts a delivery off until its lane may have a place. Since a lane may
+// open early, because somebody changed the credentials, it asks in between, but
+// ever more seldom.
 func (r *round) park(res result, road road, shut *closed) result {
-	at := time.Now().Add(backoff(r.work.Parks, mostParking))
-	if shut.until.After(at) {
-		at = shut.until
-	}
+	now, delay := time.Now(), backoff(r.work.Parks, mostParking)
+	at := now.Add(min(max(delay, shut.until.Sub(now)), 8*delay))
 	res.parked = true
 	res.putOff(road, at)
 	r.w.metrics.parked.WithLabelValues(road.Provider).Inc()

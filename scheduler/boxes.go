@@ -2,25 +2,11 @@ package scheduler
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
 )
-
-// letter is a notification as a device of the live connection gets it.
-type letter struct {
-	ID           string            `json:"id"` // the delivery
-	Notification string            `json:"notification"`
-	Title        string            `json:"title,omitempty"`
-	Body         string            `json:"body,omitempty"`
-	Data         map[string]string `json:"data,omitempty"`
-	CollapseKey  string            `json:"collapse_key,omitempty"`
-	SentAt       time.Time         `json:"sent_at"`
-	ExpiresAt    time.Time         `json:"expires_at"`
-}
 
 // fillInboxes lays what the live connection should bring into the inboxes of
 // the devices that have one, connected or not, and notes when to look whether
@@ -38,10 +24,7 @@ func (r *round) fillInboxes(ctx context.Context, ds []*delivery) error {
 		if d.seen.Attempt > 0 {
 			continue // it was laid there before the first attempt
 		}
-		payload, err := json.Marshal(letter{
-			ID: d.ID, Notification: d.Notification.ID, Title: d.Title, Body: d.Body, Data: d.Data,
-			CollapseKey: d.CollapseKey, SentAt: r.now.UTC().Truncate(time.Millisecond), ExpiresAt: d.ExpiresAt,
-		})
+		payload, err := r.w.parts.Letter(d.Notification, d.ID, r.now)
 		if err != nil {
 			return fmt.Errorf("scheduler: encode letter %s: %w", d.ID, err)
 		}

@@ -242,18 +242,44 @@ func TestNothingAcceptedIsLostWhenRedisRestarts(t *testing.T) {
 	}
 }
 
+func TestOrphanIsPutBackAtTheSecondLook(t *testing.T) {
+	h := newHouse(t)
+	h.lives("phone", "apns")
+	d := h.door()
+	h.enqueue(d, note("n1", "phone"))
+	id := h.orphan("default", time.Now().Add(30*time.Second))
+	o := newOrphans(h.rdb)
+	for look, want := range []int{0, 1, 0} {
+		if n, err := o.look(t.Context()); n != want || err != nil {
+			t.Fatalf("look %d found %d, %v; want %d", look+1, n, err, want)
+		}
+	}
+	if got := h.rdb.HGet(t.Context(), "asynq:{default}:t:"+id, "state").Val(); got != "pending" {
+		t.Errorf("the task is %s, want pending", got)
+	}
+	h.work()
+	h.awaitDone(d, "n1")
+}
+
+// orphan takes a queue's next task as a worker does that dies at once.
+func (h *house) orphan(queue string, lease time.Time) (id string) {
+	h.t.Helper()
+	prefix := "asynq:{" + queue + "}:"
+	id, err := h.rdb.RPopLPush(h.t.Context(), prefix+"pending", prefix+"active").Result()
+	if err != nil {
+		return ""
+	}
+	h.rdb.HSet(h.t.Context(), prefix+"t:"+id, "state", "active")
+	h.rdb.Do(h.t.Context(), "ZADD", prefix+"lease", lease.Unix(), id)
+	return id
+}
+
 func TestReclaimHandsTasksOfTheDeadOver(t *testing.T) {
 	h := newHouse(t)
 	h.lives("phone", "apns")
 	d := h.door()
 	h.enqueue(d, note("n1", "phone"))
-	// A worker took the task and died: it is active, and its lease has 30 s.
-	id, err := h.rdb.RPopLPush(t.Context(), "asynq:{default}:pending", "asynq:{default}:active").Result()
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.rdb.HSet(t.Context(), "asynq:{default}:t:"+id, "state", "active")
-	h.rdb.Do(t.Context(), "ZADD", "asynq:{default}:lease", time.Now().Add(30*time.Second).Unix(), id)
+	h.orphan("default", time.Now().Add(30*time.Second))
 	if err := Reclaim(t.Context(), h.rdb); err != nil {
 		t.Fatal(err)
 	}

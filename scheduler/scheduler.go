@@ -9,6 +9,7 @@ package scheduler
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
@@ -63,8 +64,11 @@ type Parts struct {
 	Sender   Sender
 	Recorder Recorder
 	Presence Presence
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
+	// Letter writes a delivery as devices of the live connection read it: JSON
+	// with a "sent_at" by which letters can be ordered.
+	Letter  func(n *push.Notification, delivery string, sentAt time.Time) ([]byte, error)
+	Log     *slog.Logger
+	Metrics prometheus.Registerer
 }
 
 // Scheduler is a [Door] and a [Worker] in one process.

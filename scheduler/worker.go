@@ -69,6 +69,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			server.Shutdown()
 		})
 	}
+	group.Go(func() { w.adopt(ctx) })
 	group.Wait()
 	return nil
 }
