@@ -15,6 +15,12 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/im/routing"
+	"github.com/herald-push/herald/internal/devicetoken"
+	"github.com/herald-push/herald/longconn"
+	"github.com/herald-push/herald/scheduler"
 	"github.com/herald-push/herald/selector"
 )
 
@@ -27,12 +33,28 @@ type Config struct {
 	// events that ClickHouse has not taken yet.
 	Data string `yaml:"data"`
 
-	Log        LogConfig        `yaml:"log"`
-	Redis      RedisConfig      `yaml:"redis"`
-	Database   DatabaseConfig   `yaml:"database"`
-	ClickHouse ClickHouseConfig `yaml:"clickhouse"`
-	Sealing    SealingConfig    `yaml:"sealing"`
-	Selector   selector.Config  `yaml:"selector"`
+	// Listen is the address of the API and the dashboards, and in processes
+	// without the role api of health and metrics alone.
+	Listen string `yaml:"listen"`
+	// PublicURL is where the world reaches the API, such as
+	// https://push.example.com: vendors report there what came of a message.
+	PublicURL string `yaml:"public_url"`
+	// WebSocket is where browsers reach the devices' door from outside, such as
+	// wss://push.example.com/mqtt. With it the dashboards can play a device.
+	WebSocket string `yaml:"websocket"`
+
+	Log          LogConfig          `yaml:"log"`
+	Redis        RedisConfig        `yaml:"redis"`
+	Database     DatabaseConfig     `yaml:"database"`
+	ClickHouse   ClickHouseConfig   `yaml:"clickhouse"`
+	Sealing      SealingConfig      `yaml:"sealing"`
+	API          api.Config         `yaml:"api"`
+	DeviceTokens devicetoken.Config `yaml:"device_tokens"`
+	Scheduler    scheduler.Config   `yaml:"scheduler"`
+	Selector     selector.Config    `yaml:"selector"`
+	Routing      routing.Config     `yaml:"routing"`
+	Access       access.Config      `yaml:"access"`
+	LongConn     longconn.Config    `yaml:"longconn"`
 }
 
 // LogConfig says what is logged and how.
@@ -78,15 +100,22 @@ const (
 )
 
 // allRoles in the order of the journey.
-var allRoles = []string{roleAPI, roleWorker, roleConn} //nolint:gochecknoglobals // a constant in all but syntax
+func allRoles() []string { return []string{roleAPI, roleWorker, roleConn} }
 
 // defaultConfig is what an empty file and environment mean.
 func defaultConfig() Config {
 	return Config{
-		Roles:    slices.Clone(allRoles),
-		Data:     "data",
-		Log:      LogConfig{Level: "info", Format: "text"},
-		Selector: selector.DefaultConfig(),
+		Roles:        allRoles(),
+		Data:         "data",
+		Listen:       ":8080",
+		Log:          LogConfig{Level: "info", Format: "text"},
+		API:          api.DefaultConfig(),
+		DeviceTokens: devicetoken.DefaultConfig(),
+		Scheduler:    scheduler.DefaultConfig(),
+		Selector:     selector.DefaultConfig(),
+		Routing:      routing.DefaultConfig(),
+		Access:       access.DefaultConfig(),
+		LongConn:     longconn.DefaultConfig(),
 	}
 }
 
@@ -169,11 +198,11 @@ func (c Config) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(c.Roles) == 0 {
-		fault("roles: none given; choose from %s", strings.Join(allRoles, ", "))
+		fault("roles: none given; choose from %s", strings.Join(allRoles(), ", "))
 	}
 	for _, role := range c.Roles {
-		if !slices.Contains(allRoles, role) {
-			fault("roles: %q is none of %s", role, strings.Join(allRoles, ", "))
+		if !slices.Contains(allRoles(), role) {
+			fault("roles: %q is none of %s", role, strings.Join(allRoles(), ", "))
 		}
 	}
 	if c.Data == "" {
@@ -194,7 +223,11 @@ func (c Config) Validate() error {
 	if (c.Sealing.Key == "") == (c.Sealing.KeyFile == "") {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
-	errs = append(errs, c.Selector.Validate())
+	for _, section := range []interface{ Validate() error }{
+		c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.LongConn,
+	} {
+		errs = append(errs, section.Validate())
+	}
 	return errors.Join(errs...)
 }
 

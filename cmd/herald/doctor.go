@@ -12,8 +12,8 @@ import (
 
 // doctorCmd checks a configuration and what it leads to.
 type doctorCmd struct {
-	Config string        `short:"c" type:"path" placeholder:"FILE" help:"Configuration file; without one, the environment alone."`
-	Wait   time.Duration `default:"5s" help:"How long a server may take to answer."`
+	configFlags
+	Wait time.Duration `default:"5s" help:"How long a server may take to answer."`
 }
 
 // finding is what a check found.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // facts is what one needs to know to use a running `herald dev`: the banner
@@ -54,29 +55,30 @@ func readFacts(dir string) (facts, error) {
 // banner tells a newcomer where everything is and what to try.
 type banner struct {
 	facts
-	Version         string
-	Redis, Database string
-	ClickHouse      string
-	Demo            string
-	Notes           []string // what is worse than it could be
-	Command         string   // how the three commands call this program
+	Version    string
+	Took       time.Duration // from the start until all was ready
+	Redis      string        // which one, in words; the facts' own has a password
+	ClickHouse string        // likewise
+	Demo       string        // what the demo is; empty without one
+	Notes      []string      // what is worse than it could be
+	Command    string        // how this program is called
+	Where      string        // the flag that finds this Herald; empty if none is needed
 }
 
 func (b banner) print(w io.Writer) {
-	lines := [][2]string{
+	fmt.Fprintf(w, "\nherald %s is ready after %.1f s\n\n", b.Version, b.Took.Seconds())
+	for _, l := range [][2]string{
 		{"API", b.URL},
 		{"key", b.APIKey},
 		{"MQTT", b.MQTT},
 		{"WebSocket", b.WebSocket},
 		{"dashboard", b.Dashboard},
 		{"sandbox", b.Sandbox},
+		{"demo", b.Demo},
 		{"data", b.Data},
 		{"redis", b.Redis},
 		{"clickhouse", b.ClickHouse},
-		{"demo", b.Demo},
-	}
-	fmt.Fprintf(w, "\nherald %s is ready\n\n", b.Version)
-	for _, l := range lines {
+	} {
 		if l[1] != "" {
 			fmt.Fprintf(w, "  %-11s %s\n", l[0], l[1])
 		}
@@ -84,7 +86,7 @@ func (b banner) print(w io.Writer) {
 	for _, note := range b.Notes {
 		fmt.Fprintf(w, "\n  ! %s\n", note)
 	}
-	fmt.Fprintf(w, "\ntry\n\n  %s\n\nCtrl-C ends it; what it has learned stays in %s\n\n",
+	fmt.Fprintf(w, "\ntry, the first in a terminal of its own:\n\n  %s\n\nCtrl-C ends it; devices, keys and events stay in %s\n\n",
 		strings.Join(b.try(), "\n  "), b.Data)
 }
 
@@ -93,8 +95,8 @@ func (b banner) print(w io.Writer) {
 func (b banner) try() []string {
 	host, port, _ := strings.Cut(strings.TrimPrefix(b.MQTT, "mqtt://"), ":")
 	return []string{
-		fmt.Sprintf(`mosquitto_sub -h %s -p %s -i phone-1 -u phone-1 -P "$(%s token phone-1)" -t inbox -q 1`, host, port, b.Command),
-		b.Command + ` send --to device:phone-1 --title Hi --body there --id hello-1`,
-		b.Command + ` explain hello-1 --device phone-1`,
+		fmt.Sprintf(`mosquitto_sub -h %s -p %s -i phone-1 -u phone-1 -P "$(%s token phone-1%s)" -t inbox -q 1`, host, port, b.Command, b.Where),
+		b.Command + ` send --to device:phone-1 --title Hi --body there` + b.Where,
+		b.Command + ` explain --device phone-1` + b.Where,
 	}
 }

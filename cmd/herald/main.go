@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -55,6 +56,7 @@ func run(args []string, std streams) int {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(asked int) { code = asked }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"scopes": strings.Join(scopes(), ", ")},
 		kong.Groups{"run": "Run Herald", "use": "Use a running Herald", "manage": "Manage"},
 	)
 	if err != nil {

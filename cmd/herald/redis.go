@@ -139,6 +139,9 @@ func freePort() (int, error) {
 // maskURL hides the password of a URL, and its whole user part where it cannot
 // be read.
 func maskURL(raw string) string {
+	if raw == "" {
+		return ""
+	}
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if !ok {
 		return "(not a URL)"

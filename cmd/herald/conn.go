@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/herald-push/herald/im"
+	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/longconn"
+	"github.com/herald-push/herald/push"
+)
+
+// wireConnections makes this process a node: devices connect, their sessions
+// become known to the others, and what they acknowledge becomes evidence.
+func (h *house) wireConnections(ctx context.Context) (err error) {
+	cfg := h.cfg.Access
+	cfg.Away = func(err error) bool {
+		return errors.Is(err, push.ErrAway) || errors.Is(err, context.DeadlineExceeded)
+	}
+	hub := longconn.NewHub()
+	h.access = access.New(cfg, hub, h.tokens, h.router,
+		waiting{redisstore.NewInbox(h.redis)}, evidence{h}, h.log)
+	h.router.Host(h.access)
+	h.conns, err = longconn.Open(ctx, h.cfg.LongConn, hub, h.access, h.log)
+	return err
+}
+
+// waiting is a device's inbox as access reads it.
+type waiting struct{ inbox *redisstore.Inbox }
+
+// Pending implements [access.Inbox].
+func (w waiting) Pending(ctx context.Context, app, device string) ([]im.Message, error) {
+	letters, err := w.inbox.List(ctx, app, device)
+	if err != nil {
+		return nil, err
+	}
+	type dated struct {
+		im.Message
+		sent time.Time
+	}
+	messages := make([]dated, 0, len(letters))
+	for id, payload := range letters {
+		var times struct {
+			SentAt    time.Time `json:"sent_at"`
+			ExpiresAt time.Time `json:"expires_at"`
+		}
+		if err := json.Unmarshal([]byte(payload), &times); err != nil {
+			return nil, fmt.Errorf("inbox of %s: message %s: %w", device, id, err)
+		}
+		messages = append(messages, dated{im.Message{ID: id, Payload: []byte(payload), Expires: times.ExpiresAt}, times.SentAt})
+	}
+	slices.SortFunc(messages, func(a, b dated) int { return a.sent.Compare(b.sent) })
+	oldestFirst := make([]im.Message, len(messages))
+	for i, m := range messages {
+		oldestFirst[i] = m.Message
+	}
+	return oldestFirst, nil
+}
+
+// evidence passes what devices say on the live connection to the scheduler.
+type evidence struct{ house *house }
+
+// Receive implements [access.Receipts].
+func (e evidence) Receive(ctx context.Context, reports []im.Receipt) []error {
+	rs := make([]push.Receipt, len(reports))
+	for i, r := range reports {
+		rs[i] = push.Receipt{
+			App: r.App, Device: r.Device, Delivery: r.ID,
+			Stage: stageOf(r.Event), Source: push.AppReport,
+			At: r.At, ReceivedAt: r.ReceivedAt,
+		}
+		if r.Ack {
+			rs[i].Source = push.DeviceAck
+		}
+	}
+	return e.house.scheduler.Receive(ctx, rs)
+}
+
+func stageOf(e im.Event) push.Stage {
+	switch e {
+	case im.Displayed:
+		return push.Displayed
+	case im.Clicked:
+		return push.Clicked
+	default:
+		return push.Delivered
+	}
+}

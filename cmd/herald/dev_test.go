@@ -1,0 +1,375 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/cookiejar"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/herald-push/herald/client"
+)
+
+func TestNewcomersFirstMinutes(t *testing.T) {
+	need(t, "redis-server", "mosquitto_sub")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	hears := p.subscribe("phone-1")
+
+	id := strings.TrimSpace(p.run("send", "--to", "device:phone-1", "--title", "Hi", "--body", "there"))
+	select {
+	case got := <-hears:
+		var m struct{ Notification, Title, Body string }
+		if err := json.Unmarshal([]byte(got), &m); err != nil || m.Notification != id || m.Title != "Hi" || m.Body != "there" {
+			t.Errorf("phone-1 heard %s, want notification %s", got, id)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("phone-1 heard nothing")
+	}
+
+	eventually(t, 20*time.Second, "the acknowledgement makes it delivered", func() error {
+		story := p.run("explain", id, "--device", "phone-1")
+		for _, want := range []string{"attempt 1 by live: handed_over", "because", "delivered, says the device", "1 delivered"} {
+			if !strings.Contains(story, want) {
+				return fmt.Errorf("explain says %q, want %q in it", story, want)
+			}
+		}
+		return nil
+	})
+	eventually(t, 20*time.Second, "analytics counts it", func() error {
+		table := p.run("analytics", "providers", "--format", "csv")
+		if !strings.Contains(table, "live,1,1,0,0,1,") {
+			return fmt.Errorf("analytics says %q", table)
+		}
+		return nil
+	})
+	p.stop()
+	if err := orphans(t, p.dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBannerAndFactsTellTheSame(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	f := p.facts
+	banner := p.out.String()
+	for what, want := range map[string]string{
+		"API": f.URL, "key": f.APIKey, "MQTT": f.MQTT, "WebSocket": f.WebSocket, "dashboard": f.Dashboard,
+		"sandbox": f.Sandbox, "data": f.Data,
+	} {
+		if want == "" || !strings.Contains(banner, want) {
+			t.Errorf("the banner does not tell %s %q:\n%s", what, want, banner)
+		}
+	}
+	for _, url := range []string{f.Redis, f.ClickHouse} {
+		if password := passwordOf(url); password == "" || strings.Contains(banner, password) {
+			t.Errorf("the banner shows the password %q, or there is none", password)
+		}
+	}
+	info, err := os.Stat(filepath.Join(p.dir, factsFile))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s has mode %v, want 0600: %v", factsFile, info.Mode().Perm(), err)
+	}
+	var raw map[string]string
+	b, err := os.ReadFile(filepath.Join(p.dir, factsFile))
+	if err != nil || json.Unmarshal(b, &raw) != nil || len(raw) != 9 {
+		t.Errorf("%s holds %s, want nine facts: %v", factsFile, b, err)
+	}
+
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := (&http.Client{Jar: jar}).Get(f.Dashboard) //nolint:noctx // a test's deadline bounds it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK || strings.Contains(res.Request.URL.Path, "login") {
+		t.Errorf("the dashboard's link leads to %s with %s, want the overview", res.Request.URL, res.Status)
+	}
+}
+
+func passwordOf(url string) string {
+	_, rest, _ := strings.Cut(url, "://")
+	login, _, ok := strings.Cut(rest, "@")
+	_, password, _ := strings.Cut(login, ":")
+	if !ok {
+		return ""
+	}
+	return password
+}
+
+func TestRestartFindsEverythingAgain(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	dir := t.TempDir()
+	p := startDev(t, dir, "--no-demo")
+	key := p.facts.APIKey
+	p.putDevice("kept", "apns")
+	sent := strings.TrimSpace(p.run("send", "--to", "device:kept", "--title", "before"))
+	p.waitDone(sent)
+	waits := client.Notification{
+		ID: "later", To: client.Audience{Device: "kept"}, Title: "after", DeliverAt: time.Now().Add(8 * time.Second).UTC(),
+	}
+	if status := p.call(http.MethodPost, "/v1/notifications", waits, nil); status != http.StatusAccepted {
+		t.Fatalf("scheduled notification: status %d", status)
+	}
+	p.stop()
+	if err := orphans(t, dir); err != nil {
+		t.Fatal(err)
+	}
+
+	p = startDev(t, dir, "--no-demo")
+	if p.facts.APIKey != key {
+		t.Errorf("key %s after the restart, %s before", p.facts.APIKey, key)
+	}
+	if status := p.call(http.MethodGet, "/v1/devices/kept", nil, nil); status != http.StatusOK {
+		t.Errorf("device after the restart: status %d", status)
+	}
+	if story := p.run("explain", sent); !strings.Contains(story, "attempt 1 by apns") {
+		t.Errorf("explain after the restart says %q", story)
+	}
+	p.waitDone("later")
+}
+
+func TestSecondHeraldOnAFolderIsRefused(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	second := launch(t, p.dir, "dev", "--data", p.dir, "--listen", "127.0.0.1:0")
+	<-second.done
+	want := fmt.Sprintf("another herald (process %d) runs on %s", p.cmd.Process.Pid, p.dir)
+	if code := second.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(second.out.String(), want) {
+		t.Errorf("the second one ended with %d and %q, want 1 and %q", code, second.out, want)
+	}
+	if status := p.call(http.MethodGet, "/readyz", nil, nil); status != http.StatusOK {
+		t.Errorf("the first one is not well after that: status %d", status)
+	}
+}
+
+func TestPortThatIsAskedForAndTakenIsAFault(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	taken := strings.TrimPrefix(p.facts.URL, "http://")
+	second := launch(t, "", "dev", "--data", t.TempDir(), "--listen", taken)
+	<-second.done
+	if code := second.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(second.out.String(), taken+" is taken") {
+		t.Errorf("ended with %d and %q, want 1 and a word about %s", code, second.out, taken)
+	}
+}
+
+func TestStartAfterKillJustWorks(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	dir := t.TempDir()
+	p := startDev(t, dir, "--no-demo")
+	p.putDevice("kept", "apns")
+	old := []int{childPid(dir, "redis")}
+	if p.facts.ClickHouse != "" {
+		old = append(old, childPid(dir, "clickhouse"))
+	}
+	p.kill()
+
+	p = startDev(t, dir, "--no-demo")
+	for _, pid := range old {
+		if pid == 0 || alive(pid) {
+			t.Errorf("process %d of the killed Herald still runs", pid)
+		}
+	}
+	p.waitDone(strings.TrimSpace(p.run("send", "--to", "device:kept", "--title", "again")))
+	p.stop()
+	if err := orphans(t, dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestKilledHeraldLeavesNoOrphans(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	p.kill()
+	eventually(t, 30*time.Second, "its children end", func() error { return orphans(t, p.dir) })
+}
+
+func TestClickHouseAwayLosesNothingAndSlowsNothing(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	if p.facts.ClickHouse == "" {
+		t.Skip("no embedded ClickHouse; scripts/chdb.sh installs it")
+	}
+	p.putDevice("d1", "apns")
+	// A server that hangs is worse than one that refuses.
+	pid := childPid(p.dir, "clickhouse")
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	const many = 200
+	began := time.Now()
+	for i := range many {
+		n := client.Notification{ID: fmt.Sprintf("away-%d", i), To: client.Audience{Device: "d1"}, Title: "while it is away"}
+		if status := p.call(http.MethodPost, "/v1/notifications", n, nil); status != http.StatusAccepted {
+			t.Fatalf("notification %d: status %d", i, status)
+		}
+	}
+	for i := range many {
+		p.waitDone(fmt.Sprintf("away-%d", i))
+	}
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("%d notifications took %v without ClickHouse", many, took)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil { // and then it dies
+		t.Fatal(err)
+	}
+	for _, i := range []int{0, many / 2, many - 1} {
+		eventually(t, 60*time.Second, "ClickHouse hears of what happened meanwhile", func() error {
+			out, err := p.try("explain", fmt.Sprintf("away-%d", i), "--wait", "1s")
+			if err != nil || !strings.Contains(out, "attempt 1 by apns") {
+				return fmt.Errorf("%w: %s", errors.Join(err), out)
+			}
+			return nil
+		})
+	}
+}
+
+func TestNoSecretIsToldAnywhere(t *testing.T) {
+	need(t, "redis-server")
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo", "--verbose")
+	const planted = "pl4nted-secret-7f3a"
+	credentials := map[string]any{
+		"endpoint": "http://127.0.0.1:9", "account": "AC1", "secret": planted, "from": "+15550100", "price_per_segment": 0.01,
+	}
+	if status := p.call(http.MethodPut, "/v1/apps/demo/providers/sms", credentials, nil); status >= 300 {
+		t.Fatalf("credentials: status %d", status)
+	}
+	broken := map[string]any{"endpoint": planted, "account": "", "secret": planted}
+	p.call(http.MethodPut, "/v1/apps/demo/providers/sms", broken, nil)
+	p.call(http.MethodPut, "/v1/apps/demo/providers/apns", map[string]any{"key": planted}, nil)
+	p.putDevice("sms-1", "sms")
+	p.waitOutcome(strings.TrimSpace(p.run("send", "--to", "device:sms-1", "--title", "x", "--roads", "sms", "--ttl", "20s")))
+	_, _ = call(t.Context(), p.facts.URL, "hk_aaaaaaaa_"+planted+"000000000000000000000000", http.MethodGet, "/v1/devices/sms-1", nil, nil)
+	token := strings.TrimSpace(p.run("token", "sms-1"))
+
+	said := p.out.String() + read(t, filepath.Join(p.dir, logFile)) + p.run("explain") + p.text("/metrics") + p.text("/v1/apps/demo/providers/sms")
+	said = strings.ReplaceAll(said, p.facts.Dashboard, "")
+	banner := strings.Replace(said, p.facts.APIKey, "", 1) // once, in the banner
+	for what, secret := range map[string]string{
+		"a provider's credentials": planted, "the API key": p.facts.APIKey, "a device token": token,
+		"Redis' password": passwordOf(p.facts.Redis), "ClickHouse's password": passwordOf(p.facts.ClickHouse),
+		"the sealing key": strings.TrimSpace(read(t, filepath.Join(p.dir, sealingFile))),
+	} {
+		if secret != "" && strings.Contains(banner, secret) {
+			at := strings.Index(banner, secret)
+			t.Errorf("%s is told: …%s…", what, banner[max(0, at-200):min(len(banner), at+len(secret)+20)])
+		}
+	}
+}
+
+// subscribe listens as a device with a real MQTT client.
+func (p *program) subscribe(device string) <-chan string {
+	p.t.Helper()
+	host, port, _ := strings.Cut(strings.TrimPrefix(p.facts.MQTT, "mqtt://"), ":")
+	token := strings.TrimSpace(p.run("token", device))
+	cmd := exec.CommandContext(p.t.Context(), "mosquitto_sub", "-h", host, "-p", port, "-i", device, "-u", device, "-P", token,
+		"-t", "inbox", "-q", "1", "-d")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.t.Cleanup(func() { _ = cmd.Wait() })
+	heard, subscribed := make(chan string, 100), make(chan struct{})
+	go func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			switch line := lines.Text(); {
+			case strings.HasPrefix(line, "{"):
+				heard <- line
+			case strings.HasPrefix(line, "Subscribed"):
+				close(subscribed)
+			}
+		}
+	}()
+	select {
+	case <-subscribed:
+	case <-time.After(20 * time.Second):
+		p.t.Fatal("mosquitto_sub could not subscribe")
+	}
+	return heard
+}
+
+// putDevice registers a device with an address at one provider.
+func (p *program) putDevice(id, provider string) {
+	p.t.Helper()
+	if status := p.call(http.MethodPut, "/v1/devices/"+id, deviceBody(id, provider), nil); status >= 300 {
+		p.t.Fatalf("register %s: status %d", id, status)
+	}
+}
+
+// waitDone waits until every delivery of a notification was accepted.
+func (p *program) waitDone(id string) {
+	p.t.Helper()
+	eventually(p.t, 60*time.Second, id+" is accepted by the vendor", func() error {
+		var progress client.Progress
+		status := p.call(http.MethodGet, "/v1/notifications/"+id, nil, &progress)
+		if status != http.StatusOK || progress.State != client.Done || progress.Counts.Accepted != progress.Counts.Deliveries {
+			return fmt.Errorf("status %d, %+v", status, progress)
+		}
+		return nil
+	})
+}
+
+// waitOutcome waits until every delivery of a notification has any outcome.
+func (p *program) waitOutcome(id string) {
+	p.t.Helper()
+	eventually(p.t, 60*time.Second, id+" has an outcome", func() error {
+		var progress client.Progress
+		if p.call(http.MethodGet, "/v1/notifications/"+id, nil, &progress); progress.State != client.Done {
+			return fmt.Errorf("%+v", progress)
+		}
+		return nil
+	})
+}
+
+// text gets a page with the API key.
+func (p *program) text(path string) string {
+	p.t.Helper()
+	var raw json.RawMessage
+	if strings.HasPrefix(path, "/v1") {
+		p.call(http.MethodGet, path, nil, &raw)
+		return string(raw)
+	}
+	res, err := http.Get(p.facts.URL + path) //nolint:noctx // a test's deadline bounds it
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b := new(strings.Builder)
+	if _, err := bufio.NewReader(res.Body).WriteTo(b); err != nil {
+		p.t.Fatal(err)
+	}
+	return b.String()
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -1,0 +1,27 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/herald-push/herald/providers"
+	"github.com/herald-push/herald/providers/apns"
+	"github.com/herald-push/herald/providers/fcm"
+	"github.com/herald-push/herald/providers/sms"
+)
+
+// openers is the one list of the services that carry notifications. The live
+// connection is not in it: it needs no credentials, and wire.go adds it.
+// Services that report later do so at publicURL; without one they do not.
+func openers(publicURL string) map[string]providers.Opener {
+	callback := func(provider string) string {
+		if publicURL == "" {
+			return ""
+		}
+		return strings.TrimSuffix(publicURL, "/") + "/v1/callbacks/" + provider
+	}
+	return map[string]providers.Opener{
+		"apns": apns.New,
+		"fcm":  fcm.New,
+		"sms":  sms.Opener(callback("sms")),
+	}
+}

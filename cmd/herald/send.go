@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/herald-push/herald/client"
+)
+
+// lastFile remembers the notification that was sent last, for `herald explain`.
+const lastFile = "last-notification"
+
+// sendCmd sends one notification.
+type sendCmd struct {
+	remoteFlags
+	To       string            `required:"" placeholder:"WHO" help:"device:ID, devices:ID,ID…, user:ID, users:ID,ID…, tag:TAG, or all."`
+	Title    string            `help:"Title."`
+	Body     string            `help:"Text."`
+	Values   map[string]string `name:"value" placeholder:"KEY=VALUE" help:"Data for the app; may be given again."`
+	Class    string            `enum:"otp,transactional,chat,call,marketing" default:"transactional" help:"How urgent and how dear it may be: ${enum}."`
+	ID       string            `name:"id" help:"An id of your own. The same id again sends nothing again."`
+	TTL      time.Duration     `name:"ttl" help:"How long it is worth sending. Default: a day."`
+	Collapse string            `help:"A later one with the same key replaces it on the device."`
+	Roads    []string          `placeholder:"ROAD" help:"Roads to take in this order: provider names, or auto. Default: Herald decides."`
+	Until    string            `enum:",accepted,delivered,displayed" default:"" help:"The proof that is enough. Default: delivered."`
+	Wait     time.Duration     `help:"How long a road may stay without proof before the next is taken."`
+	Check    bool              `help:"Tell what would happen, and send nothing."`
+}
+
+func (s *sendCmd) Run(ctx context.Context, std streams) error {
+	to, err := parseAudience(s.To)
+	if err != nil {
+		return err
+	}
+	n := client.Notification{
+		ID: s.ID, To: to, Class: client.Class(s.Class), Title: s.Title, Body: s.Body, Data: s.Values,
+		CollapseKey: s.Collapse, TTLSeconds: int(s.TTL / time.Second),
+	}
+	if len(s.Roads) > 0 || s.Until != "" || s.Wait > 0 {
+		n.Route = &client.Route{Roads: s.Roads, Until: client.Stage(s.Until), WaitSeconds: int(s.Wait / time.Second)}
+	}
+	herald, err := s.open()
+	if err != nil {
+		return err
+	}
+	if s.Check {
+		return s.check(ctx, herald, n, std)
+	}
+	p, err := herald.Send(ctx, n)
+	if err != nil {
+		return s.explainError(err)
+	}
+	// The id alone on standard output, for scripts; the hint is for people.
+	fmt.Fprintln(std.out, p.ID)
+	hint := "herald explain " + p.ID
+	if device, ok := strings.CutPrefix(s.To, "device:"); ok {
+		hint += " --device " + device
+	}
+	fmt.Fprintf(std.err, "%s; what came of it: %s\n", p.State, hint)
+	s.remember(p.ID)
+	return nil
+}
+
+// remember notes the id where `herald explain` without one looks. It is a
+// convenience, so that a folder that is not there is no fault.
+func (s *sendCmd) remember(id string) {
+	if _, err := os.Stat(s.Data); err == nil {
+		_ = writeFile(filepath.Join(s.Data, lastFile), []byte(id+"\n"))
+	}
+}
+
+// check prints the plan for a notification.
+func (s *sendCmd) check(ctx context.Context, herald *client.Client, n client.Notification, std streams) error {
+	plan, err := herald.Validate(ctx, n)
+	if err != nil {
+		return s.explainError(err)
+	}
+	fmt.Fprintf(std.out, "%d devices\n", plan.Devices)
+	for _, road := range plan.Roads {
+		name := road.Provider
+		if name == "" {
+			name = "no road"
+		}
+		fmt.Fprintf(std.out, "  %-8s first for %d\n", name, road.Devices)
+	}
+	for _, p := range plan.Payloads {
+		fmt.Fprintf(std.out, "  %-8s %d bytes of %d %s\n", p.Provider, p.Bytes, p.Limit, p.Fault)
+	}
+	for _, d := range plan.Sample {
+		fmt.Fprintf(std.out, "%s\n", d.Device)
+		for i, step := range d.Roads {
+			why := step.Why
+			if step.Skipped != "" {
+				why += "; passed over: " + step.Skipped
+			}
+			fmt.Fprintf(std.out, "  %d. %-8s %s\n", i+1, step.Provider, why)
+		}
+	}
+	return nil
+}
+
+// parseAudience reads "device:d1" and its like.
+func parseAudience(text string) (client.Audience, error) {
+	kind, names, _ := strings.Cut(text, ":")
+	list := strings.Split(names, ",")
+	if kind != "all" && names == "" {
+		return client.Audience{}, fmt.Errorf("--to %s: say whom, such as device:phone-1 or tag:beta", text)
+	}
+	switch kind {
+	case "device":
+		return client.Audience{Device: names}, nil
+	case "devices":
+		return client.Audience{Devices: list}, nil
+	case "user":
+		return client.Audience{User: names}, nil
+	case "users":
+		return client.Audience{Users: list}, nil
+	case "tag":
+		return client.Audience{Tag: names}, nil
+	case "all":
+		return client.Audience{All: true}, nil
+	}
+	return client.Audience{}, fmt.Errorf("--to %s: %q is none of device, devices, user, users, tag, all", text, kind)
+}
+
+// tokenCmd prints a device's token.
+type tokenCmd struct {
+	remoteFlags
+	Device string `arg:"" help:"The device's id."`
+}
+
+func (t *tokenCmd) Run(ctx context.Context, std streams) error {
+	herald, err := t.open()
+	if err != nil {
+		return err
+	}
+	token, err := herald.DeviceToken(ctx, t.Device)
+	if err != nil {
+		return t.explainError(err)
+	}
+	_, err = fmt.Fprintln(std.out, token.Token)
+	return err
+}

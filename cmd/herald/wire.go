@@ -1,0 +1,284 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/herald-push/herald/analytics"
+	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/im/routing"
+	"github.com/herald-push/herald/internal/devicetoken"
+	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/internal/sqlstore"
+	"github.com/herald-push/herald/longconn"
+	"github.com/herald-push/herald/providers"
+	"github.com/herald-push/herald/providers/live"
+	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/scheduler"
+	"github.com/herald-push/herald/selector"
+)
+
+// house is one process's parts, plugged together. Which of them run is a
+// question of the roles.
+type house struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *prometheus.Registry
+
+	redis   redis.UniversalClient
+	store   *sqlstore.Store
+	devices *redisstore.Devices // the store's, with a cache that all processes share
+	tokens  *devicetoken.Tokens
+
+	record    *analytics.Store // nil without ClickHouse
+	spool     *analytics.Spool
+	writer    *analytics.Writer
+	selector  *selector.Selector
+	router    *routing.Router
+	providers *providers.Set
+	scheduler *scheduler.Scheduler
+
+	access *access.Access   // nil without the role conn, as conns
+	conns  *longconn.Server //
+	door   part
+
+	stopping chan struct{} // closed when the house begins to stop
+}
+
+// build plugs the rooms together, from where a notification ends to where it
+// comes in. Nothing runs yet, but ports are open and files are taken.
+func build(ctx context.Context, c Config, door net.Listener, extra extras, log *slog.Logger) (h *house, err error) {
+	h = &house{cfg: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
+	h.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		h.openStores, h.openRecord, h.wireLive, h.wireJourney,
+		func(context.Context) error { return h.wireDoor(door, extra) },
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return h, nil
+}
+
+// openStores opens what is kept: Redis and SQL.
+func (h *house) openStores(ctx context.Context) (err error) {
+	if h.redis, err = redisstore.Connect(h.cfg.Redis.URL); err != nil {
+		return err
+	}
+	keys, err := h.cfg.Sealing.open()
+	if err != nil {
+		return err
+	}
+	if h.store, err = sqlstore.Open(ctx, h.cfg.Database.URL, keys, h.log); err != nil {
+		return err
+	}
+	h.devices = redisstore.NewDevices(h.redis, h.store)
+	h.tokens = devicetoken.New(h.store, h.cfg.DeviceTokens)
+	return nil
+}
+
+// openRecord opens what is written down: the spool, ClickHouse, and the
+// selector that learns from both.
+func (h *house) openRecord(ctx context.Context) (err error) {
+	if h.cfg.ClickHouse.URL != "" {
+		if h.record, err = analytics.Open(ctx, h.cfg.ClickHouse.URL); err != nil {
+			return err
+		}
+		h.migrate(ctx)
+	}
+	spool := analytics.DefaultSpoolConfig(filepath.Join(h.cfg.Data, "spool"))
+	if h.spool, err = analytics.OpenSpool(spool, h.log); err != nil {
+		return err
+	}
+	h.writer, err = analytics.NewWriter(h.spool, h.record, analytics.DefaultWriterConfig(), h.log, h.metrics)
+	if err != nil {
+		return err
+	}
+	var stats selector.Stats
+	if h.record != nil {
+		stats = h.record
+	}
+	h.selector = selector.New(h.cfg.Selector, stats, h.log)
+	return nil
+}
+
+// migrate brings ClickHouse up to date if it is there. If not, the writer does
+// it as soon as it is: a record that is away stops nobody.
+func (h *house) migrate(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if err := h.record.Migrate(ctx); err != nil {
+		h.log.WarnContext(ctx, "ClickHouse is not up to date yet", "err", err)
+	}
+}
+
+// wireLive finds devices on their nodes, and holds their connections if this
+// process is a node.
+func (h *house) wireLive(ctx context.Context) (err error) {
+	nodes := routing.NewRedis(h.redis, h.cfg.Routing)
+	h.router = routing.New(h.cfg.Routing, nodes, nodes, h.log)
+	if !h.cfg.does(roleConn) {
+		return nil
+	}
+	return h.wireConnections(ctx)
+}
+
+// wireJourney is the way from the queue to the device.
+func (h *house) wireJourney(context.Context) error {
+	h.providers = providers.NewSet(h.store, openers(h.cfg.PublicURL), map[string]providers.Provider{push.Live: live.New(h.router)})
+	h.scheduler = scheduler.New(h.cfg.Scheduler, scheduler.Parts{
+		Redis:    h.redis,
+		Devices:  h.devices,
+		Apps:     h.store,
+		Picker:   h.selector,
+		Sender:   h.providers,
+		Recorder: recorder{h.spool, h.selector},
+		Presence: h.router,
+		Letter:   live.Encode,
+		Log:      h.log,
+		Metrics:  h.metrics,
+	})
+	return nil
+}
+
+// recorder writes receipts down and lets the selector learn from them at once.
+type recorder struct {
+	spool    *analytics.Spool
+	selector *selector.Selector
+}
+
+// Record implements [scheduler.Recorder].
+func (r recorder) Record(ctx context.Context, rs ...push.Receipt) error {
+	if err := r.spool.Record(ctx, rs...); err != nil {
+		return err
+	}
+	for i := range rs {
+		r.selector.Observe(&rs[i])
+	}
+	return nil
+}
+
+// wireDoor is where notifications, questions and evidence come in. Processes
+// without the role api have a door too, for their health and their numbers.
+func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
+	checks := map[string]api.Check{
+		"redis":    func(ctx context.Context) error { return redisstore.Ping(ctx, h.redis) },
+		"database": h.store.Ping,
+	}
+	if h.cfg.does(roleWorker) {
+		checks["queue"] = h.scheduler.Ready
+	}
+	if !h.cfg.does(roleAPI) {
+		h.door = newOpsDoor(door, checks, h.metrics, h.cfg.API, h.log)
+		return nil
+	}
+	roads := map[string]api.CheckCredentials{push.Live: nil}
+	callbacks := map[string]api.Callback{}
+	for name := range openers(h.cfg.PublicURL) {
+		roads[name] = func(credentials []byte) error { return h.providers.Check(name, credentials) }
+		callbacks[name] = func(ctx context.Context, r *http.Request, body []byte) ([]push.Receipt, error) {
+			return h.providers.Callback(ctx, name, r, body)
+		}
+	}
+	pages, err := h.pages(extra)
+	if err != nil {
+		return err
+	}
+	h.door, err = api.New(h.cfg.API, api.Parts{
+		Queue:       h.scheduler,
+		Devices:     devices{h.store, h.devices},
+		Apps:        h.store,
+		Keys:        keys{h.store},
+		Credentials: credentials{h.store, h.credentialsChanged},
+		Deliveries:  h.deliveries(),
+		Tokens:      h.tokens,
+		Providers:   roads,
+		Callbacks:   callbacks,
+		Checks:      checks,
+		Mounts:      map[string]http.Handler{"/": pages},
+		Metrics:     h.metrics,
+		Listener:    door,
+		Log:         h.log,
+	})
+	return err
+}
+
+// credentialsChanged lets the next send use new credentials at once.
+func (h *house) credentialsChanged(app, provider string) {
+	h.providers.Changed(app, provider)
+	h.scheduler.ReopenLane(app, provider)
+}
+
+// deliveries tells the story of deliveries, or that nobody writes it down.
+func (h *house) deliveries() api.Deliveries {
+	if h.record == nil {
+		return noRecord{}
+	}
+	return h.record
+}
+
+// noRecord stands in for ClickHouse where there is none.
+type noRecord struct{}
+
+// Trace implements [api.Deliveries].
+func (noRecord) Trace(context.Context, string, string, string, string, int) ([]push.Trace, string, error) {
+	return nil, "", fmt.Errorf("no ClickHouse is configured: %w", push.ErrAway)
+}
+
+// Run runs the parts of the process's roles until ctx ends, and stops them in
+// the order of the journey: the door, the workers, the connections that they
+// send through, what knows where the connections are, the recorder.
+func (h *house) Run(ctx context.Context) error {
+	defer h.close()
+	defer context.AfterFunc(ctx, func() { close(h.stopping) })()
+	var workers, conns []part
+	if h.cfg.does(roleWorker) {
+		workers = append(workers, named{"scheduler", h.scheduler})
+	}
+	if h.cfg.does(roleConn) {
+		conns = append(conns, named{"longconn", h.conns})
+	}
+	knows := []part{named{"routing", h.router}, named{"selector", h.selector}}
+	if h.access != nil {
+		knows = append(knows, named{"access", h.access})
+	}
+	return runStages(ctx, []part{named{"api", h.door}}, workers, conns, knows, []part{named{"analytics", h.writer}})
+}
+
+// close lets go of what build took.
+func (h *house) close() {
+	closing := func(what string, c io.Closer) {
+		if err := c.Close(); err != nil {
+			h.log.Warn("not closed well", "what", what, "err", err)
+		}
+	}
+	if h.spool != nil {
+		closing("spool", h.spool)
+	}
+	if h.record != nil {
+		closing("clickhouse", h.record)
+	}
+	if h.store != nil {
+		closing("database", h.store)
+	}
+	if h.redis != nil {
+		closing("redis", h.redis)
+	}
+}
