@@ -53,13 +53,22 @@ type delivery struct {
 
 // run does the round: choose what needs doing, find the roads, set the timers,
 // claim, carry.
+//
+// Letters are laid in the inboxes before anybody asks who is connected: a
+// device that connects in between finds its letter there.
 func (r *round) run(ctx context.Context) error {
 	if err := r.apps(ctx); err != nil {
 		return err
 	}
 	ds := r.choose()
 	r.room.keep(len(ds))
-	if err := r.equip(ctx, ds); err != nil {
+	if err := r.findDevices(ctx, ds); err != nil {
+		return err
+	}
+	if err := r.fillInboxes(ctx, ds); err != nil {
+		return err
+	}
+	if err := r.findRoads(ctx, ds); err != nil {
 		return err
 	}
 	if err := r.setTimers(ctx, ds); err != nil {
@@ -155,8 +164,8 @@ func (r *round) wants(p *parcel, c *redisstore.Cell) bool {
 // isFinal tells whether a delivery has left the ladder for good.
 func isFinal(s push.Stage) bool { return s.Rank() == push.Failed.Rank() }
 
-// equip finds each delivery's device and roads.
-func (r *round) equip(ctx context.Context, ds []*delivery) error {
+// findDevices finds each delivery's device.
+func (r *round) findDevices(ctx context.Context, ds []*delivery) error {
 	for app, of := range byApp(ds) {
 		ids := make([]string, len(of))
 		for i, d := range of {
@@ -169,6 +178,13 @@ func (r *round) equip(ctx context.Context, ds []*delivery) error {
 		for i, d := range of {
 			d.device = devices[i]
 		}
+	}
+	return nil
+}
+
+// findRoads finds each delivery's roads, in the order of trial.
+func (r *round) findRoads(ctx context.Context, ds []*delivery) error {
+	for app, of := range byApp(ds) {
 		online, err := r.w.online(ctx, app, of)
 		if err != nil {
 			return err
@@ -239,13 +255,8 @@ func (p *parcel) schedule(timers map[int64][]job, at time.Time, indexes []int) {
 // the cell between reading and claiming.
 const claimTries = 5
 
-// claim marks the deliveries as this task's and returns those it got. The
-// letters for devices on the live connection are laid in their inboxes first:
-// whoever is claimed can be found there.
+// claim marks the deliveries as this task's and returns those it got.
 func (r *round) claim(ctx context.Context, ds []*delivery) ([]*delivery, error) {
-	if err := r.fillInboxes(ctx, ds); err != nil {
-		return nil, err
-	}
 	var got []*delivery
 	for range claimTries {
 		if len(ds) == 0 {
