@@ -278,13 +278,14 @@ func TestNoSecretIsToldAnywhere(t *testing.T) {
 	}
 }
 
-// subscribe listens as a device with a real MQTT client.
+// subscribe listens as a device with a real MQTT client, and returns once the
+// device is known to be connected.
 func (p *program) subscribe(device string) <-chan string {
 	p.t.Helper()
 	host, port, _ := strings.Cut(strings.TrimPrefix(p.facts.MQTT, "mqtt://"), ":")
 	token := strings.TrimSpace(p.run("token", device))
 	cmd := exec.CommandContext(p.t.Context(), "mosquitto_sub", "-h", host, "-p", port, "-i", device, "-u", device, "-P", token,
-		"-t", "inbox", "-q", "1", "-d")
+		"-t", "inbox", "-q", "1")
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		p.t.Fatal(err)
@@ -292,23 +293,20 @@ func (p *program) subscribe(device string) <-chan string {
 	if err := cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Cleanup(func() { _ = cmd.Wait() })
-	heard, subscribed := make(chan string, 100), make(chan struct{})
+	p.t.Cleanup(func() { _ = cmd.Wait() }) // the test's end has killed it
+	heard := make(chan string, 100)
 	go func() {
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			switch line := lines.Text(); {
-			case strings.HasPrefix(line, "{"):
-				heard <- line
-			case strings.HasPrefix(line, "Subscribed"):
-				close(subscribed)
-			}
+			heard <- lines.Text()
 		}
 	}()
-	select {
-	case <-subscribed:
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("mosquitto_sub could not subscribe")
-	}
+	eventually(p.t, 20*time.Second, device+" is connected", func() error {
+		plan := p.run("send", "--check", "--to", "device:"+device, "--title", "x")
+		if !strings.Contains(plan, "live     first for 1") {
+			return errors.New(plan)
+		}
+		return nil
+	})
 	return heard
 }
 

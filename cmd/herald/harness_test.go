@@ -86,7 +86,8 @@ func herald(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// waitReady waits for dev.json, which is written last.
+// waitReady waits for the banner, which is printed last. dev.json alone may
+// still be that of a Herald that was killed.
 func (p *program) waitReady() {
 	p.t.Helper()
 	eventually(p.t, 60*time.Second, "herald dev is ready", func() error {
@@ -94,6 +95,9 @@ func (p *program) waitReady() {
 		case <-p.done:
 			p.t.Fatalf("herald dev ended: %v\n%s", p.cmd.ProcessState, p.out)
 		default:
+		}
+		if !strings.Contains(p.out.String(), "Ctrl-C ends it") {
+			return errors.New("no banner yet")
 		}
 		f, err := readFacts(p.dir)
 		p.facts = f
@@ -294,7 +298,7 @@ func (b *safeBuffer) String() string {
 func deviceBody(id, provider string) map[string]any {
 	sum := sha256.Sum256([]byte(id))
 	token := map[string]string{
-		"apns": hex.EncodeToString(sum[:]),
+		"apns": apnsToken(id),
 		"fcm":  "test:" + hex.EncodeToString(sum[:]),
 		"sms":  fmt.Sprintf("+1555%07d", binary.BigEndian.Uint32(sum[:])%10_000_000),
 		"live": id,
@@ -303,4 +307,10 @@ func deviceBody(id, provider string) map[string]any {
 		"platform": "ios", "maker": "Apple", "country": "DE",
 		"addresses": []map[string]string{{"provider": provider, "token": token}},
 	}
+}
+
+// apnsToken is a device token of the form that APNs takes.
+func apnsToken(device string) string {
+	sum := sha256.Sum256([]byte(device))
+	return hex.EncodeToString(sum[:])
 }
