@@ -10,8 +10,7 @@ import (
 // report tells a person what went wrong and returns the exit code.
 func report(w io.Writer, err error) int {
 	code := 1
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		code = exit.code
 		if exit.err == nil {
 			return code

@@ -35,7 +35,7 @@ type installation struct {
 }
 
 // install starts Redis, the vendors and a process with the role api, and
-// registers devices d0, d1, …
+// registers devices, from d0 on.
 func install(t *testing.T, devices int) *installation {
 	t.Helper()
 	in := &installation{t: t, redis: redistest.Start(t), config: filepath.Join(t.TempDir(), "herald.yaml")}
@@ -51,7 +51,12 @@ func install(t *testing.T, devices int) *installation {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- in.vendor.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-ended })
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("sandbox: %v", err)
+		}
+	})
 
 	in.must("app", "create", "shop", "-c", in.config)
 	key := in.must("key", "create", "--app", "shop", "--scopes", "admin", "-c", in.config)
