@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -129,6 +130,21 @@ func walk(v any, visit func(map[string]any)) {
 	case []any:
 		for _, below := range v {
 			walk(below, visit)
+		}
+	}
+}
+
+// TestAlertsAskForMetricsThatAreThere keeps a renamed metric from silencing an
+// alert.
+func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
+	need(t, "redis-server")
+	p := startDev(t, t.TempDir(), "--no-demo")
+	p.waitDone(strings.TrimSpace(p.run("send", "--to", "device:phone-1", "--title", "one attempt")))
+	shown := p.text("/metrics")
+	alerts := read(t, "../../deploy/alerts.yaml")
+	for _, name := range regexp.MustCompile(`\bherald_[a-z_]+`).FindAllString(alerts, -1) {
+		if !strings.Contains(shown, "\n"+name+"{") && !strings.Contains(shown, "\n"+name+" ") {
+			t.Errorf("an alert asks for %s, which /metrics does not show", name)
 		}
 	}
 }

@@ -155,7 +155,7 @@ func (h *house) wireJourney(context.Context) error {
 		Log:      h.log,
 		Metrics:  h.metrics,
 	})
-	return nil
+	return h.metrics.Register(newGauges(h))
 }
 
 // recorder writes receipts down and lets the selector learn from them at once.
