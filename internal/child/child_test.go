@@ -160,7 +160,16 @@ func waitForPid(t *testing.T, dir string, old int) (pid int) {
 	return pid
 }
 
-func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }
+// alive tells whether a process runs. One that has ended and that nobody has
+// asked about yet (a zombie, in containers without an init) does not.
+func alive(pid int) bool {
+	if syscall.Kill(pid, 0) != nil {
+		return false
+	}
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return err != nil || !strings.HasPrefix(rest, "Z")
+}
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
