@@ -110,8 +110,12 @@ func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Ti
 	default:
 		r.Provider = current
 	}
-	if r.Attempt == 0 && r.Provider == current {
+	switch {
+	case r.Attempt != 0:
+	case r.Provider == current:
 		r.Attempt = attempt
+	default:
+		r.Attempt = k.Cell.AttemptOf(r.Provider) // late proof of an earlier road, or of none: fetched from the inbox
 	}
 	r.ID = receiptID(r.Delivery, r.Attempt, r.Stage)
 }

@@ -2,6 +2,8 @@
 -- minute or an hour, by group of devices and provider. Each number is a set of
 -- attempts or deliveries, so that nothing counts twice however often it is
 -- reported: exact up to some thousands, within about 0.6 % beyond.
+-- A device that fetches a message from its inbox and acknowledges it was reached
+-- by the live connection, although no attempt was under way: it counts as one.
 CREATE TABLE IF NOT EXISTS cohort_minute (
     app        LowCardinality(String),
     minute     DateTime('UTC') CODEC(Delta(4), ZSTD(1)),
@@ -26,10 +28,11 @@ TTL minute + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 10000, ttl_only_drop_parts = 1;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS cohort_minute_view TO cohort_minute AS
+WITH attempt = 0 AND stage = 'delivered' AND source = 'device_ack' AS fetched
 SELECT
     app, toStartOfMinute(accepted_at, 'UTC') AS minute, class, provider, platform, maker, country,
-    uniqCombined64IfState(15)(cityHash64(app, delivery, attempt), answer) AS attempts,
-    uniqCombined64IfState(15)(cityHash64(app, delivery, attempt), toUInt8(answer AND rank >= 3)) AS accepted,
+    uniqCombined64IfState(15)(cityHash64(app, delivery, attempt), toUInt8(answer OR fetched)) AS attempts,
+    uniqCombined64IfState(15)(cityHash64(app, delivery, attempt), toUInt8((answer AND rank >= 3) OR fetched)) AS accepted,
     uniqCombined64IfState(15)(cityHash64(app, delivery, attempt), toUInt8(stage = 'failed')) AS failed,
     uniqCombined64IfState(15)(cityHash64(app, delivery, attempt), toUInt8(stage = 'unknown')) AS unknown,
     uniqCombined64IfState(15)(cityHash64(app, delivery), toUInt8(rank >= 5)) AS delivered,

@@ -42,15 +42,20 @@ const (
 )
 
 // HasTried reports whether a provider was used before.
-func (c *Cell) HasTried(provider string) bool {
-	for rest := c.Tried; rest != ""; {
+func (c *Cell) HasTried(provider string) bool { return c.AttemptOf(provider) > 0 }
+
+// AttemptOf is the number of a provider's attempt, 0 if it had none. Where a
+// road was tried more than once it is the lowest the attempt can have had.
+func (c *Cell) AttemptOf(provider string) int {
+	n := 1
+	for rest := c.Tried; rest != ""; n++ {
 		var p string
 		p, rest, _ = strings.Cut(rest, "+")
 		if p == provider {
-			return true
+			return n
 		}
 	}
-	return false
+	return 0
 }
 
 // Try notes that a provider is used from now (unix ms) on. Trying the same road
@@ -136,8 +141,16 @@ var letters = [...]struct {
 	stage  push.Stage
 }{
 	{'-', ""},
-	{'a', push.Accepted}, {'h', push.HandedOver}, {'d', push.Delivered}, {'p', push.Displayed}, {'k', push.Clicked},
-	{'u', push.Unknown}, {'f', push.Failed}, {'e', push.Expired}, {'x', push.Cancelled}, {'s', push.Suppressed},
+	{'a', push.Accepted},
+	{'h', push.HandedOver},
+	{'d', push.Delivered},
+	{'p', push.Displayed},
+	{'k', push.Clicked},
+	{'u', push.Unknown},
+	{'f', push.Failed},
+	{'e', push.Expired},
+	{'x', push.Cancelled},
+	{'s', push.Suppressed},
 }
 
 func letter(s push.Stage) byte {
