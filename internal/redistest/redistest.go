@@ -73,7 +73,7 @@ func (s *Server) Restart() {
 	}
 	host, port, _ := net.SplitHostPort(s.addr)
 	s.cmd = exec.Command("redis-server", "--bind", host, "--port", port, "--dir", s.dir,
-		"--appendonly", "yes", "--appendfsync", "everysec", "--save", "")
+		"--appendonly", "yes", "--appendfsync", "always", "--save", "")
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("redistest: start: %v", err)
 	}
