@@ -245,8 +245,7 @@ func faultOf(err error) (kind, code, detail string) {
 }
 
 func retryAfter(err error) time.Duration {
-	var e *push.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*push.Error](err); ok {
 		return e.RetryAfter
 	}
 	return 0

@@ -113,9 +113,16 @@ func (c Config) Validate() error {
 		key   string
 		value time.Duration
 	}{
-		{"window", c.Window}, {"attempt", c.Attempt}, {"flush", c.Flush}, {"grace", c.Grace}, {"stuck", c.Stuck},
-		{"lane.patience", c.Lane.Patience}, {"lane.stall", c.Lane.Stall}, {"lane.pause", c.Lane.Pause},
-		{"lane.pause_most", c.Lane.PauseMost}, {"lane.credentials", c.Lane.Credentials},
+		{"window", c.Window},
+		{"attempt", c.Attempt},
+		{"flush", c.Flush},
+		{"grace", c.Grace},
+		{"stuck", c.Stuck},
+		{"lane.patience", c.Lane.Patience},
+		{"lane.stall", c.Lane.Stall},
+		{"lane.pause", c.Lane.Pause},
+		{"lane.pause_most", c.Lane.PauseMost},
+		{"lane.credentials", c.Lane.Credentials},
 	} {
 		if f.value <= 0 {
 			errs = append(errs, fmt.Errorf("scheduler.%s: %v is not positive", f.key, f.value))

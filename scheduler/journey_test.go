@@ -237,8 +237,7 @@ func TestReceiveRefusesWhatIsNotTheDevices(t *testing.T) {
 			t.Errorf("receipt %d: %v, want not found", i, err)
 		}
 	}
-	var invalid *push.Invalid
-	if !errors.As(errs[4], &invalid) {
+	if _, ok := errors.AsType[*push.Invalid](errs[4]); !ok {
 		t.Errorf("a device that reports cancelled: %v, want it invalid", errs[4])
 	}
 	if errs[5] != nil {

@@ -168,11 +168,7 @@ func (l *lane) leave(probe bool, answer error) {
 // learn adapts the lane to an answer. Late answers to attempts from before it
 // closed do not open it.
 func (l *lane) learn(probe bool, answer error) {
-	var detail *push.Error
-	var after time.Duration
-	if errors.As(answer, &detail) {
-		after = detail.RetryAfter
-	}
+	after := retryAfter(answer)
 	switch {
 	case errors.Is(answer, errCutOff):
 	case errors.Is(answer, push.ErrCredentials):
