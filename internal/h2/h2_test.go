@@ -22,17 +22,10 @@ import (
 )
 
 // start serves h over TLS with Go's own HTTP/2 server, shaped by shape.
-func start(t testing.TB, shape func(*http2.Server), h http.HandlerFunc) (*httptest.Server, *Transport) {
+func start(t testing.TB, shape *http.HTTP2Config, h http.HandlerFunc) (*httptest.Server, *Transport) {
 	t.Helper()
 	srv := httptest.NewUnstartedServer(h)
-	h2 := &http2.Server{}
-	if shape != nil {
-		shape(h2)
-	}
-	if err := http2.ConfigureServer(srv.Config, h2); err != nil {
-		t.Fatal(err)
-	}
-	srv.TLS = srv.Config.TLSConfig
+	srv.Config.HTTP2 = shape
 	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
@@ -47,7 +40,13 @@ func transportTo(t testing.TB, srv *httptest.Server) *Transport {
 	return tr
 }
 
-func post(t testing.TB, tr http.RoundTripper, ctx context.Context, url, body string) (*http.Response, string, error) {
+// theirs is the client of x/net: beside net/http's, one more that nobody here wrote.
+func theirs(cfg *tls.Config) http.RoundTripper {
+	return &http2.Transport{TLSClientConfig: cfg} //nolint:staticcheck // deprecated, and still an implementation of its own
+}
+
+// post returns an answer whose body has been read and closed.
+func post(ctx context.Context, t testing.TB, tr http.RoundTripper, url, body string) (*http.Response, string, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
@@ -58,6 +57,7 @@ func post(t testing.TB, tr http.RoundTripper, ctx context.Context, url, body str
 	if err != nil {
 		return nil, "", err
 	}
+	defer res.Body.Close()
 	got, err := io.ReadAll(res.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -75,15 +75,15 @@ func echo(w http.ResponseWriter, r *http.Request) {
 func TestAnswersComeBackWhole(t *testing.T) {
 	large := strings.Repeat("0123456789abcdef", 40_000) // 640 kB: many frames, many windows
 	tests := map[string]struct {
-		shape func(*http2.Server)
+		shape *http.HTTP2Config
 		body  string
 	}{
 		"no body":           {nil, ""},
 		"a small body":      {nil, "hello"},
 		"a large body":      {nil, large},
-		"tiny windows":      {func(s *http2.Server) { s.MaxUploadBufferPerStream, s.MaxUploadBufferPerConnection = 1<<14, 1<<16 }, large},
-		"one stream a time": {func(s *http2.Server) { s.MaxConcurrentStreams = 1 }, "hello"},
-		"a tiny table":      {func(s *http2.Server) { s.MaxDecoderHeaderTableSize = 64 }, "hello"},
+		"tiny windows":      {&http.HTTP2Config{MaxReceiveBufferPerStream: 1 << 14, MaxReceiveBufferPerConnection: 1 << 16}, large},
+		"one stream a time": {&http.HTTP2Config{MaxConcurrentStreams: 1}, "hello"},
+		"a tiny table":      {&http.HTTP2Config{MaxDecoderHeaderTableSize: 64}, "hello"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -92,7 +92,7 @@ func TestAnswersComeBackWhole(t *testing.T) {
 			var group sync.WaitGroup
 			for i := range 20 {
 				group.Go(func() {
-					res, got, err := post(t, tr, t.Context(), fmt.Sprintf("%s/3/device/%d?a=b", srv.URL, i), tt.body)
+					res, got, err := post(t.Context(), t, tr, fmt.Sprintf("%s/3/device/%d?a=b", srv.URL, i), tt.body)
 					if err != nil {
 						t.Error(err)
 						return
@@ -126,7 +126,7 @@ func TestManyAtOnceShareFewConnections(t *testing.T) {
 	for range 64 {
 		group.Go(func() {
 			for range 50 {
-				if _, got, err := post(t, tr, t.Context(), srv.URL+"/x", "body"); err != nil || got != "body" {
+				if _, got, err := post(t.Context(), t, tr, srv.URL+"/x", "body"); err != nil || got != "body" {
 					t.Errorf("got %q, %v", got, err)
 					return
 				}
@@ -152,14 +152,14 @@ func TestGivenUpRequestsReturnAtOnce(t *testing.T) {
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { cancel() }})
-	_, _, err := post(t, tr, ctx, srv.URL+"/hang", "x")
+	_, _, err := post(ctx, t, tr, srv.URL+"/hang", "x")
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v, want the context's", err)
 	}
 	if errors.Is(err, ErrNotSent) {
 		t.Errorf("err = %v, but the request was written", err)
 	}
-	if _, _, err := post(t, tr, t.Context(), srv.URL+"/", "x"); err != nil {
+	if _, _, err := post(t.Context(), t, tr, srv.URL+"/", "x"); err != nil {
 		t.Errorf("the connection is of no use after a cancelled request: %v", err)
 	}
 }
@@ -168,14 +168,14 @@ func TestFailuresSayWhetherAnythingWasSent(t *testing.T) {
 	hungUp, tr := start(t, nil, func(w http.ResponseWriter, _ *http.Request) {
 		panic(http.ErrAbortHandler) // RST_STREAM in the middle
 	})
-	if _, _, err := post(t, tr, t.Context(), hungUp.URL, "x"); err == nil || errors.Is(err, ErrNotSent) {
+	if _, _, err := post(t.Context(), t, tr, hungUp.URL, "x"); err == nil || errors.Is(err, ErrNotSent) {
 		t.Errorf("a reset stream gave %v, want an error that does not claim it was not sent", err)
 	}
 
 	gone := httptest.NewTLSServer(http.NotFoundHandler())
 	url := gone.URL
 	gone.Close()
-	if _, _, err := post(t, tr, t.Context(), url, "x"); !errors.Is(err, ErrNotSent) {
+	if _, _, err := post(t.Context(), t, tr, url, "x"); !errors.Is(err, ErrNotSent) {
 		t.Errorf("a closed port gave %v, want ErrNotSent", err)
 	}
 
@@ -183,11 +183,11 @@ func TestFailuresSayWhetherAnythingWasSent(t *testing.T) {
 	stranger.EnableHTTP2 = true
 	stranger.StartTLS()
 	defer stranger.Close()
-	if _, _, err := post(t, &Transport{}, t.Context(), stranger.URL, "x"); !errors.Is(err, ErrNotSent) {
+	if _, _, err := post(t.Context(), t, &Transport{}, stranger.URL, "x"); !errors.Is(err, ErrNotSent) {
 		t.Errorf("an unknown authority gave %v, want ErrNotSent", err)
 	}
 
-	if _, _, err := post(t, &Transport{}, t.Context(), "http://127.0.0.1:1/", "x"); !errors.Is(err, ErrNotSent) {
+	if _, _, err := post(t.Context(), t, &Transport{}, "http://127.0.0.1:1/", "x"); !errors.Is(err, ErrNotSent) {
 		t.Errorf("plain http gave %v, want ErrNotSent", err)
 	}
 }
@@ -198,23 +198,20 @@ func TestServersWithoutHTTP2AreServedByTheFallback(t *testing.T) {
 	tr := transportTo(t, srv)
 	tr.Fallback = srv.Client().Transport
 	for range 2 {
-		if res, got, err := post(t, tr, t.Context(), srv.URL, "hello"); err != nil || got != "hello" || res.ProtoMajor != 1 {
+		if res, got, err := post(t.Context(), t, tr, srv.URL, "hello"); err != nil || got != "hello" || res.ProtoMajor != 1 {
 			t.Errorf("got %q, %v", got, err)
 		}
 	}
 }
 
-// farewell speaks just enough HTTP/2 to say goodbye: it answers the first
-// connection's requests with GOAWAY, having processed nothing, and the others'
-// with 200.
-func farewell(t *testing.T) (url string, tr *Transport) {
+// serveFrames hands connections that speak h2 by TLS to serve, one after the
+// other, until the test ends.
+func serveFrames(t *testing.T, serve func(net.Conn)) (url string, tr *Transport) {
 	t.Helper()
-	srv := httptest.NewUnstartedServer(nil)
-	srv.EnableHTTP2 = true
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	tr = transportTo(t, srv)
-	cfg := srv.TLS.Clone()
+	certs := httptest.NewUnstartedServer(nil)
+	certs.StartTLS()
+	t.Cleanup(certs.Close)
+	cfg := certs.TLS.Clone()
 	cfg.NextProtos = []string{"h2"}
 	ln, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
 	if err != nil {
@@ -222,39 +219,51 @@ func farewell(t *testing.T) (url string, tr *Transport) {
 	}
 	t.Cleanup(func() { _ = ln.Close() })
 	go func() {
-		for n := 0; ; n++ {
+		for {
 			nc, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			go serveOnce(nc, n == 0)
+			serve(nc)
 		}
 	}()
-	return "https://" + ln.Addr().String(), tr
+	return "https://" + ln.Addr().String(), transportTo(t, certs)
 }
 
-func serveOnce(nc net.Conn, leaving bool) {
+// answerHeaders speaks just enough HTTP/2 to answer each request as soon as its
+// headers are there.
+func answerHeaders(nc net.Conn, answer func(fr *http2.Framer, id uint32), settings ...http2.Setting) {
 	defer nc.Close()
 	if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
 	}
 	fr := http2.NewFramer(nc, nc)
-	_ = fr.WriteSettings()
+	_ = fr.WriteSettings(settings...)
 	for {
 		f, err := fr.ReadFrame()
 		if err != nil {
 			return
 		}
-		h, ok := f.(*http2.HeadersFrame)
-		switch {
-		case !ok:
-		case leaving:
-			_ = fr.WriteGoAway(0, http2.ErrCodeNo, nil)
-		default:
-			// ":status 200" is entry 8 of HPACK's static table.
-			_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true, EndStream: true})
+		if h, ok := f.(*http2.HeadersFrame); ok {
+			answer(fr, h.StreamID)
 		}
 	}
+}
+
+// accept answers 200, which is entry 8 of HPACK's static table.
+func accept(fr *http2.Framer, id uint32) {
+	_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte{0x88}, EndHeaders: true, EndStream: true})
+}
+
+// farewell answers the first connection's requests with GOAWAY, having
+// processed nothing, and the others' with 200.
+func farewell(t *testing.T) (url string, tr *Transport) {
+	t.Helper()
+	answer := func(fr *http2.Framer, _ uint32) { _ = fr.WriteGoAway(0, http2.ErrCodeNo, nil) }
+	return serveFrames(t, func(nc net.Conn) {
+		go answerHeaders(nc, answer)
+		answer = accept
+	})
 }
 
 func TestGoodbyeMovesUnseenRequestsToAnotherConnection(t *testing.T) {
@@ -262,7 +271,7 @@ func TestGoodbyeMovesUnseenRequestsToAnotherConnection(t *testing.T) {
 	var group sync.WaitGroup
 	for range 10 {
 		group.Go(func() {
-			if res, _, err := post(t, tr, t.Context(), url, "x"); err != nil || res.StatusCode != http.StatusOK {
+			if res, _, err := post(t.Context(), t, tr, url, "x"); err != nil || res.StatusCode != http.StatusOK {
 				t.Errorf("res %v, err %v", res, err)
 			}
 		})
@@ -273,33 +282,15 @@ func TestGoodbyeMovesUnseenRequestsToAnotherConnection(t *testing.T) {
 // TestAllowanceGrowsWithTheServersTrust plays APNs, which lets a new connection
 // carry one stream until it has seen a valid token.
 func TestAllowanceGrowsWithTheServersTrust(t *testing.T) {
-	srv := httptest.NewUnstartedServer(nil)
-	srv.EnableHTTP2 = true
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	cfg := srv.TLS.Clone()
-	cfg.NextProtos = []string{"h2"}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
 	var conns atomic.Int32
-	go func() {
-		for {
-			nc, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			conns.Add(1)
-			go serveCautiously(nc)
-		}
-	}()
-	tr := transportTo(t, srv)
+	url, tr := serveFrames(t, func(nc net.Conn) {
+		conns.Add(1)
+		go serveCautiously(nc)
+	})
 	var group sync.WaitGroup
 	for range 40 {
 		group.Go(func() {
-			if _, _, err := post(t, tr, t.Context(), "https://"+ln.Addr().String(), "x"); err != nil {
+			if _, _, err := post(t.Context(), t, tr, url, "x"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -311,54 +302,25 @@ func TestAllowanceGrowsWithTheServersTrust(t *testing.T) {
 }
 
 func serveCautiously(nc net.Conn) {
-	defer nc.Close()
-	if _, err := io.ReadFull(nc, make([]byte, len(http2.ClientPreface))); err != nil {
-		return
-	}
-	fr := http2.NewFramer(nc, nc)
-	_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
-	for n := 0; ; {
-		f, err := fr.ReadFrame()
-		if err != nil {
-			return
-		}
-		h, ok := f.(*http2.HeadersFrame)
-		if !ok {
-			continue
-		}
-		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: h.StreamID, BlockFragment: []byte{0x88}, EndHeaders: true, EndStream: true})
-		if n++; n == 1 {
+	trusted := false
+	answerHeaders(nc, func(fr *http2.Framer, id uint32) {
+		accept(fr, id)
+		if !trusted {
+			trusted = true
 			_ = fr.WriteSettings(http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 100})
 		}
-	}
+	}, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 1})
 }
 
 func TestSilentConnectionsAreGivenUp(t *testing.T) {
-	srv := httptest.NewUnstartedServer(nil)
-	srv.EnableHTTP2 = true
-	srv.StartTLS()
-	t.Cleanup(srv.Close)
-	tr := transportTo(t, srv)
-	tr.Idle = 50 * time.Millisecond
-	cfg := srv.TLS.Clone()
-	cfg.NextProtos = []string{"h2"}
-	ln, err := tls.Listen("tcp", "127.0.0.1:0", cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	go func() {
-		nc, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		fr := http2.NewFramer(nc, nc)
-		_ = fr.WriteSettings()
+	url, tr := serveFrames(t, func(nc net.Conn) {
+		_ = http2.NewFramer(nc, nc).WriteSettings()
 		_, _ = io.Copy(io.Discard, nc) // reads everything, answers no ping
-	}()
+	})
+	tr.Idle = 50 * time.Millisecond
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	_, _, err = post(t, tr, ctx, "https://"+ln.Addr().String(), "x")
+	_, _, err := post(ctx, t, tr, url, "x")
 	if err == nil || errors.Is(err, ErrNotSent) || ctx.Err() != nil {
 		t.Errorf("err = %v, want the connection given up and the request perhaps sent", err)
 	}
@@ -366,15 +328,15 @@ func TestSilentConnectionsAreGivenUp(t *testing.T) {
 
 func BenchmarkRoundTrip(b *testing.B) {
 	drain := func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }
-	theirs, tr := start(b, func(s *http2.Server) { s.MaxConcurrentStreams = 1000 }, drain)
+	srv, tr := start(b, &http.HTTP2Config{MaxConcurrentStreams: 1000}, drain)
 	url, cfg := serveOurs(b, drain)
 	for _, bench := range []struct {
 		name, url string
 		client    http.RoundTripper
 	}{
-		{"x/net to net/http", theirs.URL, &http2.Transport{TLSClientConfig: tr.TLS}},
-		{"ours to net/http", theirs.URL, tr},
-		{"x/net to ours", url, &http2.Transport{TLSClientConfig: cfg}},
+		{"x/net to net/http", srv.URL, theirs(tr.TLS)},
+		{"ours to net/http", srv.URL, tr},
+		{"x/net to ours", url, theirs(cfg)},
 		{"ours to ours", url, &Transport{TLS: cfg}},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
@@ -383,7 +345,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					req, _ := http.NewRequest(http.MethodPost, bench.url+"/3/device/0123456789abcdef", bytes.NewReader(body))
+					req, _ := http.NewRequestWithContext(b.Context(), http.MethodPost, bench.url+"/3/device/0123456789abcdef", bytes.NewReader(body))
 					res, err := bench.client.RoundTrip(req)
 					if err != nil {
 						b.Error(err)

@@ -230,6 +230,7 @@ func (m *mux[M]) apply(flags http2.Flags, p []byte, streams func(uint32)) error 
 			m.maxFrame = int(value)
 		case http2.SettingHeaderTableSize:
 			m.tableLimit = max(1, min(value, 64<<10))
+		default: // nothing that we send depends on the others
 		}
 	}
 	m.control = appendFrame(m.control, http2.FrameSettings, http2.FlagSettingsAck, 0, 0)

@@ -45,7 +45,7 @@ func TestServerAnswersClientsNobodyHereWrote(t *testing.T) {
 	url, cfg := serveOurs(t, echo)
 	clients := map[string]http.RoundTripper{
 		"net/http": &http.Transport{TLSClientConfig: cfg.Clone(), ForceAttemptHTTP2: true},
-		"x/net":    &http2.Transport{TLSClientConfig: cfg.Clone()},
+		"x/net":    theirs(cfg.Clone()),
 		"ours":     &Transport{TLS: cfg},
 	}
 	for name, client := range clients {
@@ -55,7 +55,7 @@ func TestServerAnswersClientsNobodyHereWrote(t *testing.T) {
 				var group sync.WaitGroup
 				for i := range 20 {
 					group.Go(func() {
-						res, got, err := post(t, client, t.Context(), fmt.Sprintf("%s/3/device/%d?a=b", url, i), body)
+						res, got, err := post(t.Context(), t, client, fmt.Sprintf("%s/3/device/%d?a=b", url, i), body)
 						if err != nil {
 							t.Error(err)
 							return
@@ -78,10 +78,10 @@ func TestServerResetsAStreamWhoseHandlerAborts(t *testing.T) {
 		}
 	})
 	tr := &Transport{TLS: cfg}
-	if _, _, err := post(t, tr, t.Context(), url+"/cut", "x"); err == nil || errors.Is(err, ErrNotSent) {
+	if _, _, err := post(t.Context(), t, tr, url+"/cut", "x"); err == nil || errors.Is(err, ErrNotSent) {
 		t.Errorf("err = %v, want a reset stream", err)
 	}
-	if _, _, err := post(t, tr, t.Context(), url+"/", "x"); err != nil {
+	if _, _, err := post(t.Context(), t, tr, url+"/", "x"); err != nil {
 		t.Errorf("the connection died with the stream: %v", err)
 	}
 }
@@ -98,7 +98,7 @@ func TestServerTellsHandlersThatTheClientLeft(t *testing.T) {
 		<-entered
 		cancel()
 	}()
-	if _, _, err := post(t, &Transport{TLS: cfg}, ctx, url, "x"); !errors.Is(err, context.Canceled) {
+	if _, _, err := post(ctx, t, &Transport{TLS: cfg}, url, "x"); !errors.Is(err, context.Canceled) {
 		t.Errorf("err = %v, want the context's", err)
 	}
 	<-left
