@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 
 	"github.com/herald-push/herald/push"
 )
@@ -46,12 +47,8 @@ func (f *Faults) Endpoint(field, value string, schemes ...string) {
 		return
 	}
 	u, err := url.Parse(value)
-	if err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" {
-		for _, s := range schemes {
-			if u.Scheme == s {
-				return
-			}
-		}
+	if err == nil && slices.Contains(schemes, u.Scheme) && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" {
+		return
 	}
 	detail := "must be an address like " + schemes[0] + "://host:port"
 	f.Add(field, detail)

@@ -119,7 +119,7 @@ func (x *Exchange) Failure(provider string, err error) *push.Error {
 	if x.written.Load() && !errors.Is(err, ErrNotProcessed) {
 		kind, detail = push.ErrUnknown, "no answer"
 	}
-	if kind == push.ErrUnavailable && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
+	if errors.Is(kind, push.ErrUnavailable) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		detail = "not sent in time"
 	}
 	var unknownCA x509.UnknownAuthorityError
@@ -168,8 +168,7 @@ func (x *Exchange) RetryAfter() time.Duration {
 // bare takes the address off an error, for it may hold a device token or an
 // account, and is known to whoever reads the error.
 func bare(err error) error {
-	var u *url.Error
-	if errors.As(err, &u) {
+	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err
 	}
 	return err

@@ -106,11 +106,11 @@ func TestSetHandsCallbacksToTheAppsProvider(t *testing.T) {
 	f := &fakes{}
 	f.put("demo", "one", 1)
 	s := f.set()
-	rs, err := s.Callback(t.Context(), "apns", httptest.NewRequest("POST", "/v1/callbacks/apns?app=demo", nil), nil)
+	rs, err := s.Callback(t.Context(), "apns", httptest.NewRequestWithContext(t.Context(), "POST", "/v1/callbacks/apns?app=demo", nil), nil)
 	if err != nil || len(rs) != 1 || rs[0].ProviderID != "one" {
 		t.Errorf("Callback() = %v, %v", rs, err)
 	}
-	_, err = s.Callback(t.Context(), "apns", httptest.NewRequest("POST", "/v1/callbacks/apns", nil), nil)
+	_, err = s.Callback(t.Context(), "apns", httptest.NewRequestWithContext(t.Context(), "POST", "/v1/callbacks/apns", nil), nil)
 	if !errors.Is(err, push.ErrCredentials) {
 		t.Errorf("Callback() without app: error = %v, want credentials", err)
 	}

@@ -3,6 +3,7 @@ package push
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -101,12 +102,9 @@ type Fault struct {
 type Invalid struct{ Faults []Fault }
 
 func (e *Invalid) Error() string {
-	s := "invalid:"
+	faults := make([]string, len(e.Faults))
 	for i, f := range e.Faults {
-		if i > 0 {
-			s += ";"
-		}
-		s += " " + f.Field + " " + f.Detail
+		faults[i] = " " + f.Field + " " + f.Detail
 	}
-	return s
+	return "invalid:" + strings.Join(faults, ";")
 }

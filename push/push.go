@@ -5,6 +5,7 @@
 package push
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -168,12 +169,7 @@ type Policy struct {
 
 // AllowsSMS reports whether a notification of class c may cost an SMS.
 func (p Policy) AllowsSMS(c Class) bool {
-	for _, k := range p.SMSClasses {
-		if k == c {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(p.SMSClasses, c)
 }
 
 // Delivery is one notification for one device by one provider: what a provider

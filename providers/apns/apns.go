@@ -13,11 +13,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sideshow/apns2"
+	"github.com/sideshow/apns2/token"
+
 	"github.com/herald-push/herald/internal/h2"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
-	"github.com/sideshow/apns2"
-	"github.com/sideshow/apns2/token"
 )
 
 // name is the provider's registry name.

@@ -2,22 +2,19 @@ package apns
 
 import (
 	"encoding/pem"
+	"net/http"
 	"net/http/httptest"
 	"testing"
-
-	"golang.org/x/net/http2"
 
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/providertest"
 )
 
 // startLimited starts a fake that allows so many streams on a connection.
-func startLimited(t *testing.T, s providertest.Service, streams uint32) providers.Provider {
+func startLimited(t *testing.T, s providertest.Service, streams int) providers.Provider {
 	srv := httptest.NewUnstartedServer(s.Accept)
-	if err := http2.ConfigureServer(srv.Config, &http2.Server{MaxConcurrentStreams: streams}); err != nil {
-		t.Fatal(err)
-	}
-	srv.TLS = srv.Config.TLSConfig
+	srv.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
+	srv.EnableHTTP2 = true
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	ca := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))

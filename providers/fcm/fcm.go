@@ -7,6 +7,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -131,7 +132,7 @@ func (p *Provider) refusal(a *attempt) error {
 	if after := x.RetryAfter(); after > 0 {
 		e.RetryAfter = after
 	}
-	if x.Status == http.StatusUnauthorized && e.Kind == push.ErrUnavailable && !p.tokens.drop(a.token) {
+	if x.Status == http.StatusUnauthorized && errors.Is(e.Kind, push.ErrUnavailable) && !p.tokens.drop(a.token) {
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
 	return e

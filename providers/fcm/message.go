@@ -2,6 +2,7 @@ package fcm
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"firebase.google.com/go/v4/messaging"
@@ -50,9 +51,7 @@ func rejected(code, detail string) *push.Error {
 // throws the others' messages away.
 func message(d *push.Delivery) *messaging.Message {
 	data := make(map[string]string, len(d.Data)+2)
-	for key, value := range d.Data {
-		data[key] = value
-	}
+	maps.Copy(data, d.Data)
 	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
 
 	android := &messaging.AndroidConfig{

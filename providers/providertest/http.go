@@ -76,6 +76,7 @@ func (s Service) start(t *testing.T, b Behaviour) Fixture {
 		endpoint = "https://" + closedPort(t)
 	case HangsAtHello:
 		endpoint = "https://" + silentPort(t)
+	default: // the server's handler behaves as told
 	}
 	p := s.Open(t, endpoint, ca)
 	if c, ok := p.(interface{ CloseIdleConnections() }); ok {
@@ -104,11 +105,12 @@ func (s Service) answer(b Behaviour, stop <-chan struct{}) http.HandlerFunc {
 		return page(http.StatusBadGateway)
 	case AcceptsHTML:
 		return page(http.StatusOK)
+	default:
+		if r, ok := s.Refusals[b]; ok {
+			return r.Answer
+		}
+		return s.Accept
 	}
-	if r, ok := s.Refusals[b]; ok {
-		return r.Answer
-	}
-	return s.Accept
 }
 
 // page repeats the whole request, as some debugging pages do.

@@ -155,7 +155,7 @@ func overTLS(log *slog.Logger, h http.Handler, cert *tls.Config) func(context.Co
 // listen opens the asked port, or the last one, or any.
 func (s *Sandbox) listen(c Config, name string) (net.Listener, error) {
 	if port := c.Ports[name]; port != 0 {
-		l, err := net.Listen("tcp", net.JoinHostPort(c.Host, fmt.Sprint(port)))
+		l, err := listenTCP(net.JoinHostPort(c.Host, fmt.Sprint(port)))
 		if err != nil {
 			return nil, fmt.Errorf("sandbox: %s: %w", name, err)
 		}
@@ -164,17 +164,22 @@ func (s *Sandbox) listen(c Config, name string) (net.Listener, error) {
 	}
 	if last := s.id.Addresses[name]; last != "" {
 		if host, _, err := net.SplitHostPort(last); err == nil && host == c.Host {
-			if l, err := net.Listen("tcp", last); err == nil {
+			if l, err := listenTCP(last); err == nil {
 				return l, nil
 			}
 		}
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(c.Host, "0"))
+	l, err := listenTCP(net.JoinHostPort(c.Host, "0"))
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: %s: %w", name, err)
 	}
 	s.id.Addresses[name] = l.Addr().String()
 	return l, nil
+}
+
+// listenTCP takes no context: to bind an address of this machine waits for nobody.
+func listenTCP(addr string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", addr)
 }
 
 func newServer(log *slog.Logger, h http.Handler) *http.Server {

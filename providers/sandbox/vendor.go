@@ -94,8 +94,9 @@ func (v *vendor) trouble(w http.ResponseWriter, r *http.Request, s *Settings) bo
 		w.WriteHeader(http.StatusBadGateway)
 		_, _ = io.WriteString(w, "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>")
 		return true
+	default: // NoOutage; and Silent, which answers as ever and then loses the message
+		return false
 	}
-	return false
 }
 
 // meddle plays whatever the settings ask for before an attempt is looked at,

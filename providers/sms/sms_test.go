@@ -100,7 +100,7 @@ func TestCallbackBecomesAReceipt(t *testing.T) {
 			p := open1(t)
 			form := url.Values{"MessageSid": {"SM1"}, "MessageStatus": {tt.status}, "ErrorCode": {tt.code}}
 			query := "app=demo&delivery=order-8812.0.3&device=phone-1"
-			rs, err := p.Callback(request(query, sign(form, callback+"?"+query, "auth-s3cret")), []byte(form.Encode()))
+			rs, err := p.Callback(request(t, query, sign(form, callback+"?"+query, "auth-s3cret")), []byte(form.Encode()))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestCallbackThatIsNotTheServicesIsRefused(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := open1(t).Callback(request(tt.query, tt.signature), []byte(tt.body))
+			_, err := open1(t).Callback(request(t, tt.query, tt.signature), []byte(tt.body))
 			if !errors.Is(err, push.ErrCredentials) {
 				t.Errorf("Callback() error = %v, want credentials", err)
 			}
@@ -164,8 +164,8 @@ func TestOpenTellsEveryFault(t *testing.T) {
 	}
 }
 
-func request(query, signature string) *http.Request {
-	r := httptest.NewRequest(http.MethodPost, "/v1/callbacks/sms?"+query, nil)
+func request(t *testing.T, query, signature string) *http.Request {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/callbacks/sms?"+query, nil)
 	r.Header.Set("X-Twilio-Signature", signature)
 	return r
 }
