@@ -3,6 +3,7 @@ package longconn_test
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -102,7 +103,7 @@ func TestMosquittoIsToldOfTheWrongPassword(t *testing.T) {
 		h := open(t)
 		args := h.mosquitto(version, "d1", "-t", "inbox", "-P", "wrong")
 		out, err := exec.CommandContext(t.Context(), program, args...).CombinedOutput()
-		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != code {
+		if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != code {
 			t.Errorf("%s: exit %v, want %d: %s", version, err, code, out)
 		}
 	}
@@ -135,7 +136,7 @@ func (h *house) mqttjs(t *testing.T, url, version, device, password string) (io.
 	}
 	t.Cleanup(func() {
 		in.Close()
-		cmd.Wait()
+		_ = cmd.Wait() // it ends with its input, or with the test
 	})
 	lines := bufio.NewScanner(out)
 	return in, func(event string) map[string]any {

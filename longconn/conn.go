@@ -20,7 +20,6 @@ type netConn struct {
 	eng     engine
 	key     string
 	tag     any
-	serial  uint64
 	timer   *time.Timer // nil while there is no deadline
 	pumping bool        // someone is passing on events
 	writing bool        // someone is writing
@@ -54,7 +53,7 @@ func (c *netConn) serve() {
 	c.mu.Lock()
 	c.ended = true
 	c.mu.Unlock()
-	c.nc.Close() //nolint:errcheck // nothing is left to lose
+	c.nc.Close()
 	c.writers.Wait()
 }
 
@@ -214,7 +213,7 @@ func (c *netConn) write(out []byte) error {
 func (c *netConn) hangUp(broken bool) {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if broken || !ok || half.CloseWrite() != nil {
-		c.nc.Close() //nolint:errcheck // nothing is left to lose
+		c.nc.Close()
 		return
 	}
 	c.nc.SetReadDeadline(time.Now().Add(time.Second)) //nolint:errcheck // the peer's close ends it too
@@ -278,5 +277,5 @@ func (c *netConn) cut() {
 		forced.cut() //nolint:errcheck // nothing is left to lose
 		return
 	}
-	c.nc.Close() //nolint:errcheck // nothing is left to lose
+	c.nc.Close()
 }

@@ -244,9 +244,8 @@ func (e *engine) refuse(reason mqtt.Reason) {
 
 // fail answers a fault of the client and closes.
 func (e *engine) fail(err error) {
-	var fault *mqtt.Fault
 	reason := mqtt.Unspecified
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[*mqtt.Fault](err); ok {
 		reason = fault.Reason
 	}
 	switch {

@@ -2,6 +2,7 @@ package longconn_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -247,7 +248,7 @@ func (r *raw) nextFrame() (mqtt.Header, []byte) {
 		p := make([]byte, 4096)
 		n, err = r.c.Read(p)
 		if err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				r.t.Fatalf("server sent nothing for %s", soon)
 			}
 			return mqtt.Header{}, nil
@@ -281,6 +282,7 @@ func (r *raw) disconnected() mqtt.Reason {
 			return reason
 		case mqtt.DISCONNECT:
 			reason, _, _ = mqtt.DecodeDisconnect(body, r.version)
+		default: // what was on its way before the end
 		}
 	}
 }

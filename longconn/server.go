@@ -61,7 +61,7 @@ func listen(ctx context.Context, addr string, tlsConfig *tls.Config) (net.Listen
 
 func closeListener(l net.Listener) {
 	if l != nil {
-		l.Close() //nolint:errcheck // its sockets are gone either way
+		l.Close() // its sockets are gone either way
 	}
 }
 
@@ -141,7 +141,7 @@ func (s *Server) adopt(nc net.Conn) *netConn {
 	defer s.mu.Unlock()
 	n := len(s.conns)
 	if s.closing || n >= s.cfg.MaxConnections+s.cfg.MaxConnections/10+16 {
-		go nc.Close() //nolint:errcheck // refused
+		go nc.Close()
 		s.stats.closedBy[Refused].Add(1)
 		return nil
 	}

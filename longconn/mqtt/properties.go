@@ -142,7 +142,8 @@ func (r *reader) property(where in, p *Properties) {
 		r.fail(malformed("property not allowed here"))
 		return
 	}
-	if p.Has(id) && id != PropUser && !(id == PropSubscriptionID && where == publ) {
+	mayRepeat := id == PropUser || id == PropSubscriptionID && where == publ
+	if p.Has(id) && !mayRepeat {
 		r.fail(violation("property given twice"))
 		return
 	}
@@ -185,6 +186,7 @@ func (r *reader) keep(p *Properties, id Property, number uint32, text string) {
 		if number == 0 {
 			r.fail(&Fault{TopicAliasInvalid, "topic alias 0"})
 		}
+	default: // the others may be 0
 	}
 	switch id {
 	case PropSessionExpiry:
@@ -209,5 +211,6 @@ func (r *reader) keep(p *Properties, id Property, number uint32, text string) {
 		p.AuthMethod = text
 	case PropReasonString:
 		p.ReasonString = text
+	default: // checked; nobody here acts on it
 	}
 }
