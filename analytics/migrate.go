@@ -106,7 +106,7 @@ func migrationVersion(name string) (uint32, error) {
 // statements splits a file at the semicolons that end a line.
 func statements(text string) []string {
 	var out []string
-	for _, s := range strings.Split(text, ";\n") {
+	for s := range strings.SplitSeq(text, ";\n") {
 		if s = strings.TrimSpace(s); s != "" {
 			out = append(out, s)
 		}

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -235,7 +236,7 @@ func TestTornTailLosesOnlyWhatWasNotAcknowledged(t *testing.T) {
 		if err != nil || len(got) != want {
 			t.Fatalf("%d of %d bytes: %d receipts, error %v; want %d", size, len(whole), len(got), err, want)
 		}
-		if clean := torn == 0; clean != (size == 0 || size == len(segmentMagic) || contains(ends, int64(size))) {
+		if clean := torn == 0; clean != (size == 0 || size == len(segmentMagic) || slices.Contains(ends, int64(size))) {
 			t.Fatalf("%d of %d bytes: %d bytes are said to be torn", size, len(whole), torn)
 		}
 	}
@@ -244,15 +245,6 @@ func TestTornTailLosesOnlyWhatWasNotAcknowledged(t *testing.T) {
 	if got, torn, err := decodeSegment(damaged); err != nil || len(got) != 4 || torn == 0 {
 		t.Errorf("damage in the third frame: %d receipts, %d torn, error %v; want the first 4", len(got), torn, err)
 	}
-}
-
-func contains(all []int64, n int64) bool {
-	for _, a := range all {
-		if a == n {
-			return true
-		}
-	}
-	return false
 }
 
 func TestFullSpoolSaysSo(t *testing.T) {

@@ -49,10 +49,10 @@ func world(seed uint64, n int) []push.Receipt {
 		for attempt := 1; ; attempt++ {
 			provider := providers[rng.IntN(len(providers))]
 			after += 50 * time.Millisecond
-			switch outcome := rng.IntN(10); {
-			case outcome == 0:
+			switch rng.IntN(10) {
+			case 0:
 				see(after, attempt, provider, push.Failed, push.VendorReply)
-			case outcome == 1:
+			case 1:
 				see(after, attempt, provider, push.Unknown, push.VendorReply)
 			default:
 				see(after, attempt, provider, push.Accepted, push.VendorReply)
@@ -147,7 +147,7 @@ func expectedTallies(rs []push.Receipt) []push.Tally {
 			return 1
 		}
 		row := tallies[k]
-		switch r.Stage { // a device's handed_over, as in this world, is no answer
+		switch r.Stage {
 		case push.Accepted:
 			row.Attempts += first("attempt", r.Attempt)
 			row.Accepted += first("accepted", r.Attempt)
@@ -159,6 +159,7 @@ func expectedTallies(rs []push.Receipt) []push.Tally {
 			row.Unknown += first("unknown", r.Attempt)
 		case push.Delivered, push.Displayed, push.Clicked:
 			row.Delivered += first("delivered", 0)
+		default: // a device's handed_over, as in this world, is no answer
 		}
 	}
 	var out []push.Tally

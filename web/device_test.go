@@ -36,7 +36,7 @@ func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return
 	}
-	defer ws.CloseNow() //nolint:errcheck // the test is over
+	defer ws.CloseNow()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	wire := packets.NewThreadSafeConn(websocket.NetConn(ctx, ws, websocket.MessageBinary))
@@ -48,7 +48,7 @@ func (b *broker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			case p := <-b.send:
 				p.WriteTo(wire) //nolint:errcheck // the reader sees it
 				if _, ok := p.(*packets.Disconnect); ok {
-					ws.Close(websocket.StatusNormalClosure, "") //nolint:errcheck // likewise
+					ws.Close(websocket.StatusNormalClosure, "")
 				}
 			}
 		}

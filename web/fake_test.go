@@ -87,10 +87,14 @@ func (f *fake) Recent(_ context.Context, app string, limit int) ([]Notification,
 		return nil, nil
 	}
 	names := []struct{ id, class, title string }{
-		{"order-8812-shipped", "transactional", "Shipped"}, {"login-code-55102", "otp", ""},
-		{"autumn-sale", "marketing", "Everything warm, 20 % off"}, {"chat-7-1190", "chat", "Ada"},
-		{"order-8809-delivered", "transactional", "Delivered"}, {"call-3310", "call", "Grace is calling"},
-		{"login-code-55101", "otp", ""}, {"weekly-digest-41", "marketing", "Your week"},
+		{"order-8812-shipped", "transactional", "Shipped"},
+		{"login-code-55102", "otp", ""},
+		{"autumn-sale", "marketing", "Everything warm, 20 % off"},
+		{"chat-7-1190", "chat", "Ada"},
+		{"order-8809-delivered", "transactional", "Delivered"},
+		{"call-3310", "call", "Grace is calling"},
+		{"login-code-55101", "otp", ""},
+		{"weekly-digest-41", "marketing", "Your week"},
 	}
 	var list []Notification
 	for i, n := range names[:min(limit, len(names))] {
@@ -311,17 +315,17 @@ func (s *fakeSandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Header.Get("Content-Type") != "application/json":
 		w.WriteHeader(http.StatusUnsupportedMediaType)
 	case r.URL.Path == "/control/vendors":
-		io.WriteString(w, `{"vendors":[
+		_, _ = io.WriteString(w, `{"vendors":[
 			{"name":"apns","url":"https://127.0.0.1:1","settings":{"latency_ms":120,"jitter_ms":40,"error_rate":0.025,"error":"","outage":"none","retry_after_s":0,"rate_per_s":0,"loss":0},"counts":{"requests":14102,"accepted":14011,"refused":{"InternalServerError":80,"Unregistered":11},"shown":13610,"lost":0}},
 			{"name":"fcm","url":"https://127.0.0.1:2","settings":{"latency_ms":0,"error_rate":0,"outage":"hang"}},
 			{"name":"sms","url":"http://127.0.0.1:3","settings":{"outage":"none","receipt_delay_ms":0,"receipt_loss":0}}]}`)
 	case strings.HasSuffix(r.URL.Path, "/dead"):
-		io.WriteString(w, `{"dead":[{"token":"dead-token-7","since":"2026-01-01T00:00:00Z"}]}`)
+		_, _ = io.WriteString(w, `{"dead":[{"token":"dead-token-7","since":"2026-01-01T00:00:00Z"}]}`)
 	case strings.Contains(string(body), `"outage":"nonsense"`):
 		w.WriteHeader(http.StatusBadRequest)
-		io.WriteString(w, `{"error":"outage: <b>nonsense</b> is not one"}`)
+		_, _ = io.WriteString(w, `{"error":"outage: <b>nonsense</b> is not one"}`)
 	case strings.HasSuffix(r.URL.Path, "/settings"):
-		io.WriteString(w, `{}`)
+		_, _ = io.WriteString(w, `{}`)
 	default:
 		w.WriteHeader(http.StatusNoContent)
 	}

@@ -71,8 +71,11 @@ func (c *Config) Validate() error {
 		name    string
 		missing bool
 	}{
-		{"login", c.Login == nil}, {"apps", c.Apps == nil}, {"numbers", c.Numbers == nil},
-		{"notifications", c.Notifications == nil}, {"status", c.Status == nil},
+		{"login", c.Login == nil},
+		{"apps", c.Apps == nil},
+		{"numbers", c.Numbers == nil},
+		{"notifications", c.Notifications == nil},
+		{"status", c.Status == nil},
 	} {
 		if need.missing {
 			errs = append(errs, fmt.Errorf("web.%s: is missing", need.name))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -21,9 +22,7 @@ func TestChangesNeedTheTokenAndTheRight(t *testing.T) {
 	settings := url.Values{"do": {"settings"}, "latency_ms": {"250"}}
 	with := func(token string) url.Values {
 		form := url.Values{"csrf": {token}}
-		for k, v := range settings {
-			form[k] = v
-		}
+		maps.Copy(form, settings)
 		return form
 	}
 	tests := map[string]struct {

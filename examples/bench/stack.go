@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,7 +43,8 @@ type stack struct {
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	done chan error
+	done chan struct{} // closed when the part has ended
+	err  error         // how it ended; to be read once done is closed
 }
 
 // start brings a stack up on an empty folder with the given devices
@@ -59,7 +61,7 @@ func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err 
 			return nil, fmt.Errorf("bench: %w", err)
 		}
 	}
-	ports, err := freePorts(5)
+	ports, err := freePorts(ctx, 5)
 	if err != nil {
 		return nil, err
 	}
@@ -248,8 +250,11 @@ func (s *stack) run(ctx context.Context, name string, env []string, program stri
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("bench: start %s: %w", name, err)
 	}
-	p := &process{name: name, cmd: cmd, done: make(chan error, 1)}
-	go func() { p.done <- cmd.Wait() }()
+	p := &process{name: name, cmd: cmd, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.err = cmd.Wait()
+	}()
 	s.procs = append(s.procs, p)
 	return nil
 }
@@ -265,9 +270,9 @@ func (s *stack) await(ctx context.Context, port string) error {
 		}
 		for _, p := range s.procs {
 			select {
-			case err := <-p.done:
+			case <-p.done:
 				log, _ := os.ReadFile(filepath.Join(s.dir, p.name+".log"))
-				return fmt.Errorf("bench: %s ended (%w):\n%s", p.name, err, log)
+				return fmt.Errorf("bench: %s ended (%w):\n%s", p.name, p.err, log)
 			default:
 			}
 		}
@@ -281,8 +286,7 @@ func (s *stack) await(ctx context.Context, port string) error {
 
 // stop ends the parts in the order of the journey.
 func (s *stack) stop() {
-	for i := len(s.procs) - 1; i >= 0; i-- {
-		p := s.procs[i]
+	for _, p := range slices.Backward(s.procs) {
 		_ = p.cmd.Process.Signal(os.Interrupt)
 		select {
 		case <-p.done:
@@ -343,10 +347,10 @@ func (s *stack) peakMemory(name string) float64 {
 	return 0
 }
 
-func freePorts(n int) ([]string, error) {
+func freePorts(ctx context.Context, n int) ([]string, error) {
 	ports := make([]string, n)
 	for i := range ports {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("bench: %w", err)
 		}

@@ -70,7 +70,7 @@ type pkg struct {
 
 func list(t *testing.T) []pkg {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-f",
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-f",
 		`{{.ImportPath}}|{{.Dir}}|{{.Doc}}|{{join .Imports " "}}`, module+"/...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
