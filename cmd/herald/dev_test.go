@@ -371,3 +371,23 @@ func read(t *testing.T, path string) string {
 	}
 	return string(b)
 }
+
+func TestWithoutServersItStillRuns(t *testing.T) {
+	t.Setenv("PATH", t.TempDir()) // no redis-server
+	t.Setenv("HERALD_CHDB_LIB", filepath.Join(t.TempDir(), "none"))
+	p := startDev(t, t.TempDir(), "--no-demo")
+	for _, want := range []string{"the queue lives in this process", "no ClickHouse: every attempt and receipt is kept in the spool"} {
+		if !strings.Contains(p.out.String(), want) {
+			t.Errorf("the banner does not say %q:\n%s", want, p.out)
+		}
+	}
+	if p.facts.ClickHouse != "" {
+		t.Errorf("clickhouse = %q, want none", p.facts.ClickHouse)
+	}
+	id := strings.TrimSpace(p.run("send", "--to", "device:phone-1", "--title", "Hi"))
+	p.waitDone(id)
+	if out, err := p.try("explain", id); err == nil || !strings.Contains(out, "ClickHouse") {
+		t.Errorf("explain without a record says %q, want a word about ClickHouse", out)
+	}
+	p.stop()
+}

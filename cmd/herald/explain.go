@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +43,10 @@ func (e *explainCmd) Run(ctx context.Context, std streams) error {
 		return e.explainError(err)
 	}
 	page, err := e.traces(ctx, herald)
+	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == http.StatusServiceUnavailable {
+		return fmt.Errorf("%s is %s with %s, but its story cannot be read: that Herald has no ClickHouse, or it is away; "+
+			"nothing is lost, events wait in the spool", progress.ID, progress.State, countsInWords(progress.Counts))
+	}
 	if err != nil {
 		return e.explainError(err)
 	}

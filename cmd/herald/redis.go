@@ -124,6 +124,15 @@ func pinger(url string) func(context.Context) error {
 	}
 }
 
+// redisLog takes what the Redis client says of itself, which is mostly that a
+// server is away: whoever asked for something is told so as an error.
+type redisLog struct{ log *slog.Logger }
+
+// Printf implements the client's logger.
+func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
+	l.log.DebugContext(ctx, "redis client", "said", fmt.Sprintf(format, args...))
+}
+
 // freePort asks the kernel for a port that nobody listens on. Somebody may
 // take it before its user does; a child that fails for it is started again and
 // tells so in its log.

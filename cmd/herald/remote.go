@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
+	"net/http"
 
 	"github.com/herald-push/herald/client"
 )
@@ -36,13 +36,10 @@ func (r remoteFlags) open() (*client.Client, error) {
 // explainError puts what may go wrong on the way to a Herald into words that
 // help.
 func (r remoteFlags) explainError(err error) error {
-	var problem *client.Problem
-	var network *net.OpError
-	var address *url.Error
-	switch {
-	case errors.As(err, &problem) && problem.Status == 401:
+	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == http.StatusUnauthorized {
 		return errors.New("the key is not known there; give one with --key or HERALD_KEY")
-	case errors.As(err, &network), errors.As(err, &address):
+	}
+	if _, ok := errors.AsType[*net.OpError](err); ok {
 		return fmt.Errorf("no Herald answers: %w; is it running? `herald dev` starts one", err)
 	}
 	return err

@@ -79,6 +79,7 @@ func build(ctx context.Context, c Config, door net.Listener, extra extras, log *
 
 // openStores opens what is kept: Redis and SQL.
 func (h *house) openStores(ctx context.Context) (err error) {
+	redis.SetLogger(redisLog{h.log}) // the client has one for the whole process
 	if h.redis, err = redisstore.Connect(h.cfg.Redis.URL); err != nil {
 		return err
 	}
