@@ -12,7 +12,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/herald
-	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
+	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
 
 run: build ## build and start everything on this machine (ARGS="--listen :9000")
 	@scripts/chdb.sh >/dev/null || echo "warning: no embedded ClickHouse; events wait in the spool until there is one" >&2
