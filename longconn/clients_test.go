@@ -15,24 +15,10 @@ import (
 	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 
+	"github.com/herald-push/herald/internal/need"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
 )
-
-// need skips the test without the program, plainly, or fails it where every
-// part is required.
-func need(t *testing.T, program, howToGet string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
-		t.Fatalf("%s is required: %s", program, howToGet)
-	}
-	t.Skipf("%s is not installed: %s", program, howToGet)
-	return ""
-}
 
 const getMosquitto = "apt-get install mosquitto-clients"
 
@@ -42,7 +28,7 @@ func (h *house) mosquitto(version, id string, more ...string) []string {
 }
 
 func TestMosquittoSubReceivesAndAcknowledges(t *testing.T) {
-	program := need(t, "mosquitto_sub", getMosquitto)
+	program := need.Program(t, "mosquitto_sub", getMosquitto)
 	for _, version := range []string{"mqttv311", "mqttv5"} {
 		t.Run(version, func(t *testing.T) {
 			t.Parallel()
@@ -64,12 +50,12 @@ func TestMosquittoSubReceivesAndAcknowledges(t *testing.T) {
 				if !lines.Scan() || lines.Text() != `{"id":"`+id+`"}` {
 					t.Fatalf("mosquitto_sub printed %q", lines.Text())
 				}
-				h.await(t, "acknowledgement of "+id, func() bool { return h.acked[id] == 1 })
+				h.Await(t, "acknowledgement of "+id, func() bool { return h.acked[id] == 1 })
 			}
 			if err := cmd.Wait(); err != nil {
 				t.Fatalf("mosquitto_sub: %v", err)
 			}
-			h.await(t, "goodbye", func() bool {
+			h.Await(t, "goodbye", func() bool {
 				return len(h.closed["d1"]) == 1 && h.closed["d1"][0] == longconn.Disconnected
 			})
 		})
@@ -77,7 +63,7 @@ func TestMosquittoSubReceivesAndAcknowledges(t *testing.T) {
 }
 
 func TestMosquittoPubReports(t *testing.T) {
-	program := need(t, "mosquitto_pub", getMosquitto)
+	program := need.Program(t, "mosquitto_pub", getMosquitto)
 	for _, version := range []string{"mqttv311", "mqttv5"} {
 		for _, qos := range []string{"0", "1", "2"} {
 			t.Run(version+" QoS "+qos, func(t *testing.T) {
@@ -88,7 +74,7 @@ func TestMosquittoPubReports(t *testing.T) {
 				if err != nil {
 					t.Fatalf("mosquitto_pub: %v: %s", err, out)
 				}
-				h.await(t, "publication", func() bool { return len(h.published) == 1 })
+				h.Await(t, "publication", func() bool { return len(h.published) == 1 })
 				if got := string(h.published[0].Payload); got != "hi" {
 					t.Errorf("payload %q", got)
 				}
@@ -98,7 +84,7 @@ func TestMosquittoPubReports(t *testing.T) {
 }
 
 func TestMosquittoIsToldOfTheWrongPassword(t *testing.T) {
-	program := need(t, "mosquitto_sub", getMosquitto)
+	program := need.Program(t, "mosquitto_sub", getMosquitto)
 	for version, code := range map[string]int{"mqttv311": 4, "mqttv5": 0x86} {
 		h := open(t)
 		args := h.mosquitto(version, "d1", "-t", "inbox", "-P", "wrong")
@@ -113,14 +99,8 @@ func TestMosquittoIsToldOfTheWrongPassword(t *testing.T) {
 // events that it prints.
 func (h *house) mqttjs(t *testing.T, url, version, device, password string) (io.Writer, func(event string) map[string]any) {
 	t.Helper()
-	node := need(t, "node", "apt-get install nodejs npm")
-	if _, err := os.Stat("testdata/mqttjs/node_modules/mqtt"); err != nil {
-		const how = "MQTT.js is not installed: npm ci --prefix longconn/testdata/mqttjs"
-		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
-			t.Fatal(how)
-		}
-		t.Skip(how)
-	}
+	node := need.Program(t, "node", "apt-get install nodejs npm")
+	need.File(t, "testdata/mqttjs/node_modules/mqtt", "npm ci --prefix longconn/testdata/mqttjs")
 	cmd := exec.CommandContext(t.Context(), node, "testdata/mqttjs/device.js", url, version, device, password)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
@@ -175,12 +155,12 @@ func TestMQTTJSIsADevice(t *testing.T) {
 				if got := next("message"); got["payload"] != "grüezi" || got["topic"] != "inbox" || got["qos"] != 1.0 || got["dup"] != false {
 					t.Errorf("message: %v", got)
 				}
-				h.await(t, "proof", func() bool { return h.acked["m1"] == 1 })
+				h.Await(t, "proof", func() bool { return h.acked["m1"] == 1 })
 				fmt.Fprintln(in, "seen")
 				if got := next("published"); got["error"] != "" {
 					t.Errorf("published: %v", got)
 				}
-				h.await(t, "publication", func() bool { return len(h.published) == 1 })
+				h.Await(t, "publication", func() bool { return len(h.published) == 1 })
 				h.conn(t, "d1").Close(longconn.TakenOver)
 				if version == "5" {
 					if got := next("disconnect"); got["reason"] != float64(mqtt.SessionTakenOver) {
@@ -234,9 +214,9 @@ func TestPahoIsADevice(t *testing.T) {
 		}
 	}
 	first, second := <-got, <-got
-	h.mu.Lock()
+	h.Lock()
 	early := len(h.acked)
-	h.mu.Unlock()
+	h.Unlock()
 	if early != 0 {
 		t.Error("there is proof before the app acknowledged")
 	}
@@ -245,7 +225,7 @@ func TestPahoIsADevice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.await(t, "both proofs", func() bool { return h.acked["m1"] == 1 && h.acked["m2"] == 1 })
+	h.Await(t, "both proofs", func() bool { return h.acked["m1"] == 1 && h.acked["m2"] == 1 })
 	if _, err := client.Publish(t.Context(), &paho.Publish{Topic: "elsewhere", QoS: 1, Payload: []byte("x")}); err == nil {
 		t.Error("publishing on another's topic was allowed")
 	}
@@ -255,5 +235,5 @@ func TestPahoIsADevice(t *testing.T) {
 	if err := client.Disconnect(&paho.Disconnect{}); err != nil {
 		t.Fatal(err)
 	}
-	h.await(t, "goodbye", func() bool { return len(h.closed["d1"]) == 1 })
+	h.Await(t, "goodbye", func() bool { return len(h.closed["d1"]) == 1 })
 }

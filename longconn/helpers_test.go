@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/herald-push/herald/internal/watched"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
 )
@@ -22,32 +23,24 @@ const soon = 5 * time.Second
 
 // porter lets in whoever knows the word and notes what happens.
 type porter struct {
-	mu        sync.Mutex
+	*watched.State
+
 	conns     map[string]longconn.Conn
 	published []longconn.Publication
 	acked     map[string]int
 	closed    map[string][]longconn.Cause
 	ready     int
 	asked     int           // CONNECTs
-	changed   chan struct{} // closed and replaced at every change
 	hold      chan struct{} // if not nil, Connect waits for it in a goroutine
 }
 
 func newPorter() *porter {
 	return &porter{
-		conns:   map[string]longconn.Conn{},
-		acked:   map[string]int{},
-		closed:  map[string][]longconn.Cause{},
-		changed: make(chan struct{}),
+		State:  watched.New(soon),
+		conns:  map[string]longconn.Conn{},
+		acked:  map[string]int{},
+		closed: map[string][]longconn.Cause{},
 	}
-}
-
-func (p *porter) change(f func()) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	f()
-	close(p.changed)
-	p.changed = make(chan struct{})
 }
 
 func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
@@ -62,11 +55,11 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 			name, assigned = h.Username, h.Username
 		}
 		if c.Accept(longconn.Welcome{Key: name, Tag: name, AssignedClientID: assigned}) {
-			p.change(func() { p.conns[name] = c })
+			p.Change(func() { p.conns[name] = c })
 		}
 	}
 	var hold chan struct{}
-	p.change(func() {
+	p.Change(func() {
 		p.asked++
 		hold = p.hold
 	})
@@ -80,10 +73,10 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 	}()
 }
 
-func (p *porter) Acked(_ longconn.Conn, id string) { p.change(func() { p.acked[id]++ }) }
+func (p *porter) Acked(_ longconn.Conn, id string) { p.Change(func() { p.acked[id]++ }) }
 
 func (p *porter) Published(_ longconn.Conn, pub longconn.Publication) {
-	p.change(func() { p.published = append(p.published, pub) })
+	p.Change(func() { p.published = append(p.published, pub) })
 	reason := mqtt.Success
 	if !strings.HasPrefix(pub.Topic, "receipts") {
 		reason = mqtt.NotAuthorized
@@ -91,37 +84,18 @@ func (p *porter) Published(_ longconn.Conn, pub longconn.Publication) {
 	pub.Ack(reason)
 }
 
-func (p *porter) Ready(longconn.Conn) { p.change(func() { p.ready++ }) }
+func (p *porter) Ready(longconn.Conn) { p.Change(func() { p.ready++ }) }
 
 func (p *porter) Closed(c longconn.Conn, cause longconn.Cause) {
 	name, _ := c.Tag().(string)
-	p.change(func() { p.closed[name] = append(p.closed[name], cause) })
-}
-
-// await polls a condition under the porter's lock after every change.
-func (p *porter) await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(soon)
-	for {
-		p.mu.Lock()
-		ok, changed := holds(), p.changed
-		p.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("no %s within %s", what, soon)
-		}
-	}
+	p.Change(func() { p.closed[name] = append(p.closed[name], cause) })
 }
 
 func (p *porter) conn(t *testing.T, name string) longconn.Conn {
 	t.Helper()
-	p.await(t, "connection of "+name, func() bool { return p.conns[name] != nil })
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Await(t, "connection of "+name, func() bool { return p.conns[name] != nil })
+	p.Lock()
+	defer p.Unlock()
 	return p.conns[name]
 }
 

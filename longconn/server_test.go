@@ -125,7 +125,7 @@ func TestBreachesEndTheConnectionWithTheirReason(t *testing.T) {
 			if got := r.disconnected(); got != tt.want {
 				t.Errorf("DISCONNECT reason 0x%02X, want 0x%02X", byte(got), byte(tt.want))
 			}
-			h.await(t, "end", func() bool { return len(h.closed["d1"]) == 1 && h.closed["d1"][0] == longconn.Malformed })
+			h.Await(t, "end", func() bool { return len(h.closed["d1"]) == 1 && h.closed["d1"][0] == longconn.Malformed })
 		})
 	}
 }
@@ -190,7 +190,7 @@ func TestUnsubscribedInboxIsSilent(t *testing.T) {
 		t.Errorf("Deliver() = %v, want ErrGone", err)
 	}
 	r.send(mqtt.AppendSubscribe(nil, mqtt.V5, mqtt.Subscribe{ID: 2, Filters: []mqtt.Filter{{Topic: "inbox", QoS: 1}}}))
-	h.await(t, "Ready", func() bool { return h.ready == 1 })
+	h.Await(t, "Ready", func() bool { return h.ready == 1 })
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m"}); err != nil {
 		t.Errorf("Deliver() = %v", err)
 	}
@@ -210,7 +210,7 @@ func TestMessageIsSentOnceAConnection(t *testing.T) {
 		t.Errorf("PUBLISH %+v", first)
 	}
 	r.puback(first.ID)
-	h.await(t, "proof", func() bool { return h.acked["m1"] == 1 })
+	h.Await(t, "proof", func() bool { return h.acked["m1"] == 1 })
 	if err := h.deliver(t, "d1", m); err != nil {
 		t.Fatal(err)
 	}
@@ -223,8 +223,8 @@ func TestMessageIsSentOnceAConnection(t *testing.T) {
 
 	// Unacknowledged, the connection dies: the next one gets it as a new message.
 	r.c.Close()
-	h.await(t, "end", func() bool { return len(h.closed["d1"]) == 1 })
-	h.change(func() { h.conns["d1"] = nil })
+	h.Await(t, "end", func() bool { return len(h.closed["d1"]) == 1 })
+	h.Change(func() { h.conns["d1"] = nil })
 	r = h.enter(t, mqtt.V311, "d1", func(c *mqtt.Connect) { c.Clean = false })
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m2", Payload: []byte("two")}); err != nil {
 		t.Fatal(err)
@@ -272,7 +272,7 @@ func TestWindowHoldsBackWhatTheClientHasNotAcknowledged(t *testing.T) {
 	}
 	r.puback(ids[0])
 	r.publish()
-	h.await(t, "Ready after a refusal", func() bool { return h.ready == 1 })
+	h.Await(t, "Ready after a refusal", func() bool { return h.ready == 1 })
 }
 
 func TestMessageThatCannotGoIsReported(t *testing.T) {
@@ -315,8 +315,8 @@ func TestRefusedMessageIsNoProof(t *testing.T) {
 	r.send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBACK, r.publish().ID, mqtt.QuotaExceeded))
 	r.send(mqtt.AppendPing(nil, mqtt.PINGREQ))
 	r.next()
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.Lock()
+	defer h.Unlock()
 	if len(h.acked) != 0 {
 		t.Errorf("acked %v", h.acked)
 	}
@@ -329,7 +329,7 @@ func TestNewerConnectionTakesOver(t *testing.T) {
 	if got := old.disconnected(); got != mqtt.SessionTakenOver {
 		t.Errorf("reason 0x%02X, want 0x8E", byte(got))
 	}
-	h.await(t, "takeover", func() bool { return len(h.closed["d1"]) == 1 && h.closed["d1"][0] == longconn.TakenOver })
+	h.Await(t, "takeover", func() bool { return len(h.closed["d1"]) == 1 && h.closed["d1"][0] == longconn.TakenOver })
 	if h.hub.Len() != 1 {
 		t.Errorf("%d sessions, want the new one", h.hub.Len())
 	}
@@ -343,9 +343,9 @@ func TestOlderConnectDoesNotTakeOverWhenItsAnswerIsLate(t *testing.T) {
 	h.hold = make(chan struct{})
 	late := h.dial(t)
 	late.send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, Clean: true, ClientID: "d1", HasPass: true, Password: []byte("sesame")}))
-	h.await(t, "CONNECT", func() bool { return h.asked == 1 })
+	h.Await(t, "CONNECT", func() bool { return h.asked == 1 })
 	hold := h.hold
-	h.change(func() { h.hold = nil })
+	h.Change(func() { h.hold = nil })
 	h.enter(t, mqtt.V5, "d1")
 	close(hold)
 	if typ, body := late.next(); typ != mqtt.CONNACK || mqtt.Reason(body[1]) != mqtt.ServerUnavailable {
@@ -438,8 +438,8 @@ func TestPublicationsAreAnsweredInOrder(t *testing.T) {
 			t.Errorf("answer %q, want %q", got, want)
 		}
 	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.Lock()
+	defer h.Unlock()
 	if len(h.published) != 3 {
 		t.Errorf("%d publications reached the handler, want 3", len(h.published))
 	}
@@ -485,5 +485,5 @@ func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 	case <-time.After(soon):
 		t.Fatal("the connection still stands")
 	}
-	h.await(t, "end", func() bool { return len(h.closed["d1"]) == 1 })
+	h.Await(t, "end", func() bool { return len(h.closed["d1"]) == 1 })
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/herald-push/herald/internal/need"
 )
 
 var look = flag.String("look", "", "folder for screenshots of every page, to be looked at")
@@ -43,10 +45,7 @@ func startBrowser(t *testing.T) *browser {
 		}
 	}
 	if path == "" {
-		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
-			t.Fatal("no Chromium found: apt-get install chromium")
-		}
-		t.Skip("no Chromium found: apt-get install chromium")
+		need.Missing(t, "no Chromium found: apt-get install chromium")
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
 	t.Cleanup(cancel)
@@ -290,10 +289,7 @@ func TestThemeToggleIsRemembered(t *testing.T) {
 func TestAxeFindsNothingSerious(t *testing.T) {
 	axe, err := os.ReadFile("testdata/npm/node_modules/axe-core/axe.min.js")
 	if err != nil {
-		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
-			t.Fatal("axe-core is absent: npm ci --prefix web/testdata/npm")
-		}
-		t.Skip("axe-core is absent: npm ci --prefix web/testdata/npm")
+		need.Missing(t, "axe-core is absent: npm ci --prefix web/testdata/npm")
 	}
 	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = (&fakeSandbox{}).start(t) })
 	b := startBrowser(t)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -21,6 +20,8 @@ import (
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/routing"
+	"github.com/herald-push/herald/internal/need"
+	"github.com/herald-push/herald/internal/watched"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
 )
@@ -34,47 +35,21 @@ var errAway = errors.New("store is away")
 // world is everything around the access: tokens "app/device", an inbox, and a
 // record that empties it as it takes receipts.
 type world struct {
-	mu      sync.Mutex
-	inbox   map[string][]im.Message
-	record  []im.Receipt
-	away    bool
-	asked   int // inbox reads
-	changed chan struct{}
+	*watched.State
+
+	inbox  map[string][]im.Message
+	record []im.Receipt
+	away   bool
+	asked  int // inbox reads
 
 	access *access.Access
 	router *routing.Router
 	addr   string
 }
 
-func (w *world) change(f func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	f()
-	close(w.changed)
-	w.changed = make(chan struct{})
-}
-
-func (w *world) await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(soon)
-	for {
-		w.mu.Lock()
-		ok, changed := holds(), w.changed
-		w.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("no %s within %s", what, soon)
-		}
-	}
-}
-
 func (w *world) Verify(_ context.Context, token string) (app, device string, err error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.Lock()
+	defer w.Unlock()
 	app, device, ok := strings.Cut(token, "/")
 	switch {
 	case w.away:
@@ -86,7 +61,7 @@ func (w *world) Verify(_ context.Context, token string) (app, device string, err
 }
 
 func (w *world) Pending(_ context.Context, app, device string) (got []im.Message, err error) {
-	w.change(func() {
+	w.Change(func() {
 		w.asked++
 		got = slices.Clone(w.inbox[im.Key(app, device)])
 		if w.away {
@@ -98,7 +73,7 @@ func (w *world) Pending(_ context.Context, app, device string) (got []im.Message
 
 func (w *world) Receive(_ context.Context, receipts []im.Receipt) []error {
 	errs := make([]error, len(receipts))
-	w.change(func() {
+	w.Change(func() {
 		for i, r := range receipts {
 			if w.away {
 				errs[i] = errAway
@@ -131,7 +106,7 @@ func (w *world) push(t *testing.T, device, id string, expires time.Time) error {
 	t.Helper()
 	m := im.Message{ID: id, Payload: []byte(id), Expires: expires}
 	key := im.Key("demo", device)
-	w.change(func() { w.inbox[key] = append(w.inbox[key], m) })
+	w.Change(func() { w.inbox[key] = append(w.inbox[key], m) })
 	online, err := w.router.Online(t.Context(), "demo", []string{device})
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +119,7 @@ func (w *world) push(t *testing.T, device, id string, expires time.Time) error {
 
 func build(t *testing.T, change ...func(*access.Config)) *world {
 	t.Helper()
-	w := &world{inbox: map[string][]im.Message{}, changed: make(chan struct{})}
+	w := &world{State: watched.New(soon), inbox: map[string][]im.Message{}}
 	log := slog.New(slog.DiscardHandler)
 	memory := routing.NewMemory()
 	w.router = routing.New(routing.DefaultConfig(), memory, memory, log)
@@ -304,7 +279,7 @@ func TestOnlyTheTokensOwnDeviceComesIn(t *testing.T) {
 
 func TestStoreThatIsAwayTurnsDevicesAwayForNow(t *testing.T) {
 	w := build(t)
-	w.change(func() { w.away = true })
+	w.Change(func() { w.away = true })
 	if _, got := w.connect(t, "d1", "d1", "demo/d1"); got != mqtt.ServerUnavailable {
 		t.Errorf("CONNACK 0x%02X, want 0x88", byte(got))
 	}
@@ -328,10 +303,10 @@ func TestOfflineDeviceGetsItsMessagesWhenItComes(t *testing.T) {
 		}
 		d.ack(p)
 	}
-	w.await(t, "proofs", func() bool { return slices.Equal(w.recorded("d1"), []string{"m1 delivered", "m2 delivered"}) })
-	w.mu.Lock()
+	w.Await(t, "proofs", func() bool { return slices.Equal(w.recorded("d1"), []string{"m1 delivered", "m2 delivered"}) })
+	w.Lock()
 	first := w.record[0]
-	w.mu.Unlock()
+	w.Unlock()
 	if first.App != "demo" || !first.Ack || first.At.IsZero() || first.ReceivedAt.IsZero() {
 		t.Errorf("receipt %+v", first)
 	}
@@ -353,7 +328,7 @@ func TestUnacknowledgedMessageComesAgainOnTheNextConnection(t *testing.T) {
 	}
 	d.ack(d.message()) // m1; then the client dies
 	d.message()
-	w.await(t, "proof", func() bool { return len(w.record) == 1 })
+	w.Await(t, "proof", func() bool { return len(w.record) == 1 })
 	d.c.Close()
 	d = w.enter(t, "d1")
 	if p := d.message(); string(p.Payload) != "m2" || p.Dup {
@@ -409,13 +384,13 @@ func TestMessagePushedDuringConnectIsNeitherLostNorDoubled(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.await(t, "all proofs", func() bool { return len(w.record) == devices*each })
+	w.Await(t, "all proofs", func() bool { return len(w.record) == devices*each })
 }
 
 func TestMoreThanTheWindowAndQueueHoldAllArrives(t *testing.T) {
 	w := build(t)
 	const n = 400 // window 32, queue 256
-	w.change(func() {
+	w.Change(func() {
 		for i := range n {
 			w.inbox["demo/d1"] = append(w.inbox["demo/d1"], im.Message{ID: fmt.Sprint(i), Payload: fmt.Append(nil, i)})
 		}
@@ -455,8 +430,8 @@ func TestReportsAreReceipts(t *testing.T) {
 			t.Errorf("%s: PUBACK 0x%02X, want 0x%02X", tt.name, byte(got), byte(tt.want))
 		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.Lock()
+	defer w.Unlock()
 	if got := w.recorded("d1"); !slices.Equal(got, []string{"m1 displayed", "m1 clicked", "m2 clicked", "m3 delivered"}) {
 		t.Errorf("recorded %q", got)
 	}
@@ -479,7 +454,7 @@ func TestProofsWaitWhileTheRecordIsAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w.change(func() { w.away = true })
+	w.Change(func() { w.away = true })
 	for range 4 {
 		d.ack(d.message())
 	}
@@ -488,8 +463,8 @@ func TestProofsWaitWhileTheRecordIsAway(t *testing.T) {
 	if got := w.access.Stats(); got.ProofsWaiting != 3 || got.ProofsDropped != 1 {
 		t.Errorf("stats %+v, want 3 waiting and 1 dropped", got)
 	}
-	w.change(func() { w.away = false })
-	w.await(t, "proofs", func() bool {
+	w.Change(func() { w.away = false })
+	w.Await(t, "proofs", func() bool {
 		return slices.Equal(w.recorded("d1"), []string{"m0 delivered", "m1 delivered", "m2 delivered"})
 	})
 }
@@ -497,8 +472,8 @@ func TestProofsWaitWhileTheRecordIsAway(t *testing.T) {
 func TestSessionThatOthersDidNotKnowIsDrainedAgain(t *testing.T) {
 	w := build(t)
 	d := w.enter(t, "d1")
-	w.await(t, "first drain", func() bool { return w.asked > 0 })
-	w.change(func() { w.inbox["demo/d1"] = []im.Message{{ID: "m1", Payload: []byte("m1")}} })
+	w.Await(t, "first drain", func() bool { return w.asked > 0 })
+	w.Change(func() { w.inbox["demo/d1"] = []im.Message{{ID: "m1", Payload: []byte("m1")}} })
 	w.access.Restored(im.Session{App: "demo", Device: "d1"})
 	if p := d.message(); string(p.Payload) != "m1" {
 		t.Errorf("message %q", p.Payload)
@@ -525,13 +500,7 @@ func TestOnlyTheNamedSessionIsDisplaced(t *testing.T) {
 }
 
 func TestMosquittoIsADevice(t *testing.T) {
-	sub, err := exec.LookPath("mosquitto_sub")
-	if err != nil {
-		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
-			t.Fatal("mosquitto_sub is required: apt-get install mosquitto-clients")
-		}
-		t.Skip("mosquitto_sub is not installed: apt-get install mosquitto-clients")
-	}
+	sub := need.Program(t, "mosquitto_sub", "apt-get install mosquitto-clients")
 	for _, version := range []string{"mqttv311", "mqttv5"} {
 		w := build(t)
 		if err := w.push(t, "phone-1", "early", time.Now().Add(time.Hour)); !errors.Is(err, im.ErrNotHere) {
@@ -547,7 +516,7 @@ func TestMosquittoIsADevice(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		w.await(t, "proof of the first", func() bool { return len(w.record) == 1 })
+		w.Await(t, "proof of the first", func() bool { return len(w.record) == 1 })
 		if err := w.push(t, "phone-1", "late", time.Time{}); err != nil {
 			t.Errorf("%s: push = %v", version, err)
 		}
@@ -558,6 +527,6 @@ func TestMosquittoIsADevice(t *testing.T) {
 		if err := cmd.Wait(); err != nil || string(printed) != "early\nlate\n" {
 			t.Errorf("%s: mosquitto_sub printed %q, %v", version, printed, err)
 		}
-		w.await(t, "proofs", func() bool { return slices.Equal(w.recorded("phone-1"), []string{"early delivered", "late delivered"}) })
+		w.Await(t, "proofs", func() bool { return slices.Equal(w.recorded("phone-1"), []string{"early delivered", "late delivered"}) })
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/redistest"
+	"github.com/herald-push/herald/internal/watched"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,47 +57,21 @@ func eachStore(t *testing.T, test func(t *testing.T, s store)) {
 
 // desk is a node's connections.
 type desk struct {
-	mu        sync.Mutex
+	*watched.State
+
 	sessions  map[string]im.Session
 	got       []string
 	displaced []im.Session
 	restored  []im.Session
 	answer    error
 	mute      bool // never report
-	changed   chan struct{}
 }
 
-func newDesk() *desk { return &desk{sessions: map[string]im.Session{}, changed: make(chan struct{})} }
-
-func (d *desk) change(f func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	f()
-	close(d.changed)
-	d.changed = make(chan struct{})
-}
-
-func (d *desk) await(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	deadline := time.After(soon)
-	for {
-		d.mu.Lock()
-		ok, changed := holds(), d.changed
-		d.mu.Unlock()
-		if ok {
-			return
-		}
-		select {
-		case <-changed:
-		case <-deadline:
-			t.Fatalf("no %s within %s", what, soon)
-		}
-	}
-}
+func newDesk() *desk { return &desk{State: watched.New(soon), sessions: map[string]im.Session{}} }
 
 func (d *desk) Here(app, device string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.Lock()
+	defer d.Unlock()
 	_, ok := d.sessions[im.Key(app, device)]
 	return ok
 }
@@ -104,7 +79,7 @@ func (d *desk) Here(app, device string) bool {
 func (d *desk) Deliver(app, device string, m im.Message, done func(error)) {
 	var answer error
 	mute := false
-	d.change(func() {
+	d.Change(func() {
 		answer, mute = d.answer, d.mute
 		if _, ok := d.sessions[im.Key(app, device)]; !ok {
 			answer = im.ErrNotHere
@@ -119,7 +94,7 @@ func (d *desk) Deliver(app, device string, m im.Message, done func(error)) {
 }
 
 func (d *desk) Displace(s im.Session) {
-	d.change(func() {
+	d.Change(func() {
 		d.displaced = append(d.displaced, s)
 		if d.sessions[s.Key()].Serial == s.Serial {
 			delete(d.sessions, s.Key())
@@ -127,15 +102,15 @@ func (d *desk) Displace(s im.Session) {
 	})
 }
 
-func (d *desk) Restored(s im.Session) { d.change(func() { d.restored = append(d.restored, s) }) }
+func (d *desk) Restored(s im.Session) { d.Change(func() { d.restored = append(d.restored, s) }) }
 
 func (d *desk) Each(f func(im.Session) bool) {
-	d.mu.Lock()
+	d.Lock()
 	var all []im.Session
 	for _, s := range d.sessions {
 		all = append(all, s)
 	}
-	d.mu.Unlock()
+	d.Unlock()
 	for _, s := range all {
 		if !f(s) {
 			return
@@ -193,7 +168,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 func (n *node) connect(t *testing.T, device string, serial uint64) im.Session {
 	t.Helper()
 	s := im.Session{App: "demo", Device: device, Serial: serial, Since: time.Now()}
-	n.desk.change(func() { n.desk.sessions[s.Key()] = s })
+	n.desk.Change(func() { n.desk.sessions[s.Key()] = s })
 	if err := n.Register(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
@@ -201,7 +176,7 @@ func (n *node) connect(t *testing.T, device string, serial uint64) im.Session {
 }
 
 func (n *node) disconnect(s im.Session) {
-	n.desk.change(func() { delete(n.desk.sessions, s.Key()) })
+	n.desk.Change(func() { delete(n.desk.sessions, s.Key()) })
 	n.Unregister(s)
 }
 
@@ -323,12 +298,12 @@ func TestEachTargetHasItsOwnResult(t *testing.T) {
 		s1 := a.connect(t, "d1", 1)
 		eventually(t, "presence", func() bool { return b.online(t, "d1") })
 		for _, want := range []error{nil, im.ErrFull, im.ErrExpired, im.ErrTooLarge, im.ErrUnknown} {
-			a.desk.change(func() { a.desk.answer = want })
+			a.desk.Change(func() { a.desk.answer = want })
 			if err := b.Deliver(t.Context(), "demo", "d1", "m", nil, time.Time{}); !errors.Is(err, want) {
 				t.Errorf("Deliver() = %v, want %v", err, want)
 			}
 		}
-		a.desk.change(func() { a.desk.mute = true })
+		a.desk.Change(func() { a.desk.mute = true })
 		if err := b.Deliver(t.Context(), "demo", "d1", "m", nil, time.Time{}); !errors.Is(err, im.ErrUnknown) {
 			t.Errorf("Deliver() to a node that does not answer = %v, want ErrUnknown", err)
 		}
@@ -338,7 +313,7 @@ func TestEachTargetHasItsOwnResult(t *testing.T) {
 			t.Errorf("Deliver() = %v, want the deadline", err)
 		}
 		// The device is gone, but nobody said so: the entry is found wrong and removed.
-		a.desk.change(func() { a.desk.mute, a.desk.answer = false, nil; delete(a.desk.sessions, s1.Key()) })
+		a.desk.Change(func() { a.desk.mute, a.desk.answer = false, nil; delete(a.desk.sessions, s1.Key()) })
 		if err := b.Deliver(t.Context(), "demo", "d1", "m", nil, time.Time{}); !errors.Is(err, im.ErrNotHere) {
 			t.Errorf("Deliver() to one who left = %v, want ErrNotHere", err)
 		}
@@ -375,7 +350,7 @@ func TestDeviceThatMovesIsDisplacedWhereItWas(t *testing.T) {
 		a, b := start(t, s, "a"), start(t, s, "b")
 		old := a.connect(t, "d1", 1)
 		b.connect(t, "d1", 1)
-		a.desk.await(t, "displacement", func() bool { return len(a.desk.displaced) == 1 })
+		a.desk.Await(t, "displacement", func() bool { return len(a.desk.displaced) == 1 })
 		if got := a.desk.displaced[0]; got.Key() != old.Key() || got.Serial != old.Serial {
 			t.Errorf("displaced %+v", got)
 		}
@@ -412,12 +387,12 @@ func TestSessionsAreRecordedAnewWhenRedisLostThem(t *testing.T) {
 		a.connect(t, fmt.Sprint("d", i), uint64(i))
 	}
 	b.connect(t, "d0", 1) // d0 moved
-	a.desk.await(t, "displacement", func() bool { return len(a.desk.displaced) == 1 })
+	a.desk.Await(t, "displacement", func() bool { return len(a.desk.displaced) == 1 })
 	if err := c.FlushAll(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
-	a.desk.await(t, "restored sessions", func() bool { return len(a.desk.restored) == 19 })
-	b.desk.await(t, "restored session", func() bool { return len(b.desk.restored) == 1 })
+	a.desk.Await(t, "restored sessions", func() bool { return len(a.desk.restored) == 19 })
+	b.desk.Await(t, "restored session", func() bool { return len(b.desk.restored) == 1 })
 	eventually(t, "presence", func() bool { return b.online(t, "d19") && a.online(t, "d0") })
 }
 
@@ -428,7 +403,7 @@ func TestRedisMayBeAwayForAWhile(t *testing.T) {
 	a.connect(t, "d1", 1)
 	server.Kill()
 	away := im.Session{App: "demo", Device: "d2", Serial: 2}
-	a.desk.change(func() { a.desk.sessions[away.Key()] = away })
+	a.desk.Change(func() { a.desk.sessions[away.Key()] = away })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if err := a.Register(ctx, away); err == nil {
@@ -438,7 +413,7 @@ func TestRedisMayBeAwayForAWhile(t *testing.T) {
 		t.Errorf("Deliver() to a device of this node needs no Redis, but = %v", err)
 	}
 	server.Restart()
-	a.desk.await(t, "repair", func() bool {
+	a.desk.Await(t, "repair", func() bool {
 		return slices.ContainsFunc(a.desk.restored, func(s im.Session) bool { return s.Device == "d2" })
 	})
 	eventually(t, "presence", func() bool { return b.online(t, "d1") && b.online(t, "d2") })

@@ -36,14 +36,16 @@ var mayImport = map[string][]string{
 }
 
 // guests are packages that need more than their room may have: the demo fleet
-// plays devices and callers from outside, and the vendors' SDKs are given a
-// better engine.
+// plays devices and callers from outside, the vendors' SDKs are given a better
+// engine, and the servers of tests all say alike what they lack.
 var guests = map[string][]string{
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
 	"providers/sandbox":       {"internal/h2"},
 	"scheduler":               {"internal/redisstore"},
-	"internal/clickhousetest": {"internal/chdb", "internal/child"},
+	"internal/clickhousetest": {"internal/chdb", "internal/child", "internal/need"},
+	"internal/postgrestest":   {"internal/need"},
+	"internal/redistest":      {"internal/need"},
 	"internal/demo":           {"client", "push", "providers/sandbox", "longconn"},
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/herald-push/herald/internal/chdb"
+	"github.com/herald-push/herald/internal/need"
 )
 
 // The child's orders, by environment.
@@ -104,10 +105,7 @@ func DSN(t testing.TB) string {
 func require(t testing.TB) {
 	t.Helper()
 	if _, err := chdb.Find(); err != nil {
-		if os.Getenv("HERALD_TEST_REQUIRE") == "1" {
-			t.Fatalf("clickhousetest: no ClickHouse: %v", err)
-		}
-		t.Skipf("no ClickHouse: run scripts/chdb.sh once, or set CLICKHOUSE_URL (%v)", err)
+		need.Missing(t, "no ClickHouse: run scripts/chdb.sh once, or set CLICKHOUSE_URL (%v)", err)
 	}
 }
 

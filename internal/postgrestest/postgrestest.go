@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/herald-push/herald/internal/need"
 )
 
 // server is a server that tests may make databases in.
@@ -40,10 +42,7 @@ func URL(t testing.TB) string {
 	srv, err := start()
 	if err != nil {
 		const how = "set POSTGRES_URL, or install it: apt-get install postgresql, or brew install postgresql"
-		if os.Getenv("HERALD_TEST_REQUIRE") != "" {
-			t.Fatalf("postgrestest: no PostgreSQL: %v; %s", err, how)
-		}
-		t.Skipf("no PostgreSQL to test with: %v; %s", err, how)
+		need.Missing(t, "no PostgreSQL to test with: %v; %s", err, how)
 	}
 
 	name := "herald_test_" + strings.ToLower(rand.Text())
