@@ -8,9 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/herald-push/herald/internal/chdb"
@@ -99,10 +97,4 @@ func dial(ctx context.Context, addr string) error {
 		return err
 	}
 	return conn.Close()
-}
-
-// onPath tells whether a program is there to be run.
-func onPath(program string) bool {
-	path, err := exec.LookPath(program)
-	return err == nil && !strings.HasPrefix(path, ".")
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/herald-push/herald/internal/need"
 )
 
 // documents reads every YAML document below deploy/.
@@ -137,7 +139,7 @@ func walk(v any, visit func(map[string]any)) {
 // TestAlertsAskForMetricsThatAreThere keeps a renamed metric from silencing an
 // alert.
 func TestAlertsAskForMetricsThatAreThere(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	p := startDev(t, t.TempDir(), "--no-demo")
 	p.waitDone(strings.TrimSpace(p.run("send", "--to", "device:phone-1", "--title", "one attempt")))
 	shown := p.text("/metrics")

@@ -102,6 +102,10 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 	if c.LongConn.WebSocket, err = d.address(ctx, "--websocket", d.cmd.WebSocket, "127.0.0.1:8083"); err != nil {
 		return nil, err
 	}
+	websocket, err := net.ResolveTCPAddr("tcp", c.LongConn.WebSocket)
+	if err != nil {
+		return nil, fmt.Errorf("--websocket: %w", err)
+	}
 	if d.cmd.Sandbox {
 		d.box, err = sandbox.New(sandbox.Config{Dir: filepath.Join(d.cmd.Data, "sandbox"), Log: d.log})
 		if err != nil {
@@ -111,7 +115,7 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 	token := rand.Text()
 	x := extras{
 		LoginToken: token, Redis: d.redis.What, RedisNote: d.redis.Warning, ClickHouse: d.clickhouse.What,
-		WebSocket: "ws://" + c.LongConn.WebSocket + "/mqtt",
+		WebSocket: "ws://" + reachable(websocket) + "/mqtt",
 	}
 	if d.box != nil {
 		x.Sandbox = d.box.ControlURL()
@@ -127,7 +131,7 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 		URL:        "http://" + reachable(door.Addr()),
 		APIKey:     key,
 		MQTT:       "mqtt://" + reachable(d.house.conns.TCPAddr()),
-		WebSocket:  "ws://" + reachable(d.house.conns.WebSocketAddr()) + "/mqtt",
+		WebSocket:  x.WebSocket,
 		Dashboard:  "http://" + reachable(door.Addr()) + "/login?token=" + token,
 		Sandbox:    x.Sandbox,
 		Data:       d.cmd.Data,

@@ -16,10 +16,12 @@ import (
 	"time"
 
 	"github.com/herald-push/herald/client"
+	"github.com/herald-push/herald/internal/need"
 )
 
 func TestNewcomersFirstMinutes(t *testing.T) {
-	need(t, "redis-server", "mosquitto_sub")
+	need.Program(t, "redis-server", howToGet)
+	need.Program(t, "mosquitto_sub", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	hears := p.subscribe("phone-1")
@@ -58,7 +60,7 @@ func TestNewcomersFirstMinutes(t *testing.T) {
 }
 
 func TestBannerAndFactsTellTheSame(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	f := p.facts
@@ -111,7 +113,7 @@ func passwordOf(url string) string {
 }
 
 func TestRestartFindsEverythingAgain(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	dir := t.TempDir()
 	p := startDev(t, dir, "--no-demo")
@@ -144,7 +146,7 @@ func TestRestartFindsEverythingAgain(t *testing.T) {
 }
 
 func TestSecondHeraldOnAFolderIsRefused(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	second := launch(t, p.dir, "dev", "--data", p.dir, "--listen", "127.0.0.1:0")
@@ -159,7 +161,7 @@ func TestSecondHeraldOnAFolderIsRefused(t *testing.T) {
 }
 
 func TestPortThatIsAskedForAndTakenIsAFault(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	taken := strings.TrimPrefix(p.facts.URL, "http://")
@@ -171,7 +173,7 @@ func TestPortThatIsAskedForAndTakenIsAFault(t *testing.T) {
 }
 
 func TestStartAfterKillJustWorks(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	dir := t.TempDir()
 	p := startDev(t, dir, "--no-demo")
@@ -196,7 +198,7 @@ func TestStartAfterKillJustWorks(t *testing.T) {
 }
 
 func TestKilledHeraldLeavesNoOrphans(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	p.kill()
@@ -204,11 +206,11 @@ func TestKilledHeraldLeavesNoOrphans(t *testing.T) {
 }
 
 func TestClickHouseAwayLosesNothingAndSlowsNothing(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	if p.facts.ClickHouse == "" {
-		t.Skip("no embedded ClickHouse; scripts/chdb.sh installs it")
+		need.Missing(t, "no embedded ClickHouse; scripts/chdb.sh installs it")
 	}
 	p.putDevice("d1", "apns")
 	// A server that hangs is worse than one that refuses.
@@ -245,7 +247,7 @@ func TestClickHouseAwayLosesNothingAndSlowsNothing(t *testing.T) {
 }
 
 func TestNoSecretIsToldAnywhere(t *testing.T) {
-	need(t, "redis-server")
+	need.Program(t, "redis-server", howToGet)
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo", "--verbose")
 	const planted = "pl4nted-secret-7f3a"

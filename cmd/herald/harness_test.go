@@ -28,6 +28,9 @@ import (
 // as people do, and it starts itself for its children.
 const asProgram = "HERALD_TEST_AS_PROGRAM"
 
+// howToGet the programs that the tests run.
+const howToGet = "make test installs it on Debian"
+
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
@@ -215,20 +218,6 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() error
 			t.Fatalf("not within %v: %s: %v", within, what, err)
 		case <-tick.C:
 		}
-	}
-}
-
-// need skips a test that needs a program this machine lacks.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if onPath(program) {
-			continue
-		}
-		if os.Getenv("HERALD_TEST_REQUIRE") != "" {
-			t.Fatalf("%s is not installed; make test installs it on Debian", program)
-		}
-		t.Skipf("%s is not installed; make test installs it on Debian", program)
 	}
 }
 

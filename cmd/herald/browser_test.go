@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/herald-push/herald/internal/need"
+)
+
+func TestABrowserIsADevice(t *testing.T) {
+	need.Program(t, "redis-server", howToGet)
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	page := startBrowser(t)
+	run := func(steps ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(page, steps...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(chromedp.Navigate(p.facts.Dashboard), chromedp.Navigate(p.facts.URL+"/demo/device?device=browser-1"))
+	shows := func(script string) func() error {
+		return func() error {
+			ok, err := chromedp.Run(page, chromedp.Evaluate[bool](script))
+			if err != nil || !ok {
+				return fmt.Errorf("%s is %v: %w", script, ok, err)
+			}
+			return nil
+		}
+	}
+	eventually(t, 30*time.Second, "the page connects", shows(`document.getElementById("wire")?.dataset.state === "on"`))
+	id := strings.TrimSpace(p.run("send", "--to", "device:browser-1", "--title", "Hi", "--body", "there"))
+	eventually(t, 30*time.Second, "the page shows it", shows(`document.querySelector(".card strong")?.textContent === "Hi"`))
+	eventually(t, 30*time.Second, "Herald knows that it was displayed", func() error {
+		if story := p.run("explain", id); !strings.Contains(story, "displayed, says the app") {
+			return fmt.Errorf("explain says %q", story)
+		}
+		return nil
+	})
+}
+
+// startBrowser starts Chromium, or skips the test where there is none.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	var path string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			path = found
+			break
+		}
+	}
+	if path == "" {
+		need.Missing(t, "no Chromium found; make test installs it on Debian")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-background-networking", true))...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestTheDemoFillsTheDashboard(t *testing.T) {
+	need.Program(t, "redis-server", howToGet)
+	t.Parallel()
+	p := startDev(t, t.TempDir())
+	if p.facts.ClickHouse == "" {
+		need.Missing(t, "no embedded ClickHouse; scripts/chdb.sh installs it")
+	}
+	eventually(t, 90*time.Second, "three roads deliver, people look and click", func() error {
+		table := p.run("analytics", "funnel", "--format", "csv")
+		for _, road := range []string{"apns", "fcm", "live"} {
+			if !strings.Contains(table, "\n"+road+",") {
+				return fmt.Errorf("no %s in\n%s", road, table)
+			}
+		}
+		var deliveries, accepted, handed, delivered, displayed, clicked int
+		_, all, _ := strings.Cut(table, "\nall,")
+		if _, err := fmt.Sscanf(all, "%d,%d,%d,%d,%d,%d", &deliveries, &accepted, &handed, &delivered, &displayed, &clicked); err != nil {
+			return err
+		}
+		if delivered == 0 || displayed == 0 || clicked == 0 || delivered > accepted {
+			return fmt.Errorf("funnel\n%s", table)
+		}
+		return nil
+	})
+}
