@@ -2,9 +2,7 @@ package longconn_test
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -15,6 +13,7 @@ import (
 	"github.com/herald-push/herald/internal/watched"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
+	"github.com/herald-push/herald/longconn/mqtt/mqtttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -157,32 +156,25 @@ func (h *house) deliver(t *testing.T, name string, m longconn.Message) error {
 
 // raw is a client that speaks bytes.
 type raw struct {
-	t       *testing.T
-	c       net.Conn
+	*mqtttest.Client
+
 	version byte
-	buf     []byte
 }
 
-func (h *house) dial(t *testing.T) *raw {
+func (h *house) dial(t *testing.T, version byte) *raw {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", h.TCPAddr().String(), soon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return &raw{t: t, c: c, version: mqtt.V5}
+	return &raw{mqtttest.Dial(t, h.TCPAddr().String(), version, soon), version}
 }
 
 // enter connects as a device and reads its CONNACK.
 func (h *house) enter(t *testing.T, version byte, id string, change ...func(*mqtt.Connect)) *raw {
 	t.Helper()
-	r := h.dial(t)
-	r.version = version
+	r := h.dial(t, version)
 	c := mqtt.Connect{Version: version, Clean: true, KeepAlive: 60, ClientID: id, Username: id, HasUser: true, Password: []byte("sesame"), HasPass: true}
 	for _, f := range change {
 		f(&c)
 	}
-	r.send(mqtt.AppendConnect(nil, c))
+	r.Send(mqtt.AppendConnect(nil, c))
 	typ, body := r.next()
 	if typ != mqtt.CONNACK {
 		t.Fatalf("answer to CONNECT is type %d", typ)
@@ -193,61 +185,14 @@ func (h *house) enter(t *testing.T, version byte, id string, change ...func(*mqt
 	return r
 }
 
-func (r *raw) send(b []byte) {
-	r.t.Helper()
-	if _, err := r.c.Write(b); err != nil {
-		r.t.Fatalf("write: %v", err)
-	}
-}
-
 // next reads one packet; type 0 means that the server closed.
 func (r *raw) next() (mqtt.Type, []byte) {
-	r.t.Helper()
-	h, body := r.nextFrame()
+	h, body := r.Next()
 	return h.Type, body
-}
-
-func (r *raw) nextFrame() (mqtt.Header, []byte) {
-	r.t.Helper()
-	r.c.SetReadDeadline(time.Now().Add(soon))
-	for {
-		h, body, n, err := mqtt.Split(r.buf, 1<<20)
-		if err != nil {
-			r.t.Fatalf("server sent garbage: %v", err)
-		}
-		if n > 0 {
-			r.buf = r.buf[n:]
-			return h, body
-		}
-		p := make([]byte, 4096)
-		n, err = r.c.Read(p)
-		if err != nil {
-			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
-				r.t.Fatalf("server sent nothing for %s", soon)
-			}
-			return mqtt.Header{}, nil
-		}
-		r.buf = append(r.buf, p[:n]...)
-	}
-}
-
-// publish reads a PUBLISH.
-func (r *raw) publish() mqtt.Publish {
-	r.t.Helper()
-	h, body := r.nextFrame()
-	if h.Type != mqtt.PUBLISH {
-		r.t.Fatalf("got type %d, want PUBLISH", h.Type)
-	}
-	p, err := mqtt.DecodePublish(h, body, r.version)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	return p
 }
 
 // disconnected reads to the end and returns the reason in DISCONNECT, if any.
 func (r *raw) disconnected() mqtt.Reason {
-	r.t.Helper()
 	reason := mqtt.Success
 	for {
 		typ, body := r.next()
@@ -259,8 +204,4 @@ func (r *raw) disconnected() mqtt.Reason {
 		default: // what was on its way before the end
 		}
 	}
-}
-
-func (r *raw) puback(id uint16) {
-	r.send(mqtt.AppendAck(nil, r.version, mqtt.PUBACK, id, mqtt.Success))
 }

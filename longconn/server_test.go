@@ -75,12 +75,12 @@ func TestConnectIsAnsweredByTheRules(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := open(t).dial(t)
+			r := open(t).dial(t, mqtt.V5)
 			c := base
 			if tt.change != nil {
 				tt.change(&c)
 			}
-			r.send(mqtt.AppendConnect(nil, c))
+			r.Send(mqtt.AppendConnect(nil, c))
 			typ, body := r.next()
 			reason, present, p, err := mqtt.DecodeConnack(body, c.Version)
 			if typ != mqtt.CONNACK || reason != tt.want || err != nil {
@@ -121,7 +121,7 @@ func TestBreachesEndTheConnectionWithTheirReason(t *testing.T) {
 			t.Parallel()
 			h := open(t)
 			r := h.enter(t, mqtt.V5, "d1")
-			r.send(tt.send)
+			r.Send(tt.send)
 			if got := r.disconnected(); got != tt.want {
 				t.Errorf("DISCONNECT reason 0x%02X, want 0x%02X", byte(got), byte(tt.want))
 			}
@@ -144,13 +144,13 @@ func TestWhatIsNotMQTTIsClosed(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			r := open(t).dial(t)
-			r.send([]byte(tt.send))
-			r.c.SetReadDeadline(time.Now().Add(soon))
+			r := open(t).dial(t, mqtt.V5)
+			r.Send([]byte(tt.send))
+			r.SetReadDeadline(time.Now().Add(soon))
 			var got []byte
 			buf := make([]byte, 64)
 			for {
-				n, err := r.c.Read(buf)
+				n, err := r.Read(buf)
 				got = append(got, buf[:n]...)
 				if err != nil {
 					break
@@ -170,7 +170,7 @@ func TestSubscribeGrantsTheInboxOnly(t *testing.T) {
 	} {
 		h := open(t)
 		r := h.enter(t, version, "d1")
-		r.send(mqtt.AppendSubscribe(nil, version, mqtt.Subscribe{ID: 7, Filters: []mqtt.Filter{
+		r.Send(mqtt.AppendSubscribe(nil, version, mqtt.Subscribe{ID: 7, Filters: []mqtt.Filter{
 			{Topic: "inbox", QoS: 0}, {Topic: "inbox", QoS: 2}, {Topic: "receipts"}, {Topic: "inbox/#"}, {Topic: "$share/g/inbox"},
 		}}))
 		if typ, body := r.next(); typ != mqtt.SUBACK || string(body) != want {
@@ -182,14 +182,14 @@ func TestSubscribeGrantsTheInboxOnly(t *testing.T) {
 func TestUnsubscribedInboxIsSilent(t *testing.T) {
 	h := open(t)
 	r := h.enter(t, mqtt.V5, "d1")
-	r.send([]byte{0xA2, 10, 0, 1, 0, 0, 5, 'i', 'n', 'b', 'o', 'x'})
+	r.Send([]byte{0xA2, 10, 0, 1, 0, 0, 5, 'i', 'n', 'b', 'o', 'x'})
 	if typ, body := r.next(); typ != mqtt.UNSUBACK || body[3] != 0 {
 		t.Fatalf("type %d % x", typ, body)
 	}
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m"}); !errors.Is(err, longconn.ErrGone) {
 		t.Errorf("Deliver() = %v, want ErrGone", err)
 	}
-	r.send(mqtt.AppendSubscribe(nil, mqtt.V5, mqtt.Subscribe{ID: 2, Filters: []mqtt.Filter{{Topic: "inbox", QoS: 1}}}))
+	r.Send(mqtt.AppendSubscribe(nil, mqtt.V5, mqtt.Subscribe{ID: 2, Filters: []mqtt.Filter{{Topic: "inbox", QoS: 1}}}))
 	h.Await(t, "Ready", func() bool { return h.ready == 1 })
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m"}); err != nil {
 		t.Errorf("Deliver() = %v", err)
@@ -205,11 +205,11 @@ func TestMessageIsSentOnceAConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := r.publish()
+	first := r.Publish()
 	if first.Dup || first.QoS != 1 || first.Topic != "inbox" || string(first.Payload) != "one" {
 		t.Errorf("PUBLISH %+v", first)
 	}
-	r.puback(first.ID)
+	r.Puback(first.ID)
 	h.Await(t, "proof", func() bool { return h.acked["m1"] == 1 })
 	if err := h.deliver(t, "d1", m); err != nil {
 		t.Fatal(err)
@@ -217,19 +217,19 @@ func TestMessageIsSentOnceAConnection(t *testing.T) {
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m2", Payload: []byte("two")}); err != nil {
 		t.Fatal(err)
 	}
-	if p := r.publish(); string(p.Payload) != "two" {
+	if p := r.Publish(); string(p.Payload) != "two" {
 		t.Errorf("next PUBLISH is %q, want two", p.Payload)
 	}
 
 	// Unacknowledged, the connection dies: the next one gets it as a new message.
-	r.c.Close()
+	r.Close()
 	h.Await(t, "end", func() bool { return len(h.closed["d1"]) == 1 })
 	h.Change(func() { h.conns["d1"] = nil })
 	r = h.enter(t, mqtt.V311, "d1", func(c *mqtt.Connect) { c.Clean = false })
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m2", Payload: []byte("two")}); err != nil {
 		t.Fatal(err)
 	}
-	if p := r.publish(); string(p.Payload) != "two" || p.Dup {
+	if p := r.Publish(); string(p.Payload) != "two" || p.Dup {
 		t.Errorf("PUBLISH %q with DUP %v; this session is new, so is the packet [MQTT-3.3.1-1]", p.Payload, p.Dup)
 	}
 }
@@ -255,23 +255,23 @@ func TestWindowHoldsBackWhatTheClientHasNotAcknowledged(t *testing.T) {
 	}
 	var ids []uint16
 	for i := range 3 {
-		p := r.publish()
+		p := r.Publish()
 		if string(p.Payload) != fmt.Sprint(i) {
 			t.Errorf("message %d is %q", i, p.Payload)
 		}
 		ids = append(ids, p.ID)
 	}
 	// A place becomes free for each acknowledgement, and no more.
-	r.puback(ids[1])
-	if p := r.publish(); string(p.Payload) != "3" {
+	r.Puback(ids[1])
+	if p := r.Publish(); string(p.Payload) != "3" {
 		t.Errorf("message 3 is %q", p.Payload)
 	}
-	r.send(mqtt.AppendPing(nil, mqtt.PINGREQ))
+	r.Send(mqtt.AppendPing(nil, mqtt.PINGREQ))
 	if typ, _ := r.next(); typ != mqtt.PINGRESP {
 		t.Errorf("type %d within a full window, want PINGRESP", typ)
 	}
-	r.puback(ids[0])
-	r.publish()
+	r.Puback(ids[0])
+	r.Publish()
 	h.Await(t, "Ready after a refusal", func() bool { return h.ready == 1 })
 }
 
@@ -301,7 +301,7 @@ func TestExpiryTravelsWithTheMessage(t *testing.T) {
 	if err := h.deliver(t, "d1", longconn.Message{ID: "1", Expires: time.Now().Add(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	if p := r.publish(); p.Properties.MessageExpiry < 59 || p.Properties.MessageExpiry > 60 {
+	if p := r.Publish(); p.Properties.MessageExpiry < 59 || p.Properties.MessageExpiry > 60 {
 		t.Errorf("message expiry %d s, want 60", p.Properties.MessageExpiry)
 	}
 }
@@ -312,8 +312,8 @@ func TestRefusedMessageIsNoProof(t *testing.T) {
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m1"}); err != nil {
 		t.Fatal(err)
 	}
-	r.send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBACK, r.publish().ID, mqtt.QuotaExceeded))
-	r.send(mqtt.AppendPing(nil, mqtt.PINGREQ))
+	r.Send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBACK, r.Publish().ID, mqtt.QuotaExceeded))
+	r.Send(mqtt.AppendPing(nil, mqtt.PINGREQ))
 	r.next()
 	h.Lock()
 	defer h.Unlock()
@@ -341,8 +341,8 @@ func TestNewerConnectionTakesOver(t *testing.T) {
 func TestOlderConnectDoesNotTakeOverWhenItsAnswerIsLate(t *testing.T) {
 	h := open(t)
 	h.hold = make(chan struct{})
-	late := h.dial(t)
-	late.send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, Clean: true, ClientID: "d1", HasPass: true, Password: []byte("sesame")}))
+	late := h.dial(t, mqtt.V5)
+	late.Send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, Clean: true, ClientID: "d1", HasPass: true, Password: []byte("sesame")}))
 	h.Await(t, "CONNECT", func() bool { return h.asked == 1 })
 	hold := h.hold
 	h.Change(func() { h.hold = nil })
@@ -382,8 +382,8 @@ func TestClientThatNeverConnectsIsClosed(t *testing.T) {
 	t.Cleanup(func() { close(h.hold) })
 	for name, send := range tests {
 		t.Run(name, func(t *testing.T) {
-			r := h.dial(t)
-			r.send([]byte(send))
+			r := h.dial(t, mqtt.V5)
+			r.Send([]byte(send))
 			for typ := mqtt.CONNACK; typ != 0; {
 				typ, _ = r.next()
 			}
@@ -394,10 +394,10 @@ func TestClientThatNeverConnectsIsClosed(t *testing.T) {
 func TestPacketsSentBeforeTheAnswerWait(t *testing.T) {
 	h := open(t)
 	h.hold = make(chan struct{})
-	r := h.dial(t)
+	r := h.dial(t, mqtt.V5)
 	b := mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: "d1", HasPass: true, Password: []byte("sesame")})
 	b = mqtt.AppendSubscribe(b, mqtt.V5, mqtt.Subscribe{ID: 1, Filters: []mqtt.Filter{{Topic: "inbox"}}})
-	r.send(mqtt.AppendPing(b, mqtt.PINGREQ))
+	r.Send(mqtt.AppendPing(b, mqtt.PINGREQ))
 	close(h.hold)
 	for _, want := range []mqtt.Type{mqtt.CONNACK, mqtt.SUBACK, mqtt.PINGRESP} {
 		if typ, _ := r.next(); typ != want {
@@ -409,8 +409,8 @@ func TestPacketsSentBeforeTheAnswerWait(t *testing.T) {
 func TestFullServerSaysThatItIsBusy(t *testing.T) {
 	h := open(t, func(c *longconn.Config) { c.MaxConnections = 1 })
 	h.enter(t, mqtt.V5, "d1")
-	r := h.dial(t)
-	r.send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: "d2"}))
+	r := h.dial(t, mqtt.V5)
+	r.Send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: "d2"}))
 	if typ, body := r.next(); typ != mqtt.CONNACK || mqtt.Reason(body[1]) != mqtt.ServerBusy {
 		t.Errorf("type %d % x, want server busy", typ, body)
 	}
@@ -422,18 +422,18 @@ func TestPublicationsAreAnsweredInOrder(t *testing.T) {
 	pub := func(id uint16, qos byte, topic string) []byte {
 		return mqtt.AppendPublish(nil, mqtt.V5, mqtt.Publish{Topic: topic, ID: id, QoS: qos, Payload: []byte("x")})
 	}
-	r.send(append(append(pub(1, 1, "receipts"), pub(2, 2, "receipts")...), pub(3, 1, "other")...))
+	r.Send(append(append(pub(1, 1, "receipts"), pub(2, 2, "receipts")...), pub(3, 1, "other")...))
 	for _, want := range []string{"\x40 0001", "\x50 0002", "\x40 000387"} {
-		h, body := r.nextFrame()
+		h, body := r.Next()
 		if got := fmt.Sprintf("%c %x", byte(h.Type)<<4, body); got != want {
 			t.Errorf("answer %q, want %q", got, want)
 		}
 	}
-	r.send(pub(2, 2, "receipts")) // again, before PUBREL: not to be published again
-	r.send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBREL, 2, mqtt.Success))
-	r.send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBREL, 2, mqtt.Success))
+	r.Send(pub(2, 2, "receipts")) // again, before PUBREL: not to be published again
+	r.Send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBREL, 2, mqtt.Success))
+	r.Send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBREL, 2, mqtt.Success))
 	for _, want := range []string{"\x50 0002", "\x70 0002", "\x70 000292"} {
-		h, body := r.nextFrame()
+		h, body := r.Next()
 		if got := fmt.Sprintf("%c %x", byte(h.Type)<<4, body); got != want {
 			t.Errorf("answer %q, want %q", got, want)
 		}
@@ -455,8 +455,8 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 		t.Errorf("reason 0x%02X, want 0x8B", byte(got))
 	}
 	old.disconnected()
-	r.c.Close()
-	old.c.Close()
+	r.Close()
+	old.Close()
 	if err := <-done; err != nil {
 		t.Errorf("Run() = %v", err)
 	}

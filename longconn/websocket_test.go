@@ -8,6 +8,7 @@ import (
 
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
+	"github.com/herald-push/herald/longconn/mqtt/mqtttest"
 )
 
 func (h *house) dialWebSocket(t *testing.T, subprotocols ...string) *websocket.Conn {
@@ -26,16 +27,16 @@ func TestWebSocketCarriesPacketsInAnyFrames(t *testing.T) {
 	h := open(t)
 	ws := h.dialWebSocket(t, "mqtt")
 	nc := websocket.NetConn(t.Context(), ws, websocket.MessageBinary)
-	r := &raw{t: t, c: nc, version: mqtt.V5}
+	r := &raw{mqtttest.New(t, nc, mqtt.V5, soon), mqtt.V5}
 	b := mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, Clean: true, ClientID: "d1", HasPass: true, Password: []byte("sesame")})
 	for i := range b {
-		r.send(b[i : i+1]) // a frame for each byte
+		r.Send(b[i : i+1]) // a frame for each byte
 	}
 	if typ, _ := r.next(); typ != mqtt.CONNACK {
 		t.Fatalf("type %d, want CONNACK", typ)
 	}
 	b = mqtt.AppendPing(nil, mqtt.PINGREQ)
-	r.send(append(b, b...)) // two packets in a frame
+	r.Send(append(b, b...)) // two packets in a frame
 	for range 2 {
 		if typ, _ := r.next(); typ != mqtt.PINGRESP {
 			t.Fatalf("type %d, want PINGRESP", typ)

@@ -24,6 +24,7 @@ import (
 	"github.com/herald-push/herald/internal/watched"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
+	"github.com/herald-push/herald/longconn/mqtt/mqtttest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -160,21 +161,16 @@ func build(t *testing.T, change ...func(*access.Config)) *world {
 
 // device is a client that speaks bytes.
 type device struct {
-	t   *testing.T
-	c   net.Conn
-	buf []byte
+	*mqtttest.Client
+
+	t *testing.T
 }
 
 // connect says CONNECT and returns the answer.
 func (w *world) connect(t *testing.T, id, user, token string) (*device, mqtt.Reason) {
 	t.Helper()
-	c, err := net.DialTimeout("tcp", w.addr, soon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	d := &device{t: t, c: c}
-	d.send(mqtt.AppendConnect(nil, mqtt.Connect{
+	d := &device{mqtttest.Dial(t, w.addr, mqtt.V5, soon), t}
+	d.Send(mqtt.AppendConnect(nil, mqtt.Connect{
 		Version: mqtt.V5, Clean: true, KeepAlive: 60, ClientID: id,
 		HasUser: true, Username: user, HasPass: true, Password: []byte(token),
 	}))
@@ -198,51 +194,19 @@ func (w *world) enter(t *testing.T, id string) *device {
 	return d
 }
 
-func (d *device) send(b []byte) {
-	d.t.Helper()
-	if _, err := d.c.Write(b); err != nil {
-		d.t.Fatal(err)
-	}
-}
-
 func (d *device) next() (mqtt.Header, []byte) {
 	d.t.Helper()
-	d.c.SetReadDeadline(time.Now().Add(soon))
-	for {
-		h, body, n, err := mqtt.Split(d.buf, 1<<20)
-		if err != nil {
-			d.t.Fatal(err)
-		}
-		if n > 0 {
-			d.buf = d.buf[n:]
-			return h, body
-		}
-		p := make([]byte, 4096)
-		if n, err = d.c.Read(p); err != nil {
-			d.t.Fatalf("read: %v", err)
-		}
-		d.buf = append(d.buf, p[:n]...)
+	h, body := d.Next()
+	if h.Type == 0 {
+		d.t.Fatal("the server closed")
 	}
-}
-
-func (d *device) message() mqtt.Publish {
-	d.t.Helper()
-	h, body := d.next()
-	p, err := mqtt.DecodePublish(h, body, mqtt.V5)
-	if h.Type != mqtt.PUBLISH || err != nil {
-		d.t.Fatalf("type %d, %v, want PUBLISH", h.Type, err)
-	}
-	return p
-}
-
-func (d *device) ack(p mqtt.Publish) {
-	d.send(mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBACK, p.ID, mqtt.Success))
+	return h, body
 }
 
 // report publishes on receipts and returns the answer's reason.
 func (d *device) report(id uint16, payload string) mqtt.Reason {
 	d.t.Helper()
-	d.send(mqtt.AppendPublish(nil, mqtt.V5, mqtt.Publish{Topic: access.ReceiptsTopic, ID: id, QoS: 1, Payload: []byte(payload)}))
+	d.Send(mqtt.AppendPublish(nil, mqtt.V5, mqtt.Publish{Topic: access.ReceiptsTopic, ID: id, QoS: 1, Payload: []byte(payload)}))
 	h, body := d.next()
 	_, reason, err := mqtt.DecodeAck(h, body, mqtt.V5)
 	if h.Type != mqtt.PUBACK || err != nil {
@@ -297,11 +261,11 @@ func TestOfflineDeviceGetsItsMessagesWhenItComes(t *testing.T) {
 	}
 	d := w.enter(t, "d1")
 	for _, want := range []string{"m1", "m2"} {
-		p := d.message()
+		p := d.Publish()
 		if string(p.Payload) != want || p.Properties.MessageExpiry == 0 {
 			t.Errorf("message %q with expiry %d, want %q", p.Payload, p.Properties.MessageExpiry, want)
 		}
-		d.ack(p)
+		d.Puback(p.ID)
 	}
 	w.Await(t, "proofs", func() bool { return slices.Equal(w.recorded("d1"), []string{"m1 delivered", "m2 delivered"}) })
 	w.Lock()
@@ -313,7 +277,7 @@ func TestOfflineDeviceGetsItsMessagesWhenItComes(t *testing.T) {
 	if err := w.push(t, "d1", "m3", time.Time{}); err != nil {
 		t.Errorf("push to an online device = %v", err)
 	}
-	if p := d.message(); string(p.Payload) != "m3" {
+	if p := d.Publish(); string(p.Payload) != "m3" {
 		t.Errorf("message %q, want m3", p.Payload)
 	}
 }
@@ -326,12 +290,12 @@ func TestUnacknowledgedMessageComesAgainOnTheNextConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d.ack(d.message()) // m1; then the client dies
-	d.message()
+	d.Puback(d.Publish().ID) // m1; then the client dies
+	d.Publish()
 	w.Await(t, "proof", func() bool { return len(w.record) == 1 })
-	d.c.Close()
+	d.Close()
 	d = w.enter(t, "d1")
-	if p := d.message(); string(p.Payload) != "m2" || p.Dup {
+	if p := d.Publish(); string(p.Payload) != "m2" || p.Dup {
 		t.Errorf("message %q, DUP %v; want m2 as a new message", p.Payload, p.Dup)
 	}
 }
@@ -342,15 +306,15 @@ func TestAcknowledgedMessageIsNotRepeatedWhileItsProofIsOnItsWay(t *testing.T) {
 	if err := w.push(t, "d1", "m1", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	d.ack(d.message())
-	d.send(mqtt.AppendPing(nil, mqtt.PINGREQ)) // answered once the acknowledgement was read
+	d.Puback(d.Publish().ID)
+	d.Send(mqtt.AppendPing(nil, mqtt.PINGREQ)) // answered once the acknowledgement was read
 	d.next()
-	d.c.Close()
+	d.Close()
 	d = w.enter(t, "d1")
 	if err := w.push(t, "d1", "m2", time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if p := d.message(); string(p.Payload) != "m2" {
+	if p := d.Publish(); string(p.Payload) != "m2" {
 		t.Errorf("message %q, want m2: m1 was acknowledged", p.Payload)
 	}
 }
@@ -374,12 +338,12 @@ func TestMessagePushedDuringConnectIsNeitherLostNorDoubled(t *testing.T) {
 			d := w.enter(t, name)
 			seen := map[string]bool{}
 			for len(seen) < each {
-				p := d.message()
+				p := d.Publish()
 				if seen[string(p.Payload)] {
 					t.Errorf("%s got %s twice", name, p.Payload)
 				}
 				seen[string(p.Payload)] = true
-				d.ack(p)
+				d.Puback(p.ID)
 			}
 		})
 	}
@@ -398,12 +362,12 @@ func TestMoreThanTheWindowAndQueueHoldAllArrives(t *testing.T) {
 	d := w.enter(t, "d1")
 	seen := map[string]bool{}
 	for len(seen) < n {
-		p := d.message()
+		p := d.Publish()
 		if seen[string(p.Payload)] {
 			t.Fatalf("%s came twice", p.Payload)
 		}
 		seen[string(p.Payload)] = true
-		d.ack(p)
+		d.Puback(p.ID)
 	}
 }
 
@@ -456,9 +420,9 @@ func TestProofsWaitWhileTheRecordIsAway(t *testing.T) {
 	}
 	w.Change(func() { w.away = true })
 	for range 4 {
-		d.ack(d.message())
+		d.Puback(d.Publish().ID)
 	}
-	d.send(mqtt.AppendPing(nil, mqtt.PINGREQ))
+	d.Send(mqtt.AppendPing(nil, mqtt.PINGREQ))
 	d.next()
 	if got := w.access.Stats(); got.ProofsWaiting != 3 || got.ProofsDropped != 1 {
 		t.Errorf("stats %+v, want 3 waiting and 1 dropped", got)
@@ -475,7 +439,7 @@ func TestSessionThatOthersDidNotKnowIsDrainedAgain(t *testing.T) {
 	w.Await(t, "first drain", func() bool { return w.asked > 0 })
 	w.Change(func() { w.inbox["demo/d1"] = []im.Message{{ID: "m1", Payload: []byte("m1")}} })
 	w.access.Restored(im.Session{App: "demo", Device: "d1"})
-	if p := d.message(); string(p.Payload) != "m1" {
+	if p := d.Publish(); string(p.Payload) != "m1" {
 		t.Errorf("message %q", p.Payload)
 	}
 }
@@ -488,7 +452,7 @@ func TestOnlyTheNamedSessionIsDisplaced(t *testing.T) {
 	other := s
 	other.Serial++
 	w.access.Displace(other)
-	d.send(mqtt.AppendPing(nil, mqtt.PINGREQ))
+	d.Send(mqtt.AppendPing(nil, mqtt.PINGREQ))
 	if h, _ := d.next(); h.Type != mqtt.PINGRESP {
 		t.Fatalf("type %d, want PINGRESP", h.Type)
 	}
