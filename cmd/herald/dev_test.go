@@ -160,6 +160,21 @@ func TestSecondHeraldOnAFolderIsRefused(t *testing.T) {
 	}
 }
 
+func TestDoctorLooksAtTheHeraldOfAFolder(t *testing.T) {
+	need.Program(t, "redis-server", howToGet)
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	out := p.run("doctor")
+	for _, want := range []string{"ok    redis file", "ok    database", "ok    credentials 3 sets", "ok    sealing"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("doctor says\n%s\nwant %q in it", out, want)
+		}
+	}
+	if p.facts.ClickHouse != "" && !strings.Contains(out, "ok    schema") {
+		t.Errorf("doctor says\n%s\nwant a word about the schema", out)
+	}
+}
+
 func TestPortThatIsAskedForAndTakenIsAFault(t *testing.T) {
 	need.Program(t, "redis-server", howToGet)
 	t.Parallel()

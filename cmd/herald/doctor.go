@@ -13,6 +13,7 @@ import (
 // doctorCmd checks a configuration and what it leads to.
 type doctorCmd struct {
 	configFlags
+	Data string        `default:"./data" type:"path" help:"Without a configuration: the data folder of the herald dev to look at."`
 	Wait time.Duration `default:"5s" help:"How long a server may take to answer."`
 }
 
@@ -50,11 +51,30 @@ func (e *examiner) tell(f finding) {
 	}
 }
 
+// load reads the configuration; without any it is that of the herald dev that
+// runs here.
+func (d *doctorCmd) load() (Config, error) {
+	c, err := loadConfig(d.Config, os.Environ())
+	if err != nil || d.Config != "" || c.Redis.URL != "" {
+		return c, err
+	}
+	f, err := readFacts(d.Data)
+	if err != nil {
+		return c, fmt.Errorf("nothing to look at: %w, or give a configuration with --config", err)
+	}
+	c = devConfig(d.Data)
+	c.Redis.URL, c.ClickHouse.URL = f.Redis, f.ClickHouse
+	c.Listen = strings.TrimPrefix(f.URL, "http://")
+	c.LongConn.TCP = strings.TrimPrefix(f.MQTT, "mqtt://")
+	c.LongConn.WebSocket, _, _ = strings.Cut(strings.TrimPrefix(f.WebSocket, "ws://"), "/")
+	return c, nil
+}
+
 // Run checks one thing after another and goes on after a fault, so that one
 // visit tells all. The exit code is 1 if anything failed; warnings do not count.
 func (d *doctorCmd) Run(ctx context.Context, std streams) error {
 	e := &examiner{out: std.out}
-	c, err := loadConfig(d.Config, os.Environ())
+	c, err := d.load()
 	if err == nil {
 		err = c.Validate()
 	}

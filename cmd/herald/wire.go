@@ -123,7 +123,7 @@ func (h *house) openRecord(ctx context.Context) (err error) {
 // migrate brings ClickHouse up to date if it is there. If not, the writer does
 // it as soon as it is: a record that is away stops nobody.
 func (h *house) migrate(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	if err := h.record.Migrate(ctx); err != nil {
 		h.log.WarnContext(ctx, "ClickHouse is not up to date yet", "err", err)
