@@ -17,11 +17,25 @@ import (
 
 func connect(t *testing.T) redis.UniversalClient {
 	t.Helper()
-	rdb, err := Connect(redistest.Start(t).URL())
+	return connectTo(t, redistest.Start(t))
+}
+
+func connectTo(t *testing.T, srv *redistest.Server) redis.UniversalClient {
+	t.Helper()
+	rdb, err := Connect(srv.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { rdb.Close() })
+	return rdb
+}
+
+// connectToTheDead returns a client whose Redis has been killed.
+func connectToTheDead(t *testing.T) redis.UniversalClient {
+	t.Helper()
+	srv := redistest.Start(t)
+	rdb := connectTo(t, srv)
+	srv.Kill()
 	return rdb
 }
 
@@ -223,13 +237,7 @@ func TestScriptsComeBackAfterRedisForgotThem(t *testing.T) {
 }
 
 func TestRedisAwayIsErrAway(t *testing.T) {
-	srv := redistest.Start(t)
-	rdb, err := Connect(srv.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rdb.Close()
-	srv.Kill()
+	rdb := connectToTheDead(t)
 	if _, err := NewJournal(rdb).Accept(t.Context(), []Entry{{Notification: note("n1")}}); !errors.Is(err, push.ErrAway) {
 		t.Errorf("Accept() = %v, want ErrAway", err)
 	}
@@ -330,14 +338,7 @@ func TestDevicesAreReadThroughTheCache(t *testing.T) {
 }
 
 func TestDevicesAreFoundWithoutRedis(t *testing.T) {
-	srv := redistest.Start(t)
-	rdb, err := Connect(srv.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rdb.Close()
-	srv.Kill()
-	d := NewDevices(rdb, &shelf{devices: map[string]*push.Device{"a": {ID: "a"}}})
+	d := NewDevices(connectToTheDead(t), &shelf{devices: map[string]*push.Device{"a": {ID: "a"}}})
 	found, err := d.Devices(t.Context(), "demo", []string{"a"})
 	if err != nil || found[0] == nil {
 		t.Errorf("Devices() = %v, %v", found, err)

@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/herald-push/herald/internal/postgrestest"
 	"github.com/herald-push/herald/internal/seal"
 	"github.com/herald-push/herald/internal/sqlstore"
 	"github.com/herald-push/herald/push"
@@ -57,41 +56,33 @@ func TestOpenRefusesWithoutRepeatingThePassword(t *testing.T) {
 }
 
 func TestManyProcessesMayOpenOneNewDatabase(t *testing.T) {
-	places := map[string]func(t *testing.T) string{
-		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "h.db") },
-		"postgres": func(t *testing.T) string { return postgrestest.URL(t) },
-	}
-	for name, place := range places {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			url := place(t)
-			var group sync.WaitGroup
-			for i := range 6 {
-				group.Go(func() {
-					keys, err := seal.Parse(oldKey)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					s, err := sqlstore.Open(context.Background(), url, keys, slog.New(slog.DiscardHandler))
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					if err := s.CreateApp(t.Context(), push.App{ID: fmt.Sprintf("app-%d", i)}); err != nil {
-						t.Error(err)
-					}
-					if err := s.Close(); err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			group.Wait()
-			if apps, err := open(t, url, oldKey).Apps(t.Context()); len(apps) != 6 || err != nil {
-				t.Errorf("Apps() = %v, %v; want 6", apps, err)
-			}
-		})
-	}
+	bothEmpty(t, func(t *testing.T, url string) {
+		var group sync.WaitGroup
+		for i := range 6 {
+			group.Go(func() {
+				keys, err := seal.Parse(oldKey)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				s, err := sqlstore.Open(context.Background(), url, keys, slog.New(slog.DiscardHandler))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := s.CreateApp(t.Context(), push.App{ID: fmt.Sprintf("app-%d", i)}); err != nil {
+					t.Error(err)
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if apps, err := open(t, url, oldKey).Apps(t.Context()); len(apps) != 6 || err != nil {
+			t.Errorf("Apps() = %v, %v; want 6", apps, err)
+		}
+	})
 }
 
 func TestSQLiteKeepsStrangersOut(t *testing.T) {

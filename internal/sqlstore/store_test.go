@@ -22,6 +22,20 @@ const (
 // demo and other. The URL opens the same database once more.
 func both(t *testing.T, test func(t *testing.T, s *sqlstore.Store, url string)) {
 	t.Helper()
+	bothEmpty(t, func(t *testing.T, url string) {
+		s := open(t, url, oldKey)
+		for _, id := range []string{"demo", "other"} {
+			if err := s.CreateApp(t.Context(), push.App{ID: id, Name: strings.ToUpper(id)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		test(t, s, url)
+	})
+}
+
+// bothEmpty runs a test with the URL of each database, new and without a table.
+func bothEmpty(t *testing.T, test func(t *testing.T, url string)) {
+	t.Helper()
 	places := map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "h.db") },
 		"postgres": func(t *testing.T) string { return postgrestest.URL(t) },
@@ -29,14 +43,7 @@ func both(t *testing.T, test func(t *testing.T, s *sqlstore.Store, url string)) 
 	for name, place := range places {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			url := place(t)
-			s := open(t, url, oldKey)
-			for _, id := range []string{"demo", "other"} {
-				if err := s.CreateApp(t.Context(), push.App{ID: id, Name: strings.ToUpper(id)}); err != nil {
-					t.Fatal(err)
-				}
-			}
-			test(t, s, url)
+			test(t, place(t))
 		})
 	}
 }

@@ -169,7 +169,8 @@ func TestPoolOpensMoreConnectionsWhenStreamsRunOut(t *testing.T) {
 		arrived <- r.RemoteAddr
 		<-release
 	}
-	p := startLimited(t, s, 10) // 40 at once need 4 connections
+	s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 10} // 40 at once need 4 connections
+	p := providertest.HTTP(s).Start(t, providertest.Accepts).Provider
 	done := make(chan error, at)
 	for i := range at {
 		go func() {

@@ -25,6 +25,8 @@ type Service struct {
 	// Aside serves requests that are no attempt, such as one for an access
 	// token, and reports whether it did. It may be nil.
 	Aside func(w http.ResponseWriter, r *http.Request) bool
+	// HTTP2 shapes the fake's side of HTTP/2; nil is Go's default.
+	HTTP2 *http.HTTP2Config
 	// Refusals are the service's own ways to refuse, and what they must become.
 	Refusals map[Behaviour]Refusal
 	Delivery func(id string) *push.Delivery
@@ -62,6 +64,7 @@ func (s Service) start(t *testing.T, b Behaviour) Fixture {
 		answer(w, r)
 	}))
 	srv.EnableHTTP2 = true
+	srv.Config.HTTP2 = s.HTTP2
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are meant
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
