@@ -56,10 +56,8 @@ func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err 
 			s.stop()
 		}
 	}()
-	for _, sub := range []string{"redis", "clickhouse", "sandbox", "api", "worker"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
-			return nil, fmt.Errorf("bench: %w", err)
-		}
+	if err := s.folders("redis", "clickhouse", "sandbox", "api", "worker"); err != nil {
+		return nil, err
 	}
 	ports, err := freePorts(ctx, 5)
 	if err != nil {
@@ -99,29 +97,55 @@ func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err 
 		}
 	}
 	if s.record != "" {
-		if err := s.await(ctx, click); err != nil {
-			return nil, err
-		}
-		migrate := exec.CommandContext(ctx, herald, "migrate")
-		migrate.Env = append(os.Environ(), env...)
-		if out, err := migrate.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("bench: migrate: %w\n%s", err, out)
-		}
-	}
-	for name, port := range map[string]string{"api": door, "worker": worker} {
-		mine := append([]string{"HERALD_LISTEN=127.0.0.1:" + port, "HERALD_DATA=" + filepath.Join(dir, name)}, env...)
-		if err := s.run(ctx, name, mine, herald, "serve", "--roles", name); err != nil {
+		if err := s.migrate(ctx, click, env); err != nil {
 			return nil, err
 		}
 	}
-	for _, port := range []string{door, worker} {
-		if err := s.await(ctx, port); err != nil {
-			return nil, err
-		}
+	if err := s.serve(ctx, env, map[string]string{"api": door, "worker": worker}); err != nil {
+		return nil, err
 	}
 	s.control = "http://127.0.0.1:" + control
 	s.api = newCaller("http://127.0.0.1:"+door, key, 64)
 	return s, s.credentials(ctx)
+}
+
+// folders makes a folder for each part.
+func (s *stack) folders(names ...string) error {
+	for _, name := range names {
+		if err := os.MkdirAll(filepath.Join(s.dir, name), 0o700); err != nil {
+			return fmt.Errorf("bench: %w", err)
+		}
+	}
+	return nil
+}
+
+// migrate waits for ClickHouse and makes its tables.
+func (s *stack) migrate(ctx context.Context, port string, env []string) error {
+	if err := s.await(ctx, port); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, s.herald, "migrate")
+	cmd.Env = append(os.Environ(), env...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("bench: migrate: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// serve starts Herald, a process for each role, on the role's port.
+func (s *stack) serve(ctx context.Context, env []string, ports map[string]string) error {
+	for role, port := range ports {
+		mine := append([]string{"HERALD_LISTEN=127.0.0.1:" + port, "HERALD_DATA=" + filepath.Join(s.dir, role)}, env...)
+		if err := s.run(ctx, role, mine, s.herald, "serve", "--roles", role); err != nil {
+			return err
+		}
+	}
+	for _, port := range ports {
+		if err := s.await(ctx, port); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // seed makes the database: the app, a key, and the devices, each an iPhone with
