@@ -131,6 +131,9 @@ func TestThePageIsADevice(t *testing.T) {
 	mqtt.notify(4, `{"id":"n2.0.0","notification":"n2","title":"Ada","body":"See you at seven?"}`)
 	b.until(`document.getElementById("received").textContent === "2" && document.getElementById("repeats").textContent === "1"`)
 	b.until(`document.querySelectorAll(".card").length === 2`)
+	if r := receive(t, mqtt.receipts); r["id"] != "n2.0.0" || r["event"] != "displayed" {
+		t.Errorf("third report = %v, want n2.0.0 displayed", r)
+	}
 	if *look != "" {
 		b.run(chromedp.Sleep(700 * time.Millisecond)) // the animation, for the picture only
 	}

@@ -52,6 +52,7 @@ async function connect() {
     failures = 0;
     wire("on");
     client.subscribe("inbox", { qos: 1 });
+    reports.forEach(bring);
   });
   client.on("message", (topic, payload) => topic === "inbox" && arrive(payload)); // mqtt.js answers with PUBACK
   client.on("error", (fault) => wire("bad", fault.message));
@@ -82,8 +83,17 @@ function again() {
   renewal = setTimeout(connect, backoff(failures++));
 }
 
+// Reports that Herald has not acknowledged yet; a new connection brings them again.
+const reports = new Set();
+
 function report(id, event) {
-  client?.publish("receipts", JSON.stringify({ id, event, at: new Date().toISOString() }), { qos: 1 });
+  const text = JSON.stringify({ id, event, at: new Date().toISOString() });
+  reports.add(text);
+  if (client?.connected) bring(text);
+}
+
+function bring(text) {
+  client.publish("receipts", text, { qos: 1 }, (fault) => fault || reports.delete(text));
 }
 
 const seen = new Set();
