@@ -121,8 +121,8 @@ func (r *notificationRequest) checkClass(fs *faults) {
 }
 
 func (r *notificationRequest) checkContent(fs *faults) {
-	if r.Title == "" && r.Body == "" && !fs.has("title") && !fs.has("body") {
-		fs.add("title", "is missing: a title or a body is needed")
+	if r.Title == "" && !fs.has("title") {
+		fs.add("title", "is missing")
 	}
 	if !printable(r.CollapseKey, maxCollapse) {
 		fs.addf("collapse_key", "must be at most %d bytes without control characters", maxCollapse)

@@ -112,7 +112,7 @@ func story(t client.Trace, accepted time.Time) []line {
 		lines = append(lines, line{a.At.Sub(accepted), text})
 	}
 	for _, p := range t.Receipts {
-		text := string(p.Stage) + ", says the " + sourceInWords(p.Source)
+		text := string(p.Stage) + ", says " + sourceInWords(p.Source)
 		if p.Provider != "" {
 			text += " (" + p.Provider + ")"
 		}
@@ -129,11 +129,13 @@ func story(t client.Trace, accepted time.Time) []line {
 func sourceInWords(source string) string {
 	switch source {
 	case "vendor_reply", "vendor_callback":
-		return "vendor"
+		return "the vendor"
 	case "device_ack":
-		return "device"
+		return "the device"
 	case "app_report":
-		return "app"
+		return "the app"
+	case "herald":
+		return "Herald"
 	default:
 		return source
 	}
