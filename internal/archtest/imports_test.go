@@ -42,6 +42,8 @@ var guests = map[string][]string{
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
 	"providers/sandbox":       {"internal/h2"},
+	"providers/sms":           {"internal/smstext"},
+	"providers/smpp":          {"internal/smstext"},
 	"scheduler":               {"internal/redisstore"},
 	"internal/clickhousetest": {"internal/chdb", "internal/child", "internal/need"},
 	"internal/postgrestest":   {"internal/need"},
