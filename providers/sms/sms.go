@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/herald-push/herald/internal/smstext"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
@@ -81,7 +82,7 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	text := textOf(d)
-	s := measure(text)
+	s := smstext.Measure(text)
 	if err := fits(s); err != nil {
 		return push.Answer{}, err
 	}
@@ -109,8 +110,8 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 // Weigh implements [providers.Provider]. The size is in UTF-16 units, for so the
 // service counts.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	s := measure(textOf(d))
-	return push.Payload{Bytes: s.units, Limit: maxUnits}, fits(s)
+	s := smstext.Measure(textOf(d))
+	return push.Payload{Bytes: s.Units, Limit: maxUnits}, fits(s)
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
@@ -125,12 +126,12 @@ func textOf(d *push.Delivery) string {
 }
 
 // fits returns an untyped nil for what can be sent.
-func fits(s size) error {
+func fits(s smstext.Size) error {
 	switch {
-	case s.units == 0:
+	case s.Units == 0:
 		return rejected("21602", "there is neither title nor body")
-	case s.units > maxUnits:
-		return rejected("21617", fmt.Sprintf("the text has %d characters; the service takes %d", s.units, maxUnits))
+	case s.Units > maxUnits:
+		return rejected("21617", fmt.Sprintf("the text has %d characters; the service takes %d", s.Units, maxUnits))
 	}
 	return nil
 }
@@ -157,7 +158,7 @@ func (p *Provider) form(d *push.Delivery, text string) url.Values {
 }
 
 // sort reads the service's answer.
-func (p *Provider) sort(x *providers.Exchange, s size) (push.Answer, error) {
+func (p *Provider) sort(x *providers.Exchange, s smstext.Size) (push.Answer, error) {
 	var answer struct {
 		SID  string      `json:"sid"`
 		Code json.Number `json:"code"`
@@ -168,7 +169,7 @@ func (p *Provider) sort(x *providers.Exchange, s size) (push.Answer, error) {
 	}
 	if ok {
 		return push.Answer{
-			ID: answer.SID, Stage: push.Accepted, Bytes: s.units, CostMicros: int64(s.segments) * p.config.micros,
+			ID: answer.SID, Stage: push.Accepted, Bytes: s.Units, CostMicros: int64(s.Segments) * p.config.micros,
 		}, nil
 	}
 	e := p.codes.Error(name, x.Status, answer.Code.String())

@@ -54,35 +54,6 @@ func TestAnyServerCanPlayTheService(t *testing.T) {
 	}
 }
 
-func TestTextsAreCountedInSegments(t *testing.T) {
-	tests := map[string]struct {
-		text string
-		want int
-	}{
-		"one letter":                                  {"x", 1},
-		"a full segment":                              {strings.Repeat("x", 160), 1},
-		"one more than a segment":                     {strings.Repeat("x", 161), 2},
-		"two joined segments":                         {strings.Repeat("x", 306), 2},
-		"one more than two joined":                    {strings.Repeat("x", 307), 3},
-		"the euro takes two septets":                  {strings.Repeat("€", 80), 1},
-		"one euro more":                               {strings.Repeat("€", 81), 2},
-		"an extended character is not split":          {strings.Repeat("x", 152) + "€" + strings.Repeat("x", 152), 3},
-		"greek capitals and umlauts are in the table": {strings.Repeat("ΩÄ", 80), 1},
-		"a letter outside the table makes it UCS-2":   {strings.Repeat("x", 69) + "ł", 1},
-		"one more in UCS-2":                           {strings.Repeat("x", 70) + "ł", 2},
-		"emoji take two units":                        {strings.Repeat("🙂", 35), 1},
-		"one emoji more":                              {strings.Repeat("🙂", 36), 2},
-		"emoji are not split":                         {strings.Repeat("🙂", 67), 3}, // 33 in each
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			if got := measure(tt.text).segments; got != tt.want {
-				t.Errorf("measure() = %d segments, want %d", got, tt.want)
-			}
-		})
-	}
-}
-
 func TestCallbackBecomesAReceipt(t *testing.T) {
 	tests := map[string]struct {
 		status, code string
