@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/herald-push/herald/internal/h2"
 	"github.com/herald-push/herald/push"
 )
 
@@ -116,7 +117,7 @@ func (x *Exchange) Failure(provider string, err error) *push.Error {
 		err = x.Err
 	}
 	kind, detail := push.ErrUnavailable, "could not connect"
-	if x.written.Load() && !errors.Is(err, ErrNotProcessed) {
+	if x.written.Load() && !errors.Is(err, h2.ErrNotSent) {
 		kind, detail = push.ErrUnknown, "no answer"
 	}
 	if errors.Is(kind, push.ErrUnavailable) && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
@@ -130,10 +131,6 @@ func (x *Exchange) Failure(provider string, err error) *push.Error {
 	}
 	return &push.Error{Provider: provider, Kind: kind, Detail: detail, Err: bare(err)}
 }
-
-// ErrNotProcessed is wrapped by a transport's error when the service said that
-// it has not looked at a request that was written.
-var ErrNotProcessed = errors.New("request was not processed")
 
 // NotTheirs is the error for an answer that is not the service's: a page of
 // HTML from something in between. An answer that claims success may hide a
@@ -196,6 +193,13 @@ func TLS(ca string) (*tls.Config, error) {
 	}
 	c.RootCAs = roots
 	return c, nil
+}
+
+// Engine is a transport of its own for one service that takes many small
+// requests: our HTTP/2 client, and HTTP/1.1 where the service offers no better.
+// Up to conns connections are opened to a host.
+func Engine(c *tls.Config, conns int) *h2.Transport {
+	return &h2.Transport{TLS: c, MaxConns: conns, Fallback: HTTPTransport(c)}
 }
 
 // HTTPTransport is a transport of its own for one service: HTTP/2 where the

@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 var guests = map[string][]string{
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
+	"providers":               {"internal/h2"},
 	"providers/sandbox":       {"internal/h2"},
 	"providers/sms":           {"internal/smstext"},
 	"providers/smpp":          {"internal/smstext"},

@@ -50,8 +50,9 @@ type Transport struct {
 	// Default 15 s.
 	Idle time.Duration
 
-	// Fallback serves plain http:// requests and hosts that do not speak
-	// HTTP/2. Default: such requests fail.
+	// Fallback serves plain http:// requests, hosts that do not speak HTTP/2, and
+	// hosts that the environment wants reached through a proxy. Default: such
+	// requests fail, and there is no proxy.
 	Fallback http.RoundTripper
 
 	mu    sync.Mutex
@@ -75,7 +76,7 @@ const (
 // did not reach the server; any other failure after the request was written is
 // returned as it is.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	if req.URL.Scheme != "https" {
+	if req.URL.Scheme != "https" || t.proxied(req) {
 		return t.fall(req)
 	}
 	body, err := readBody(req)
@@ -97,6 +98,14 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			return res, err
 		}
 	}
+}
+
+func (t *Transport) proxied(req *http.Request) bool {
+	if t.Fallback == nil {
+		return false
+	}
+	proxy, err := http.ProxyFromEnvironment(req)
+	return proxy != nil || err != nil // the fallback will say what is wrong with it
 }
 
 func (t *Transport) fall(req *http.Request) (*http.Response, error) {

@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	_ "embed"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -95,7 +94,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	_, sendErr := env.client.PushWithContext(providers.WithExchange(ctx, &x), p.notification(d, payload))
 	switch {
 	case !x.Answered():
-		return push.Answer{}, failure(&x, sendErr)
+		return push.Answer{}, x.Failure(name, sendErr)
 	case isAccepted(&x):
 		env.tokens.good()
 		return push.Answer{ID: x.Header.Get("apns-id"), Stage: push.Accepted, Bytes: len(payload)}, nil
@@ -138,14 +137,6 @@ func (p *Provider) notification(d *push.Delivery, payload []byte) *apns2.Notific
 func isAccepted(x *providers.Exchange) bool {
 	return x.Status == http.StatusOK &&
 		(len(x.Body) == 0 || x.Header.Get("apns-id") != "" || json.Valid(x.Body))
-}
-
-// failure is the error of an attempt without an answer.
-func failure(x *providers.Exchange, err error) error {
-	if errors.Is(x.Err, h2.ErrNotSent) {
-		x.Err = errors.Join(providers.ErrNotProcessed, x.Err)
-	}
-	return x.Failure(name, err)
 }
 
 // refusal sorts Apple's answer.

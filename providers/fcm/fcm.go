@@ -17,6 +17,7 @@ import (
 	"firebase.google.com/go/v4/messaging"
 	"google.golang.org/api/option"
 
+	"github.com/herald-push/herald/internal/h2"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
@@ -27,12 +28,16 @@ const name = "fcm"
 //go:embed codes.json
 var codesJSON []byte
 
+// maxConns bounds the connections to Google, which allows about a hundred
+// requests under way on each.
+const maxConns = 32
+
 // Provider sends over HTTP/2 connections of its own.
 type Provider struct {
 	client    *messaging.Client
 	tokens    *tokens
 	codes     *providers.Codes
-	transport *http.Transport
+	transport *h2.Transport
 }
 
 // New opens a provider from an app's credentials. It is a [providers.Opener].
@@ -46,7 +51,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := providers.HTTPTransport(c.tls)
+	transport := providers.Engine(c.tls, maxConns)
 	once := &once{wire: providers.ExchangeTransport{Base: transport}}
 
 	ctx := context.Background() // the SDK keeps no hold of it when it is given a client
