@@ -112,7 +112,7 @@ func (r *round) conclude(res *result, road road, err error) (done bool) {
 		}
 		res.putOff(road, time.Now().Add(delay))
 		return true
-	case errors.Is(err, push.ErrUnregistered):
+	case errors.Is(err, push.ErrUnregistered) && !registeredAgain(d.device, err):
 		dead := d.Address
 		res.dead = &dead
 	}
@@ -242,6 +242,13 @@ func faultOf(err error) (kind, code, detail string) {
 		detail = e.Err.Error()
 	}
 	return push.KindName(err), e.Code, detail
+}
+
+// registeredAgain tells whether the device came back after the provider learned
+// that its token was dead. Its address is then as good as new.
+func registeredAgain(d *push.Device, err error) bool {
+	e, ok := errors.AsType[*push.Error](err)
+	return ok && !e.Since.IsZero() && d.UpdatedAt.After(e.Since)
 }
 
 func retryAfter(err error) time.Duration {

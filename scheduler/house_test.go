@@ -173,7 +173,7 @@ func newNeighbours() *neighbours {
 func (n *neighbours) lives(id string, providers ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	d := &push.Device{App: "demo", ID: id, Platform: "ios", Country: "DE"}
+	d := &push.Device{App: "demo", ID: id, Platform: "ios", Country: "DE", UpdatedAt: time.Now()}
 	for _, p := range providers {
 		d.Addresses = append(d.Addresses, push.Address{Provider: p, Token: p + "-" + id})
 	}

@@ -41,6 +41,11 @@ func TestWhatBecomesOfAnswers(t *testing.T) {
 			story:   []string{"apns failed unregistered", "fcm accepted"},
 			forgot:  []string{"phone at apns"},
 		},
+		"the token was dead, but the device has registered since": {
+			answers: map[string]error{"apns": &push.Error{Provider: "apns", Kind: push.ErrUnregistered, Since: time.Now().Add(-time.Hour)}},
+			counts:  push.Counts{Deliveries: 1, Accepted: 1},
+			story:   []string{"apns failed unregistered", "fcm accepted"},
+		},
 		"every road is refused": {
 			answers: map[string]error{
 				"apns": fault("apns", push.ErrRejected, 0),
