@@ -1,0 +1,187 @@
+package huawei
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/herald-push/herald/push"
+)
+
+// Limits of
+// developer.huawei.com/consumer/cn/doc/HMSCore-References/https-send-api-0000001050986197
+const (
+	maxPayload = 4096 // bytes of the body without the device's token
+	maxTTL     = 15 * 24 * time.Hour
+	maxTag     = 64 // bytes of bi_tag
+)
+
+// Keys of data that Herald adds.
+const (
+	idKey           = "herald_id"
+	notificationKey = "herald_notification"
+)
+
+// Words of the API.
+const (
+	urgencyHigh, urgencyNormal      = "HIGH", "NORMAL"
+	importanceLow, importanceNormal = "LOW", "NORMAL"
+	keepAll                         = -1 // collapse_key: every message waits for a device that is away
+	openIntent, openApp             = 1, 3
+)
+
+// request is the body of messages:send.
+type request struct {
+	ValidateOnly bool    `json:"validate_only"`
+	Message      message `json:"message"`
+}
+
+type message struct {
+	Data    string   `json:"data"` // a JSON object, as text
+	Android android  `json:"android"`
+	Token   []string `json:"token"`
+}
+
+type android struct {
+	CollapseKey  int           `json:"collapse_key"`
+	Urgency      string        `json:"urgency"`
+	Category     string        `json:"category,omitempty"`
+	TTL          string        `json:"ttl,omitempty"` // as "86400s"
+	BITag        string        `json:"bi_tag,omitempty"`
+	ReceiptID    string        `json:"receipt_id,omitempty"`
+	Notification *notification `json:"notification,omitempty"` // nil: the message goes to the app unseen
+}
+
+type notification struct {
+	Title       string      `json:"title"`
+	Body        string      `json:"body"`
+	Importance  string      `json:"importance"`
+	Tag         string      `json:"tag"`
+	NotifyID    int32       `json:"notify_id"`
+	ClickAction clickAction `json:"click_action"`
+	Foreground  bool        `json:"foreground_show"`
+}
+
+type clickAction struct {
+	Type   int    `json:"type"`
+	Intent string `json:"intent,omitempty"`
+}
+
+// message says the delivery in Huawei's words.
+//
+// The tag and notify_id replace on the screen. collapse_key would replace what
+// waits for a device that is away, but it has room for a hundred keys only, and
+// two notifications that share one by chance would lose one of them.
+//
+// bi_tag comes back with the receipt and leads it to the delivery. An id that
+// has no room there costs the receipt and not the message.
+func (c *config) message(d *push.Delivery, urgency string) message {
+	a := android{
+		CollapseKey: keepAll,
+		Urgency:     urgency,
+		Category:    c.category(d.Class),
+		TTL:         ttl(d.ExpiresAt),
+		ReceiptID:   c.ReceiptID,
+	}
+	if d.Title != "" {
+		a.Notification = c.notification(d)
+	}
+	if len(d.ID) <= maxTag {
+		a.BITag = d.ID
+	}
+	data := make(map[string]string, len(d.Data)+2)
+	maps.Copy(data, d.Data)
+	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	text, _ := json.Marshal(data) // strings always encode
+	return message{Data: string(text), Android: a, Token: []string{d.Address.Token}}
+}
+
+// notification is what the device shows.
+func (c *config) notification(d *push.Delivery) *notification {
+	n := &notification{
+		Title: d.Title, Body: d.Body, Importance: importanceNormal,
+		Tag: d.Replace(), NotifyID: notifyID(d.Replace()),
+		ClickAction: clickAction{Type: openApp}, Foreground: true,
+	}
+	if d.Class == push.Marketing {
+		n.Importance = importanceLow
+	}
+	if c.ClickIntent != "" {
+		n.ClickAction = clickAction{Type: openIntent, Intent: c.ClickIntent}
+	}
+	return n
+}
+
+// category is Huawei's for a class. A transactional message has none unless the
+// app says which of Huawei's many it is: a wrong one may cost the app its right
+// to say.
+func (c *config) category(class push.Class) string {
+	if category, ok := c.Categories[class]; ok {
+		return category
+	}
+	switch class {
+	case push.OTP:
+		return "ACCOUNT"
+	case push.Chat:
+		return "IM"
+	case push.Call:
+		return "VOIP"
+	case push.Marketing:
+		return "MARKETING"
+	default:
+		return ""
+	}
+}
+
+// urgencyOf wakes a sleeping device for what cannot wait.
+func urgencyOf(class push.Class) string {
+	if class.Urgency() == "critical" {
+		return urgencyHigh
+	}
+	return urgencyNormal
+}
+
+// ttl is how long Huawei keeps the message for a device that is away; "" is its
+// own default, a day.
+func ttl(end time.Time) string {
+	if end.IsZero() {
+		return ""
+	}
+	left := min(max(time.Until(end).Round(time.Second), time.Second), maxTTL)
+	return strconv.Itoa(int(left/time.Second)) + "s"
+}
+
+// notifyID is a positive number that is the same for the same key.
+func notifyID(key string) int32 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return int32(h.Sum32() & 0x7fffffff)
+}
+
+// encode makes the request's body and weighs it as Huawei does. Its error is
+// what is wrong with a message that can never be sent.
+func (c *config) encode(d *push.Delivery, urgency string) (body []byte, w push.Payload, err error) {
+	w.Limit = maxPayload
+	if (d.Title == "") != (d.Body == "") {
+		return nil, w, rejected("80100003", "Huawei shows nothing without both a title and a body")
+	}
+	body, err = json.Marshal(request{Message: c.message(d, urgency)})
+	if err != nil {
+		return nil, w, rejected("80100003", "the message cannot be written as JSON")
+	}
+	w.Bytes = len(body)
+	if token, err := json.Marshal(d.Address.Token); err == nil {
+		w.Bytes -= len(token)
+	}
+	if w.Bytes > maxPayload {
+		return nil, w, rejected("80300008", fmt.Sprintf("the message has %d bytes; Huawei takes %d", w.Bytes, maxPayload))
+	}
+	return body, w, nil
+}
+
+func rejected(code, detail string) *push.Error {
+	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
+}
