@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -24,14 +24,17 @@ func (h *house) wireConnections(ctx context.Context) (err error) {
 	}
 	hub := longconn.NewHub()
 	h.access = access.New(cfg, hub, h.tokens, h.router,
-		waiting{redisstore.NewInbox(h.redis)}, evidence{h}, h.log)
+		waiting{redisstore.NewInbox(h.redis), h.log}, evidence{h}, h.log)
 	h.router.Host(h.access)
 	h.conns, err = longconn.Open(ctx, h.cfg.LongConn, hub, h.access, h.log)
 	return err
 }
 
 // waiting is a device's inbox as access reads it.
-type waiting struct{ inbox *redisstore.Inbox }
+type waiting struct {
+	inbox *redisstore.Inbox
+	log   *slog.Logger
+}
 
 // Pending implements [access.Inbox].
 func (w waiting) Pending(ctx context.Context, app, device string) ([]im.Message, error) {
@@ -50,7 +53,8 @@ func (w waiting) Pending(ctx context.Context, app, device string) ([]im.Message,
 			ExpiresAt time.Time `json:"expires_at"`
 		}
 		if err := json.Unmarshal([]byte(payload), &times); err != nil {
-			return nil, fmt.Errorf("inbox of %s: message %s: %w", device, id, err)
+			w.log.ErrorContext(ctx, "a message in an inbox cannot be read", "device", device, "delivery", id, "err", err)
+			continue // the others can
 		}
 		messages = append(messages, dated{im.Message{ID: id, Payload: []byte(payload), Expires: times.ExpiresAt}, times.SentAt})
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/herald-push/herald/internal/sqlstore"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/scheduler"
 )
 
 // demoApp is the app that `herald dev` begins with.
@@ -122,6 +123,11 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 	}
 	if d.house, err = build(ctx, c, door, x, d.log); err != nil {
 		return nil, err
+	}
+	if d.redis.part != nil { // ours alone: whoever held a task before was killed
+		if err := scheduler.Reclaim(ctx, d.house.redis); err != nil {
+			return nil, err
+		}
 	}
 	key, err := d.openDemoApp(ctx)
 	if err != nil {
