@@ -1,0 +1,107 @@
+package xiaomi
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/herald-push/herald/push"
+)
+
+// The service's limits: dev.mi.com/xiaomihyperos/documentation/detail?pId=1559
+const (
+	maxTitle   = 49  // characters, whatever their alphabet: "less than 50"
+	maxText    = 127 // characters: "less than 128"
+	maxPayload = 4096
+	maxTTL     = 14 * 24 * time.Hour
+)
+
+// Keys of the payload that Herald adds to the caller's data.
+const (
+	idKey           = "herald_id"
+	notificationKey = "herald_notification"
+)
+
+// Weigh implements [providers.Provider]. The size is in bytes of title, text and
+// payload.
+func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
+	_, w, err := weigh(d)
+	return w, err
+}
+
+// weigh returns the payload with its size.
+func weigh(d *push.Delivery) (payload string, w push.Payload, err error) {
+	payload = payloadOf(d)
+	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(payload), Limit: maxPayload}
+	switch title, text := utf8.RuneCountInString(d.Title), utf8.RuneCountInString(d.Body); {
+	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
+		err = rejected("", "the service takes no message without title and body")
+	case title > maxTitle:
+		err = rejected("65009", fmt.Sprintf("the title has %d characters; the service takes %d", title, maxTitle))
+	case text > maxText:
+		err = rejected("65009", fmt.Sprintf("the body has %d characters; the service takes %d", text, maxText))
+	case w.Bytes > maxPayload:
+		err = rejected("65009", fmt.Sprintf("the message has %d bytes; the service takes %d", w.Bytes, maxPayload))
+	}
+	return payload, w, err
+}
+
+func rejected(code, detail string) *push.Error {
+	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
+}
+
+// payloadOf is what the app gets with a click: the data as a JSON object. The
+// service's own field for key and value takes ten pairs only.
+func payloadOf(d *push.Delivery) string {
+	data := make(map[string]string, len(d.Data)+2)
+	maps.Copy(data, d.Data)
+	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	text, err := json.Marshal(data)
+	if err != nil {
+		return "{}" // strings always encode
+	}
+	return string(text)
+}
+
+// form says the delivery in the service's words.
+func (p *Provider) form(d *push.Delivery, payload string) url.Values {
+	f := url.Values{
+		"registration_id":         {d.Address.Token},
+		"restricted_package_name": {p.config.Package},
+		"title":                   {d.Title},
+		"description":             {d.Body},
+		"payload":                 {payload},
+		"pass_through":            {"0"},  // the system shows it, even if the app is dead
+		"notify_type":             {"-1"}, // as the person has set it
+		"notify_id":               {strconv.FormatInt(notifyID(d.Replace()), 10)},
+		"extra.notify_effect":     {"1"}, // a click opens the app
+	}
+	if !d.ExpiresAt.IsZero() {
+		left := min(max(time.Until(d.ExpiresAt), time.Second), maxTTL)
+		f.Set("time_to_live", strconv.FormatInt(left.Milliseconds(), 10))
+	}
+	if channel := p.config.Channels[d.Class]; channel != "" {
+		f.Set("extra.channel_id", channel)
+	}
+	if address, param := p.callbackFor(d); address != "" {
+		f.Set("extra.callback", address)
+		f.Set("extra.callback.param", param)
+		f.Set("extra.callback.type", strconv.Itoa(typeDelivered|typeClicked|typeNoDevice|typeQuota))
+	}
+	return f
+}
+
+// notifyID makes a key the number under which the phone files a notification:
+// one that comes again replaces itself. It is never 0, the number of all
+// messages that have none.
+func notifyID(key string) int64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return int64(max(h.Sum32()&0x7fffffff, 1))
+}
