@@ -85,7 +85,7 @@ func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err 
 		}
 	}
 	if err := s.run(ctx, "redis", nil, "redis-server", "--port", redis, "--bind", "127.0.0.1", "--dir", filepath.Join(dir, "redis"),
-		"--appendonly", "yes", "--save", ""); err != nil {
+		"--appendonly", "yes", "--appendfsync", "always", "--save", ""); err != nil {
 		return nil, err
 	}
 	if err := s.run(ctx, "sandbox", nil, herald, "sandbox", "--control", control, "--dir", filepath.Join(dir, "sandbox")); err != nil {
