@@ -7,6 +7,8 @@ import (
 	"github.com/herald-push/herald/providers/apns"
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/sms"
+	"github.com/herald-push/herald/providers/webpush"
+	"github.com/herald-push/herald/providers/xiaomi"
 )
 
 // openers is the one list of the services that carry notifications. The live
@@ -20,8 +22,10 @@ func openers(publicURL string) map[string]providers.Opener {
 		return strings.TrimSuffix(publicURL, "/") + "/v1/callbacks/" + provider
 	}
 	return map[string]providers.Opener{
-		"apns": apns.New,
-		"fcm":  fcm.New,
-		"sms":  sms.Opener(callback("sms")),
+		"apns":    apns.New,
+		"fcm":     fcm.New,
+		"sms":     sms.Opener(callback("sms")),
+		"webpush": webpush.New,
+		"xiaomi":  xiaomi.Opener(callback("xiaomi")),
 	}
 }
