@@ -17,12 +17,14 @@ import (
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/providers/sms"
+	"github.com/herald-push/herald/providers/xiaomi"
 	"github.com/herald-push/herald/push"
 )
 
 // tokens are addresses that the played vendors know.
 var tokens = map[string]string{
 	"apns": strings.Repeat("a1", 32), "fcm": "registration-token-of-phone-1", "sms": "+15551234567",
+	"xiaomi": "registration-id+of/phone-1==",
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
@@ -314,7 +316,10 @@ func start(t testing.TB, c sandbox.Config) *sandbox.Sandbox {
 }
 
 func openers(callback string) map[string]providers.Opener {
-	return map[string]providers.Opener{"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback)}
+	return map[string]providers.Opener{
+		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback),
+		"xiaomi": xiaomi.Opener(callback),
+	}
 }
 
 func open(t testing.TB, s *sandbox.Sandbox, vendor, callback string) providers.Provider {
