@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "xiaomi"}
+var Vendors = [...]string{"apns", "fcm", "sms", "xiaomi", "webpush"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -130,6 +130,13 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 	case "xiaomi":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, newMi(v, s.id, s.mail), cert), err
+	case "webpush":
+		push, err := newPusher(v, s.id)
+		if err != nil {
+			return nil, err
+		}
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, push, cert), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, s.sms), nil
@@ -267,6 +274,8 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 		}
 	case "xiaomi":
 		c = s.xiaomiCredentials()
+	case "webpush":
+		c = s.id.pushCredentials(s.URL(vendor))
 	default:
 		return nil
 	}
@@ -308,14 +317,14 @@ func (s *Sandbox) Shows(vendor, token string) []Message {
 	if v == nil {
 		return nil
 	}
-	_, rs := v.shelf.device(token)
+	_, rs := v.shelf.device(deviceOf(vendor, token))
 	return messages(vendor, rs)
 }
 
 // Kill declares a device's token dead since then: its app was deleted.
 func (s *Sandbox) Kill(vendor, token string, since time.Time) {
 	if v := s.vendors[vendor]; v != nil {
-		v.kill(token, since)
+		v.kill(deviceOf(vendor, token), since)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/providers/sms"
+	"github.com/herald-push/herald/providers/webpush"
 	"github.com/herald-push/herald/providers/xiaomi"
 	"github.com/herald-push/herald/push"
 )
@@ -24,7 +25,8 @@ import (
 // tokens are addresses that the played vendors know.
 var tokens = map[string]string{
 	"apns": strings.Repeat("a1", 32), "fcm": "registration-token-of-phone-1", "sms": "+15551234567",
-	"xiaomi": "registration-id+of/phone-1==",
+	"webpush": sandbox.Subscription("https://push.example.com", "browser-1"),
+	"xiaomi":  "registration-id+of/phone-1==",
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
@@ -49,7 +51,7 @@ func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
 
 func TestRepeatReplacesInsteadOfShowingTwice(t *testing.T) {
 	s := start(t, sandbox.Config{})
-	for _, vendor := range []string{"apns", "fcm"} {
+	for _, vendor := range []string{"apns", "fcm", "webpush"} {
 		p := open(t, s, vendor, "")
 		for range 2 {
 			if _, err := p.Send(t.Context(), delivery(vendor, "n1.0.0")); err != nil {
@@ -131,7 +133,7 @@ func TestThrottledSaysHowLong(t *testing.T) {
 func TestDeadTokens(t *testing.T) {
 	s := start(t, sandbox.Config{})
 	since := time.Now().Add(-time.Hour).Truncate(time.Millisecond)
-	for _, vendor := range []string{"apns", "fcm"} {
+	for _, vendor := range []string{"apns", "fcm", "webpush"} {
 		p := open(t, s, vendor, "")
 		s.Kill(vendor, tokens[vendor], since)
 		_, err := p.Send(t.Context(), delivery(vendor, "n1.0.0"))
@@ -317,7 +319,7 @@ func start(t testing.TB, c sandbox.Config) *sandbox.Sandbox {
 
 func openers(callback string) map[string]providers.Opener {
 	return map[string]providers.Opener{
-		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback),
+		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback), "webpush": webpush.New,
 		"xiaomi": xiaomi.Opener(callback),
 	}
 }
