@@ -80,12 +80,12 @@ fi
 if [[ ${#left_out[@]} -eq 0 ]]; then
 	export HERALD_TEST_REQUIRE=1 # a test that would skip fails instead
 fi
-for what in "${left_out[@]}"; do
+for what in ${left_out[@]+"${left_out[@]}"}; do # bash 3.2, as on macOS, takes an empty list for an unset one
 	echo "left out: $what" >&2
 done
 
-go vet "${race[@]}" ./... # built as the tests are, so that nothing is compiled twice
-go test "${race[@]}" -timeout 12m ./...
+go vet ${race[@]+"${race[@]}"} ./... # built as the tests are, so that nothing is compiled twice
+go test ${race[@]+"${race[@]}"} -timeout 12m ./...
 if [[ -f client/go.mod ]]; then
-	(cd client && go vet "${race[@]}" ./... && go test "${race[@]}" ./...)
+	(cd client && go vet ${race[@]+"${race[@]}"} ./... && go test ${race[@]+"${race[@]}"} ./...)
 fi
