@@ -15,6 +15,11 @@
 // number is E.164. Any token of that form is a registered device until it is
 // declared dead.
 //
+// A browser of "webpush" is known by the end of its subscription's endpoint,
+// here and in the control API: /push/{browser}. [Subscription] gives the token of
+// any name, and POST /subscriptions at the vendor's own address, with
+// {"applicationServerKey":"…"}, that of a new one.
+//
 // # Control
 //
 // [Sandbox.Control] serves this API, and [Sandbox.Run] serves it too at
