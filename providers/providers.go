@@ -32,3 +32,12 @@ type Provider interface {
 // PUT /v1/apps/{app}/providers/{provider}. Faults in them are a *push.Invalid
 // that names each field and never repeats a secret.
 type Opener func(credentials []byte) (Provider, error)
+
+// Reporter is a provider whose service reports over the connection that
+// messages go out by, and not in a request of its own as for a [Callbacker].
+type Reporter interface {
+	// Reports says whom to give receipts to; it is called once, before the
+	// first Send. An error of report means that the receipts were not kept: the
+	// provider has its service bring them again where the protocol can.
+	Reports(report func(context.Context, []push.Receipt) error)
+}

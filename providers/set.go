@@ -44,6 +44,7 @@ type Set struct {
 	credentials Credentials
 	openers     map[string]Opener
 	fixed       map[string]Provider
+	report      func(context.Context, []push.Receipt) error // nil if nobody wants them
 	now         func() time.Time
 	open        sync.Map // key → *entry
 }
@@ -71,6 +72,10 @@ type opened struct {
 func NewSet(c Credentials, openers map[string]Opener, fixed map[string]Provider) *Set {
 	return &Set{credentials: c, openers: openers, fixed: fixed, now: time.Now}
 }
+
+// Reports says whom to give what a [Reporter] hears. It is called before the
+// first Send.
+func (s *Set) Reports(report func(context.Context, []push.Receipt) error) { s.report = report }
 
 // Send makes one attempt through the app's provider of that name. Where the app
 // has no credentials for it the kind is [push.ErrCredentials].
@@ -194,6 +199,8 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 		if next.provider, err = open(credentials); err != nil {
 			next.provider = nil
 			next.err = &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the app's credentials cannot be used", Err: err}
+		} else if r, ok := next.provider.(Reporter); ok && s.report != nil {
+			r.Reports(s.report)
 		}
 	}
 	if cur != nil && cur.provider != nil && cur.provider != next.provider {
