@@ -6,6 +6,9 @@ import (
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/apns"
 	"github.com/herald-push/herald/providers/fcm"
+	"github.com/herald-push/herald/providers/honor"
+	"github.com/herald-push/herald/providers/huawei"
+	"github.com/herald-push/herald/providers/smpp"
 	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/webpush"
 	"github.com/herald-push/herald/providers/xiaomi"
@@ -24,6 +27,9 @@ func openers(publicURL string) map[string]providers.Opener {
 	return map[string]providers.Opener{
 		"apns":    apns.New,
 		"fcm":     fcm.New,
+		"honor":   honor.New,
+		"huawei":  huawei.New,
+		"smpp":    smpp.New,
 		"sms":     sms.Opener(callback("sms")),
 		"webpush": webpush.New,
 		"xiaomi":  xiaomi.Opener(callback("xiaomi")),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -156,7 +157,19 @@ func (h *house) wireJourney(context.Context) error {
 		Log:      h.log,
 		Metrics:  h.metrics,
 	})
+	h.providers.Reports(h.receive)
 	return h.metrics.Register(newGauges(h))
+}
+
+// receive takes what services report over the connections that we hold to
+// them. Receipts for what is no longer known are dropped, as at the door.
+func (h *house) receive(ctx context.Context, rs []push.Receipt) error {
+	for _, err := range h.scheduler.Receive(ctx, rs) {
+		if errors.Is(err, push.ErrAway) {
+			return err
+		}
+	}
+	return nil
 }
 
 // recorder writes receipts down and lets the selector learn from them at once.
