@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "xiaomi", "webpush"}
+var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -127,6 +127,12 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 		s.fcm = newGoogle(v, s.id)
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, s.fcm, cert), err
+	case "huawei":
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return newKit(v, s.id).serve(c.Log, cert), err
+	case "honor":
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, newMagic(v, s.id), cert), err
 	case "xiaomi":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, newMi(v, s.id, s.mail), cert), err
@@ -272,6 +278,10 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 			"endpoint": s.URL(vendor), "account": smsAccount, "secret": s.id.SMSSecret,
 			"from": smsFrom, "price_per_segment": 0.0079,
 		}
+	case "huawei":
+		c = huaweiCredentials(s)
+	case "honor":
+		c = honorCredentials(s)
 	case "xiaomi":
 		c = s.xiaomiCredentials()
 	case "webpush":

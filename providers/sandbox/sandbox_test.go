@@ -15,6 +15,8 @@ import (
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/apns"
 	"github.com/herald-push/herald/providers/fcm"
+	"github.com/herald-push/herald/providers/honor"
+	"github.com/herald-push/herald/providers/huawei"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/webpush"
@@ -27,6 +29,7 @@ var tokens = map[string]string{
 	"apns": strings.Repeat("a1", 32), "fcm": "registration-token-of-phone-1", "sms": "+15551234567",
 	"webpush": sandbox.Subscription("https://push.example.com", "browser-1"),
 	"xiaomi":  "registration-id+of/phone-1==",
+	"huawei":  "push-token-of-phone-1", "honor": "push-token-of-phone-2",
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
@@ -321,6 +324,7 @@ func openers(callback string) map[string]providers.Opener {
 	return map[string]providers.Opener{
 		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback), "webpush": webpush.New,
 		"xiaomi": xiaomi.Opener(callback),
+		"huawei": huawei.New, "honor": honor.New,
 	}
 }
 
