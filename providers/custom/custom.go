@@ -1,0 +1,174 @@
+package custom
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/herald-push/herald/providers"
+	"github.com/herald-push/herald/push"
+)
+
+// name is the provider's registry name.
+const name = "http"
+
+// Keys of data that Herald adds, as with every provider.
+const (
+	idKey           = "herald_id"
+	notificationKey = "herald_notification"
+)
+
+// Provider sends to one service as its configuration says.
+type Provider struct {
+	config    *config
+	client    *http.Client
+	transport *http.Transport
+	tokens    *tokens // nil if there is nothing to fetch
+}
+
+// New opens a provider from an app's credentials, which are its whole
+// configuration. It is a [providers.Opener]. It does not touch the network.
+func New(credentials []byte) (providers.Provider, error) {
+	c, err := load(credentials)
+	if err != nil {
+		return nil, err
+	}
+	p := &Provider{config: c, transport: c.transport()}
+	p.client = &http.Client{
+		Transport: &providers.ExchangeTransport{Base: p.transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse // the secrets go nowhere else
+		},
+	}
+	if c.auth != nil {
+		p.tokens = &tokens{auth: c.auth, answers: &c.answers, vars: c.vars, client: p.client}
+	}
+	return p, nil
+}
+
+// String keeps a provider's secrets out of whatever prints one.
+func (p *Provider) String() string { return "custom.Provider" }
+
+// GoString keeps them out of %#v.
+func (p *Provider) GoString() string { return p.String() }
+
+// CloseIdleConnections lets go of connections that nothing is under way on.
+func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
+
+// Send implements [providers.Provider].
+func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
+	s := p.scope(d)
+	w, body, err := p.weigh(s)
+	if err != nil {
+		return push.Answer{}, err
+	}
+	if d.Address.Token == "" {
+		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
+	}
+	if p.tokens != nil {
+		if s.Access, err = p.tokens.get(ctx); err != nil {
+			return push.Answer{}, err
+		}
+		if body, err = p.config.send.content(s); err != nil {
+			return push.Answer{}, err
+		}
+	}
+	var x providers.Exchange
+	req, err := p.config.send.request(providers.WithExchange(ctx, &x), s, body)
+	if err != nil {
+		return push.Answer{}, err
+	}
+	res, sendErr := p.client.Do(req)
+	if sendErr == nil {
+		_ = res.Body.Close() // the exchange has read it
+	}
+	if !x.Answered() {
+		return push.Answer{}, x.Failure(name, sendErr)
+	}
+	answer, err := p.sort(&x, s)
+	answer.Bytes = w.Bytes
+	return answer, err
+}
+
+// Weigh implements [providers.Provider]. The size is the body's, before it is
+// signed and without an access token.
+func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
+	w, _, err := p.weigh(p.scope(d))
+	return w, err
+}
+
+// weigh renders the body and holds it against the limit.
+func (p *Provider) weigh(s *scope) (push.Payload, any, error) {
+	w := push.Payload{Limit: p.config.LimitBytes}
+	body, err := p.config.send.content(s)
+	if err != nil {
+		return w, nil, err
+	}
+	w.Bytes = len(p.config.send.encode(body))
+	if w.Limit > 0 && w.Bytes > w.Limit {
+		return w, nil, rejected(fmt.Sprintf("the message has %d bytes; the service takes %d", w.Bytes, w.Limit))
+	}
+	return w, body, nil
+}
+
+// sort reads the service's answer.
+func (p *Provider) sort(x *providers.Exchange, s *scope) (push.Answer, error) {
+	v := p.config.answers.read(x.Status, x.Body)
+	switch {
+	case v.foreign:
+		return push.Answer{}, x.NotTheirs(name)
+	case v.accepted && !v.isDead(s.Token):
+		return push.Answer{ID: v.id, Stage: push.Accepted}, nil
+	case v.accepted:
+		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnregistered, Detail: "the service names the token as dead"}
+	}
+	e := v.refusal(append(p.config.secrets(), s.Token, s.Access))
+	if after := x.RetryAfter(); after > 0 {
+		e.RetryAfter = after
+	}
+	if v.row.Renew && p.tokens != nil && !p.tokens.drop(s.Access) {
+		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
+	}
+	return push.Answer{}, e
+}
+
+// scope says the delivery in the templates' words.
+func (p *Provider) scope(d *push.Delivery) *scope {
+	s := &scope{
+		App: d.App, Notification: d.Notification.ID, Delivery: d.ID, Device: d.Device, Class: string(d.Class),
+		Title: d.Title, Body: d.Body, Data: make(map[string]string, len(d.Data)+2),
+		Token: d.Address.Token, Topic: d.Address.Topic,
+		Collapse: d.CollapseKey, Replace: d.Replace(),
+		Expires: d.ExpiresAt, Now: time.Now().UTC(), Vars: p.config.vars,
+	}
+	maps.Copy(s.Data, d.Data)
+	s.Data[idKey], s.Data[notificationKey] = d.ID, d.Notification.ID
+	if !d.ExpiresAt.IsZero() {
+		s.TTL = max(int64(d.ExpiresAt.Sub(s.Now).Round(time.Second)/time.Second), 1)
+	}
+	return s
+}
+
+func rejected(detail string) *push.Error {
+	return &push.Error{Provider: name, Kind: push.ErrRejected, Detail: detail}
+}
+
+// clean takes from a word of the service what may repeat a secret.
+func clean(word string, secrets []string) string {
+	for _, s := range secrets {
+		if len(s) >= 4 && strings.Contains(word, s) {
+			return ""
+		}
+	}
+	return word
+}
+
+// isJSON reports whether an answer can be one of a service that speaks JSON.
+func isJSON(b []byte) bool {
+	b = bytes.TrimSpace(b)
+	return len(b) > 0 && (b[0] == '{' || b[0] == '[')
+}
