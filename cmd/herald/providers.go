@@ -5,6 +5,7 @@ import (
 
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/apns"
+	"github.com/herald-push/herald/providers/custom"
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
@@ -28,6 +29,7 @@ func openers(publicURL string) map[string]providers.Opener {
 		"apns":    apns.New,
 		"fcm":     fcm.New,
 		"honor":   honor.New,
+		"http":    custom.New,
 		"huawei":  huawei.New,
 		"smpp":    smpp.New,
 		"sms":     sms.Opener(callback("sms")),
