@@ -1,0 +1,128 @@
+package oppo
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"net/url"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/herald-push/herald/push"
+)
+
+// The service's limits: open.oppomobile.com/new/developmentDoc/info?id=11236
+const (
+	maxTitle = 50   // characters, whatever their alphabet
+	maxShort = 50   // characters of a text in the plain style
+	maxText  = 128  // characters of one in the style for long texts
+	maxData  = 4000 // characters of the action's parameters
+	maxTTL   = 10 * 24 * time.Hour
+)
+
+// Keys of the data that Herald adds to the caller's.
+const (
+	idKey           = "herald_id"
+	notificationKey = "herald_notification"
+)
+
+// The styles of a notification.
+const (
+	stylePlain = 1
+	styleLong  = 2 // its first line only, unless it is the first in the bar
+)
+
+// message is the JSON of the field of that name.
+type message struct {
+	TargetType   int          `json:"target_type"`
+	TargetValue  string       `json:"target_value"`
+	Verify       bool         `json:"verify_registration_id"`
+	Notification notification `json:"notification"`
+}
+
+type notification struct {
+	AppMessageID  string `json:"app_message_id"` // a second one with the same is not sent
+	Style         int    `json:"style"`
+	Title         string `json:"title"`
+	Content       string `json:"content"`
+	ClickAction   int    `json:"click_action_type"`
+	Parameters    string `json:"action_parameters"`
+	OffLine       bool   `json:"off_line"`
+	OffLineTTL    int    `json:"off_line_ttl,omitempty"` // seconds
+	NotifyID      int64  `json:"notify_id"`              // a newer one with the same replaces
+	ChannelID     string `json:"channel_id,omitempty"`
+	Category      string `json:"category,omitempty"`
+	CallbackURL   string `json:"call_back_url,omitempty"`
+	CallbackParam string `json:"call_back_parameter,omitempty"`
+}
+
+// Weigh implements [providers.Provider]. The size is in bytes of title, text and
+// data; the service has no limit of their sum.
+func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
+	_, w, err := weigh(d)
+	return w, err
+}
+
+// weigh returns the data with the size of all.
+func weigh(d *push.Delivery) (data string, w push.Payload, err error) {
+	data = dataOf(d)
+	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(data)}
+	switch title, text := utf8.RuneCountInString(d.Title), utf8.RuneCountInString(d.Body); {
+	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
+		err = rejected("40", "the service takes no message without title and body")
+	case title > maxTitle:
+		err = rejected("41", fmt.Sprintf("the title has %d characters; the service takes %d", title, maxTitle))
+	case text > maxText:
+		err = rejected("41", fmt.Sprintf("the body has %d characters; the service takes %d", text, maxText))
+	case utf8.RuneCountInString(data) > maxData:
+		err = rejected("41", fmt.Sprintf("the data has more than the %d characters that the service takes", maxData))
+	}
+	return data, w, err
+}
+
+func rejected(code, detail string) *push.Error {
+	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
+}
+
+// dataOf is what the app gets with a click.
+func dataOf(d *push.Delivery) string {
+	data := make(map[string]string, len(d.Data)+2)
+	maps.Copy(data, d.Data)
+	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	text, err := json.Marshal(data)
+	if err != nil {
+		return "{}" // strings always encode
+	}
+	return string(text)
+}
+
+// form says the delivery in the service's words.
+func (p *Provider) form(d *push.Delivery, data, token string) url.Values {
+	n := notification{
+		AppMessageID: d.ID, Style: stylePlain, Title: d.Title, Content: d.Body,
+		Parameters: data, OffLine: true, NotifyID: notifyID(d.Replace()),
+		ChannelID: p.config.Channels[d.Class], Category: p.config.Categories[d.Class],
+	}
+	if utf8.RuneCountInString(d.Body) > maxShort {
+		n.Style = styleLong
+	}
+	if !d.ExpiresAt.IsZero() {
+		n.OffLineTTL = int(min(max(time.Until(d.ExpiresAt), time.Second), maxTTL).Seconds())
+	}
+	n.CallbackURL, n.CallbackParam = p.callbackFor(d)
+	text, err := json.Marshal(message{TargetType: 2, TargetValue: d.Address.Token, Verify: true, Notification: n})
+	if err != nil {
+		return nil // strings and numbers always encode
+	}
+	return url.Values{"message": {string(text)}, "auth_token": {token}}
+}
+
+// notifyID makes a key the number under which the phone files a notification:
+// one that comes again replaces itself.
+func notifyID(key string) int64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key)) // never fails
+	return int64(max(h.Sum32()&0x7fffffff, 1))
+}
