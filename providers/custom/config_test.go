@@ -264,7 +264,7 @@ func TestAnswersAreRead(t *testing.T) {
 func TestPrivateAddressesAreNotConnectedTo(t *testing.T) {
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	defer srv.Close()
-	for _, endpoint := range []string{srv.URL, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1)} {
+	for _, endpoint := range []string{srv.URL, strings.Replace(srv.URL, "127.0.0.1", "localhost", 1), strings.Replace(srv.URL, "127.0.0.1", "LocalHost", 1)} {
 		p := open(t, map[string]any{"endpoint": endpoint, "body": "x"})
 		_, err := p.Send(t.Context(), delivery("n1.0.0"))
 		if !errors.Is(err, errPrivate) || !errors.Is(err, push.ErrUnavailable) {

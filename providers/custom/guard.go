@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 
 	"github.com/herald-push/herald/providers"
@@ -17,16 +18,16 @@ var errPrivate = errors.New("the endpoint's address is not a public one; allow_p
 
 // transport connects to the configuration's endpoints. Unless it allows
 // private addresses they must be public ones, looked at when the connection is
-// made: a name may lead elsewhere than it did a moment ago. What connections
-// to a proxy of the operator's lead to is the proxy's affair.
+// made: a name may lead elsewhere than it did a moment ago. Only the operator's
+// own proxy may be next door; where it leads to is its affair.
 func (c *config) transport() *http.Transport {
 	t := providers.HTTPTransport(c.tls)
 	if c.AllowPrivate {
 		return t
 	}
-	own := map[string]bool{hostPort(c.Endpoint): true}
+	proxies := map[string]bool{proxyOf(c.Endpoint): true}
 	if c.Auth != nil {
-		own[hostPort(c.Auth.Endpoint)] = true
+		proxies[proxyOf(c.Auth.Endpoint)] = true
 	}
 	guarded := providers.Dialer()
 	guarded.Control = func(_, address string, _ syscall.RawConn) error {
@@ -36,24 +37,30 @@ func (c *config) transport() *http.Transport {
 		return nil
 	}
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		if own[address] {
-			return guarded.DialContext(ctx, network, address)
+		if proxies[address] {
+			return providers.Dialer().DialContext(ctx, network, address)
 		}
-		return providers.Dialer().DialContext(ctx, network, address)
+		return guarded.DialContext(ctx, network, address)
 	}
 	return t
 }
 
-func hostPort(endpoint string) string {
+// proxyOf is host and port of the proxy by which an endpoint is reached; "" if
+// there is none.
+func proxyOf(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
 		return ""
 	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "http": "80"}[u.Scheme]
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	if err != nil || proxy == nil {
+		return ""
 	}
-	return net.JoinHostPort(u.Hostname(), port)
+	port := proxy.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
+	}
+	return net.JoinHostPort(strings.ToLower(proxy.Hostname()), port)
 }
 
 // reservedNets are not private by Go's word and yet nobody's public service
