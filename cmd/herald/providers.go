@@ -9,6 +9,7 @@ import (
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
+	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/smpp"
 	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/webpush"
@@ -35,5 +36,6 @@ func openers(publicURL string) map[string]providers.Opener {
 		"sms":     sms.Opener(callback("sms")),
 		"webpush": webpush.New,
 		"xiaomi":  xiaomi.Opener(callback("xiaomi")),
+		"oppo":    oppo.Opener(callback("oppo")),
 	}
 }

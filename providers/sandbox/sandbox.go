@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush"}
+var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -143,6 +143,9 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 		}
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, push, cert), err
+	case "oppo":
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, newOppo(v, s.id, s.mail), cert), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, s.sms), nil
@@ -286,6 +289,8 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 		c = s.xiaomiCredentials()
 	case "webpush":
 		c = s.id.pushCredentials(s.URL(vendor))
+	case "oppo":
+		c = s.oppoCredentials()
 	default:
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
+	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/webpush"
@@ -30,6 +31,7 @@ var tokens = map[string]string{
 	"webpush": sandbox.Subscription("https://push.example.com", "browser-1"),
 	"xiaomi":  "registration-id+of/phone-1==",
 	"huawei":  "push-token-of-phone-1", "honor": "push-token-of-phone-2",
+	"oppo": "OPPO_CN_0123456789abcdef",
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
@@ -325,6 +327,7 @@ func openers(callback string) map[string]providers.Opener {
 		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback), "webpush": webpush.New,
 		"xiaomi": xiaomi.Opener(callback),
 		"huawei": huawei.New, "honor": honor.New,
+		"oppo": oppo.Opener(callback),
 	}
 }
 
