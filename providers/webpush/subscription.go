@@ -4,6 +4,7 @@ import (
 	"crypto/ecdh"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/url"
 	"slices"
 	"strings"
@@ -62,8 +63,13 @@ func (c *config) target(endpoint string, faults *providers.Faults) string {
 	return strings.TrimSuffix(c.Endpoint, "/") + u.RequestURI()
 }
 
-// unreadable is the error for a token that no message can be sent to. The
-// device may yet register a better one.
+// unreadable is the error for a token that no message can be sent to; its
+// detail, which receipts show, names the faults. The device may yet register a
+// better one.
 func unreadable(err error) *push.Error {
-	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device's subscription cannot be used", Err: err}
+	detail := "the device's subscription cannot be used"
+	if invalid, ok := errors.AsType[*push.Invalid](err); ok {
+		detail += ": " + strings.TrimPrefix(invalid.Error(), "invalid: ")
+	}
+	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: detail}
 }

@@ -133,7 +133,8 @@ func TestSubscriptionThatCannotBeUsed(t *testing.T) {
 			d := delivery("n1.0.0")
 			d.Address.Token = tt.token
 			_, err := p.Send(t.Context(), d)
-			if !errors.Is(err, push.ErrUnreachable) || !strings.Contains(err.Error(), tt.field) {
+			e, ok := errors.AsType[*push.Error](err)
+			if !ok || !errors.Is(err, push.ErrUnreachable) || !strings.Contains(e.Detail, tt.field) {
 				t.Errorf("Send() error = %v, want unreachable for %q", err, tt.field)
 			}
 			if strings.Contains(err.Error(), capability) {
