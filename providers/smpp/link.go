@@ -112,16 +112,15 @@ func (l *link) session(ctx context.Context) (*session, *push.Error) {
 // run connects, serves and connects again, until nobody needs it.
 func (l *link) run(ctx context.Context) {
 	for {
-		wait := l.attempt(ctx)
-		if l.rest(ctx) {
-			return
-		}
-		pause := time.NewTimer(wait)
+		pause := time.NewTimer(l.attempt(ctx))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
 		}
 		pause.Stop()
+		if l.rest(ctx) {
+			return
+		}
 	}
 }
 
