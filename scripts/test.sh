@@ -18,6 +18,7 @@ missing() {
 	[[ -n ${REDIS_URL:-} ]] || have redis-server || echo redis-server
 	[[ -n ${POSTGRES_URL:-} ]] || have_postgres || echo postgresql
 	have mosquitto_sub || echo mosquitto-clients
+	have prosody || echo prosody
 	have_chromium || echo chromium
 	have_c || echo gcc libc6-dev
 }

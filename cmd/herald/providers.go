@@ -14,6 +14,7 @@ import (
 	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/webpush"
 	"github.com/herald-push/herald/providers/xiaomi"
+	"github.com/herald-push/herald/providers/xmpp"
 )
 
 // openers is the one list of the services that carry notifications. The live
@@ -36,6 +37,7 @@ func openers(publicURL string) map[string]providers.Opener {
 		"sms":     sms.Opener(callback("sms")),
 		"webpush": webpush.New,
 		"xiaomi":  xiaomi.Opener(callback("xiaomi")),
+		"xmpp":    xmpp.New,
 		"oppo":    oppo.Opener(callback("oppo")),
 	}
 }
