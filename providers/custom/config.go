@@ -50,7 +50,7 @@ func load(credentials []byte) (*config, error) {
 	var faults providers.Faults
 	unknown(&faults, "", credentials, reflect.TypeFor[config]())
 	c.vars = c.Vars
-	comp := &compiler{faults: &faults, vars: c.vars}
+	comp := &compiler{faults: &faults, vars: c.vars, access: c.Auth != nil}
 	for _, key := range slices.Sorted(maps.Keys(c.Vars)) {
 		v := c.Vars[key]
 		if v == "" || strings.HasPrefix(v, "<") && strings.HasSuffix(v, ">") {
@@ -67,6 +67,7 @@ func load(credentials []byte) (*config, error) {
 	}
 	c.send = comp.request("", c.Endpoint, &c.requestConfig)
 	c.answers = comp.answers(&c.answerConfig, c.Auth != nil)
+	comp.access = false
 	if c.Auth != nil {
 		c.auth = comp.auth(c.Auth, c.Endpoint, c.AllowPrivate)
 	}

@@ -51,6 +51,10 @@ func TestOpenTellsEveryFault(t *testing.T) {
 			  "signature":{"kind":"hmac-sha1","secret":"s","over":"{{.Query \"n\"}}","from":"query:sign"}}}`,
 			[]string{"receipts.signature.over"},
 		},
+		"a token nobody fetches": {`{"endpoint":"https://x.example","headers":{"A":"{{.Access}}"}}`, []string{"headers.A"}},
+		"a token for the token": {
+			`{"endpoint":"https://x.example","auth":{"path":"/{{.Access}}","token":"t"}}`, []string{"auth.path"},
+		},
 		"a path with a hole": {`{"endpoint":"https://x.example","message_id":"a..b","code":"*key.a"}`, []string{"code", "message_id"}},
 	}
 	for name, tt := range tests {

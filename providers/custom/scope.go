@@ -97,6 +97,7 @@ func (t *text) render(scope any) (string, error) {
 type compiler struct {
 	faults *providers.Faults
 	vars   map[string]string
+	access bool // there is an access token to speak of
 }
 
 // text compiles a template that will be rendered with scopes like the one given.
@@ -113,7 +114,7 @@ func (c *compiler) text(field, source string, like any) *text {
 		c.faults.Add(field, "is not a template: "+parseFault(err))
 		return &text{}
 	}
-	w := &walker{vars: c.vars, uses: map[string]bool{}}
+	w := &walker{vars: c.vars, access: c.access, uses: map[string]bool{}}
 	if t.Tree != nil && t.Root != nil {
 		w.list(t.Root)
 	}
@@ -146,9 +147,10 @@ func parseFault(err error) string {
 // or call functions that can make much of little. One app's configuration must
 // not slow another app's deliveries.
 type walker struct {
-	vars  map[string]string
-	uses  map[string]bool
-	fault string
+	vars   map[string]string
+	access bool
+	uses   map[string]bool
+	fault  string
 }
 
 var allowed = []string{"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len", "index", "print", "urlquery"}
@@ -213,6 +215,9 @@ func (w *walker) field(path []string) {
 		return
 	}
 	w.uses[path[0]] = true
+	if path[0] == "Access" && !w.access {
+		w.fault = "asks for an access token, and auth fetches none for it"
+	}
 	if path[0] != "Vars" || len(path) < 2 {
 		return
 	}
