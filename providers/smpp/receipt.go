@@ -30,7 +30,7 @@ func readReceipt(m *pdu.Message) receipt {
 	if payload := pdu.Find(m.TLVs, pdu.MessagePayload); len(text) == 0 {
 		text = payload
 	}
-	if m.ESMClass&pdu.HasHeader != 0 && len(text) > int(text[0]) {
+	if m.ESMClass&pdu.HasHeader != 0 && len(text) > 0 && len(text) > int(text[0]) {
 		text = text[int(text[0])+1:]
 	}
 	fields := textFields(string(text))
@@ -54,13 +54,13 @@ func readReceipt(m *pdu.Message) receipt {
 // up to its last field, which is the message's own beginning and could claim
 // anything. Of a field that comes twice the first counts.
 func textFields(text string) map[string]string {
-	if i := strings.Index(strings.ToLower(text), "text:"); i >= 0 {
-		text = text[:i]
-	}
 	fields := make(map[string]string)
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		key, value, ok := strings.Cut(word, ":")
 		key = strings.ToLower(key)
+		if ok && key == "text" {
+			break
+		}
 		if _, twice := fields[key]; ok && !twice {
 			fields[key] = value
 		}

@@ -28,11 +28,13 @@ func TestReceiptsAreReadInEveryForm(t *testing.T) {
 			"id:a1 stat:EXPIRED err:1 Text:id:b2 stat:DELIVRD", nil, receipt{id: "a1", state: "EXPIRED", network: "1"},
 		},
 		"parameters count before text": {
-			"id:17 stat:ENROUTE", []pdu.TLV{{Tag: pdu.ReceiptedMessageID, Value: []byte("11\x00")}, {Tag: pdu.MessageState, Value: []byte{2}}},
+			"id:17 stat:ENROUTE",
+			[]pdu.TLV{{Tag: pdu.ReceiptedMessageID, Value: []byte("11\x00")}, {Tag: pdu.MessageState, Value: []byte{2}}},
 			receipt{id: "11", state: "DELIVRD"},
 		},
 		"a reference of ours": {
-			"", []pdu.TLV{{Tag: pdu.UserReference, Value: []byte{1, 2}}, {Tag: pdu.MessageState, Value: []byte{3}}},
+			"",
+			[]pdu.TLV{{Tag: pdu.UserReference, Value: []byte{1, 2}}, {Tag: pdu.MessageState, Value: []byte{3}}},
 			receipt{state: "EXPIRED", reference: 0x102, hasReference: true},
 		},
 		"a state nobody knows": {"id:1", []pdu.TLV{{Tag: pdu.MessageState, Value: []byte{200}}}, receipt{id: "1"}},
@@ -50,6 +52,8 @@ func TestReceiptsAreReadInEveryForm(t *testing.T) {
 
 func FuzzReceipt(f *testing.F) {
 	f.Add([]byte("id:1 stat:DELIVRD err:000 text:x"), byte(4))
+	f.Add([]byte{}, byte(0x44)) // says that it has a header, and has nothing
+	f.Add([]byte("\xff\xff\xff\xfftext:"), byte(4)) // is longer in lower case
 	f.Add([]byte{5, 0, 3, 1, 2, 1, 'i', 'd', ':', '1'}, byte(0x44))
 	f.Fuzz(func(_ *testing.T, text []byte, class byte) {
 		r := readReceipt(&pdu.Message{ESMClass: class, Text: text})

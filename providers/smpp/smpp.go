@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -115,7 +116,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 		m.Text = smstext.Encode(part, t.coding)
 		if header != nil {
 			header[len(header)-1] = byte(i + 1)
-			m.ESMClass, m.Text = pdu.HasHeader, append(header[:len(header):len(header)], m.Text...)
+			m.ESMClass, m.Text = pdu.HasHeader, append(slices.Clip(header), m.Text...)
 		}
 		id, err := p.submit(ctx, m, &awaited{journey: j, part: i})
 		if err != nil {

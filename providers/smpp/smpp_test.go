@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"maps"
 	"net"
 	"net/http/httptest"
 	"strconv"
@@ -212,9 +213,7 @@ func open(t *testing.T, address string, more map[string]any) *Provider {
 	c := map[string]any{
 		"address": address, "system_id": "herald", "password": "s3cret", "system_type": "push", "from": "+15550100", "price_per_segment": 0.05,
 	}
-	for k, v := range more {
-		c[k] = v
-	}
+	maps.Copy(c, more)
 	raw, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
