@@ -61,13 +61,15 @@ func parse(credentials []byte) (*config, error) {
 	faults.Endpoint("endpoint", c.Endpoint, "https", "http")
 	faults.Require("client_id", c.ClientID)
 	faults.Require("client_secret", c.ClientSecret)
+	for _, id := range []struct{ field, value string }{
+		{"client_id", c.ClientID}, {"app_id", c.AppID}, {"project_id", c.ProjectID},
+	} {
+		if strings.ContainsAny(id.value, "/?#% ") {
+			faults.Add(id.field, "is not an id")
+		}
+	}
 	if c.AppID == "" {
 		c.AppID = c.ClientID
-	}
-	for field, id := range map[string]string{"client_id": c.ClientID, "app_id": c.AppID, "project_id": c.ProjectID} {
-		if strings.ContainsAny(id, "/?#% ") && (field != "app_id" || id != c.ClientID) {
-			faults.Add(field, "is not an id")
-		}
 	}
 	if (c.CallbackUser == "") != (c.CallbackSecret == "") {
 		faults.Add("callback_secret", "goes with callback_user: Huawei signs receipts only with both")

@@ -21,7 +21,8 @@ const (
 	// covers the time and not the receipts, so its age is all that bounds who
 	// could use it again.
 	signatureAge = 10 * time.Minute
-	// stamped is a Unix time that can only be in milliseconds.
+	// stamped is where a Unix time can only be in milliseconds. Huawei's
+	// documents show those and speak of the others.
 	stamped = 1e11
 )
 
@@ -85,7 +86,7 @@ func (r *receipt) result(now time.Time) (code int, at time.Time, ok bool) {
 	if status == nil {
 		return 0, now, false
 	}
-	at = time.UnixMilli(stamp).UTC()
+	at = timeOf(stamp).UTC()
 	if stamp <= 0 || at.After(now) {
 		at = now
 	}
@@ -122,14 +123,18 @@ func (c *config) verify(header string, now time.Time) error {
 	if err != nil {
 		return refuse("the receipt's signature has no time")
 	}
-	at := time.Unix(stamp, 0)
-	if stamp > stamped {
-		at = time.UnixMilli(stamp)
-	}
-	if now.Sub(at).Abs() > signatureAge {
+	if now.Sub(timeOf(stamp)).Abs() > signatureAge {
 		return refuse("the receipt's signature is of another time")
 	}
 	return nil
+}
+
+// timeOf reads a Unix time in seconds or milliseconds.
+func timeOf(stamp int64) time.Time {
+	if stamp > stamped {
+		return time.UnixMilli(stamp)
+	}
+	return time.Unix(stamp, 0)
 }
 
 // signs reports whether value is the signature of a text.

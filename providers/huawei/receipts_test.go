@@ -72,6 +72,15 @@ func TestReceiptsOfOthersArePassedOver(t *testing.T) {
 	}
 }
 
+func TestReceiptsMayCountInSeconds(t *testing.T) {
+	p := open(t, callbackKey)
+	at := time.Now().Add(-time.Minute).UTC().Truncate(time.Second)
+	rs, err := p.Callback(signed(callbackKey, time.Now()), fmt.Appendf(nil, `{"statuses":[{"biTag":"n1.0.1","status":0,"timestamp":%d}]}`, at.Unix()))
+	if err != nil || len(rs) != 1 || !rs[0].At.Equal(at) {
+		t.Errorf("Callback() = %+v, %v, want one at %v", rs, err, at)
+	}
+}
+
 func TestReceiptsMustBeSigned(t *testing.T) {
 	key := base64.StdEncoding.EncodeToString([]byte("a key made by the console"))
 	now := time.Now()
