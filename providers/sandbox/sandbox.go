@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo"}
+var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -146,6 +146,9 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 	case "oppo":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, newOppo(v, s.id, s.mail), cert), err
+	case "http":
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, newAurora(v, s.id), cert), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, s.sms), nil
@@ -291,6 +294,8 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 		c = s.id.pushCredentials(s.URL(vendor))
 	case "oppo":
 		c = s.oppoCredentials()
+	case "http":
+		c = s.jpushCredentials()
 	default:
 		return nil
 	}

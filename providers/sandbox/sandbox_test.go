@@ -14,6 +14,7 @@ import (
 
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/apns"
+	"github.com/herald-push/herald/providers/custom"
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
@@ -31,6 +32,7 @@ var tokens = map[string]string{
 	"webpush": sandbox.Subscription("https://push.example.com", "browser-1"),
 	"xiaomi":  "registration-id+of/phone-1==",
 	"huawei":  "push-token-of-phone-1", "honor": "push-token-of-phone-2",
+	"http": "1507bfd3b7c8283abc1",
 	"oppo": "OPPO_CN_0123456789abcdef",
 }
 
@@ -327,6 +329,7 @@ func openers(callback string) map[string]providers.Opener {
 		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback), "webpush": webpush.New,
 		"xiaomi": xiaomi.Opener(callback),
 		"huawei": huawei.New, "honor": honor.New,
+		"http": custom.New,
 		"oppo": oppo.Opener(callback),
 	}
 }
