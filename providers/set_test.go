@@ -116,6 +116,20 @@ func TestSetHandsCallbacksToTheAppsProvider(t *testing.T) {
 	}
 }
 
+func TestSetSaysWhomToReportTo(t *testing.T) {
+	f := &fakes{}
+	f.put("demo", "one", 1)
+	s := f.set()
+	var got []push.Receipt
+	s.Reports(func(_ context.Context, rs []push.Receipt) error {
+		got = append(got, rs...)
+		return nil
+	})
+	if _, err := s.Send(t.Context(), "demo", "apns", &push.Delivery{}); err != nil || len(got) != 1 || got[0].ProviderID != "one" {
+		t.Errorf("Send() error = %v, reported %+v", err, got)
+	}
+}
+
 // fakes is a store of credentials and an opener of fake providers.
 type fakes struct {
 	mu                    sync.Mutex
@@ -172,11 +186,18 @@ func (f *fakes) open(credentials []byte) (Provider, error) {
 }
 
 type fake struct {
-	id string
-	of *fakes
+	id     string
+	of     *fakes
+	report func(context.Context, []push.Receipt) error // nil if nobody wants it
 }
 
-func (p *fake) Send(context.Context, *push.Delivery) (push.Answer, error) {
+// Reports makes it a provider that hears of each message by its connection.
+func (p *fake) Reports(report func(context.Context, []push.Receipt) error) { p.report = report }
+
+func (p *fake) Send(ctx context.Context, _ *push.Delivery) (push.Answer, error) {
+	if p.report != nil {
+		_ = p.report(ctx, []push.Receipt{{ProviderID: p.id}}) // a fake brings nothing twice
+	}
 	return push.Answer{ID: p.id, Stage: push.Accepted}, nil
 }
 func (p *fake) Weigh(*push.Delivery) (push.Payload, error) { return push.Payload{}, nil }
