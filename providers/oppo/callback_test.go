@@ -83,8 +83,7 @@ func TestReportThatMakesNoSenseIsInvalid(t *testing.T) {
 	for name, body := range map[string]string{"nothing": "", "no JSON": "data=x", "no list": "{}"} {
 		t.Run(name, func(t *testing.T) {
 			_, err := open1(t).Callback(report1(t, "demo"), []byte(body))
-			var invalid *push.Invalid
-			if !errors.As(err, &invalid) {
+			if _, invalid := errors.AsType[*push.Invalid](err); !invalid {
 				t.Errorf("Callback() error = %v, want that it is invalid", err)
 			}
 		})

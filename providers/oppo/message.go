@@ -13,7 +13,7 @@ import (
 	"github.com/herald-push/herald/push"
 )
 
-// The service's limits: open.oppomobile.com/new/developmentDoc/info?id=11236
+// The limits of open.oppomobile.com/new/developmentDoc/info?id=11236 are these.
 const (
 	maxTitle = 50   // characters, whatever their alphabet
 	maxShort = 50   // characters of a text in the plain style

@@ -14,7 +14,7 @@ import (
 	"github.com/herald-push/herald/push"
 )
 
-// The service's limits: dev.mi.com/xiaomihyperos/documentation/detail?pId=1559
+// The limits of dev.mi.com/xiaomihyperos/documentation/detail?pId=1559 are these.
 const (
 	maxTitle   = 49  // characters, whatever their alphabet: "less than 50"
 	maxText    = 127 // characters: "less than 128"
