@@ -40,6 +40,7 @@ type journey struct {
 	until  time.Time    // no receipt is awaited after
 	stages []push.Stage // of each message; "" until proven
 	told   push.Stage   // what was reported last
+	void   bool         // a part was refused: what comes of the others says nothing
 }
 
 // awaited is one message without its last receipt.
@@ -170,13 +171,21 @@ func (l *ledger) proves(a *awaited, stage push.Stage) push.Stage {
 	if stage != push.Failed {
 		whole = slices.MinFunc(a.stages, func(x, y push.Stage) int { return x.Rank() - y.Rank() })
 	}
-	if whole == "" || whole.Rank() <= a.told.Rank() {
+	if a.void || whole == "" || whole.Rank() <= a.told.Rank() {
 		return ""
 	}
 	return whole
 }
 
-// told notes that a stage of the delivery was reported; if the message's own
+// abandon makes the receipts of a delivery's messages prove nothing: it was
+// refused, and whatever is tried next must not be judged by them.
+func (l *ledger) abandon(j *journey) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	j.void = true
+}
+
+// tell notes that a stage of the delivery was reported; if the message's own
 // is its last, no further receipt is awaited.
 func (l *ledger) tell(a *awaited, whole, own push.Stage) {
 	l.mu.Lock()
@@ -195,7 +204,7 @@ func (l *ledger) waits(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, a := range l.byID {
-		if now.Before(a.until) {
+		if !a.void && now.Before(a.until) {
 			return true
 		}
 	}

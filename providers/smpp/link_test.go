@@ -3,7 +3,9 @@ package smpp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -20,9 +22,12 @@ type world struct {
 	dials    atomic.Int64
 	enquired atomic.Int64
 	goodbyes atomic.Int64
-	down     atomic.Bool // nobody is there
-	deaf     atomic.Bool // the service answers no enquire_link
-	plain    bool        // the service knows no optional parameters
+	down     atomic.Bool  // nobody is there
+	deaf     atomic.Bool  // the service answers no enquire_link
+	dumb     atomic.Bool  // the service answers no submit_sm
+	refuses  atomic.Int64 // the number of the message that it refuses
+	taken    atomic.Int64
+	plain    bool // the service knows no optional parameters
 	tagged   atomic.Int64
 	conns    []net.Conn // the service's ends
 }
@@ -56,7 +61,15 @@ func (w *world) answer(unit pdu.PDU) (*pdu.PDU, bool) {
 		}
 		a.Body, _ = body.Body()
 	case pdu.SubmitSM:
-		a.Body = []byte("1\x00")
+		n := w.taken.Add(1)
+		if w.dumb.Load() {
+			return nil, true
+		}
+		if n == w.refuses.Load() {
+			a.Status = statusThrottled
+			return a, true
+		}
+		a.Body = fmt.Appendf(nil, "%d\x00", n)
 		if m, err := pdu.ParseMessage(unit.Body); err == nil && pdu.Find(m.TLVs, pdu.UserReference) != nil {
 			w.tagged.Add(1)
 		}
@@ -93,6 +106,55 @@ func TestASilentServiceIsAskedWhetherItIsThere(t *testing.T) {
 		time.Sleep(2 * usual.enquire)
 		if err := w.send(t); err != nil || w.dials.Load() != 2 {
 			t.Errorf("Send() error = %v after %d dials, want a second connection", err, w.dials.Load())
+		}
+		w.CloseIdleConnections()
+		synctest.Wait()
+	})
+}
+
+func TestUnansweredMessagesHoldUpTheOthersForAWhileOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.dumb.Store(true)
+		send := func(patience time.Duration, want error) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			if _, err := w.Send(ctx, delivery("n1.0.0")); !errors.Is(err, want) {
+				t.Errorf("Send() error = %v, want %v", err, want)
+			}
+		}
+		for range defaultWindow {
+			send(time.Second, push.ErrUnknown)
+		}
+		send(time.Second, push.ErrUnavailable) // no place in the window
+		w.dumb.Store(false)
+		send(2*usual.answer, nil)
+		if w.dials.Load() != 2 || w.window.used != 0 {
+			t.Errorf("%d dials and %d in the window, want 2 and none", w.dials.Load(), w.window.used)
+		}
+		w.CloseIdleConnections()
+		synctest.Wait()
+	})
+}
+
+func TestARefusedPartEndsTheMessage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		got := receipts(w.Provider)
+		w.refuses.Store(2)
+		d := delivery("n1.0.0")
+		d.Body = strings.Repeat("x", 400)
+		if _, err := w.Send(t.Context(), d); !errors.Is(err, push.ErrThrottled) || w.taken.Load() != 2 {
+			t.Errorf("Send() error = %v after %d parts, want throttled after two", err, w.taken.Load())
+		}
+		if err := w.proved(t.Context(), receipt{id: "1", state: "EXPIRED"}); err != nil || len(got) != 0 {
+			t.Errorf("the part that was taken proved something: %v, %d receipts", err, len(got))
+		}
+		w.dumb.Store(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := w.Send(ctx, d); !errors.Is(err, push.ErrUnknown) {
+			t.Errorf("Send() error = %v, want unknown", err)
 		}
 		w.CloseIdleConnections()
 		synctest.Wait()

@@ -52,7 +52,7 @@ func TestReceiptsAreReadInEveryForm(t *testing.T) {
 
 func FuzzReceipt(f *testing.F) {
 	f.Add([]byte("id:1 stat:DELIVRD err:000 text:x"), byte(4))
-	f.Add([]byte{}, byte(0x44)) // says that it has a header, and has nothing
+	f.Add([]byte{}, byte(0x44))                     // says that it has a header, and has nothing
 	f.Add([]byte("\xff\xff\xff\xfftext:"), byte(4)) // is longer in lower case
 	f.Add([]byte{5, 0, 3, 1, 2, 1, 'i', 'd', ':', '1'}, byte(0x44))
 	f.Fuzz(func(_ *testing.T, text []byte, class byte) {

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	_ "embed"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -120,7 +121,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 		}
 		id, err := p.submit(ctx, m, &awaited{journey: j, part: i})
 		if err != nil {
-			return push.Answer{}, partly(err, i)
+			return push.Answer{}, p.partly(err, i, j)
 		}
 		if i == 0 {
 			answer.ID = id
@@ -155,9 +156,12 @@ func (p *Provider) submit(ctx context.Context, m pdu.Message, a *awaited) (id st
 // partly is the error of a message whose first parts were taken. A refusal of
 // the next stays what it is: the phone shows nothing of a message that lacks a
 // part. Where there is no answer nobody knows what the phone has.
-func partly(err *push.Error, before int) *push.Error {
+func (p *Provider) partly(err *push.Error, before int, j *journey) *push.Error {
 	if before > 0 && err.Code == "" {
 		err.Kind = push.ErrUnknown
+	}
+	if !errors.Is(err.Kind, push.ErrUnknown) {
+		p.ledger.abandon(j)
 	}
 	return err
 }
