@@ -71,7 +71,7 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"notification_send_no_key": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
 	"notification_batch": func(ctx context.Context, c *Client) (any, error) {
 		rs, err := c.Batch(ctx, []Notification{
-			{ID: "b-1", To: Audience{Device: "d1"}, Title: "Hi"}, {ID: "b-2", To: Audience{Device: "d1"}}, {ID: "b-3", To: Audience{Tag: "beta"}, Body: "Hello"},
+			{ID: "b-1", To: Audience{Device: "d1"}, Title: "Hi"}, {ID: "b-2", To: Audience{Device: "d1"}}, {ID: "b-3", To: Audience{Tag: "beta"}, Title: "Hello"},
 		})
 		return results{rs}, err
 	},
