@@ -12,6 +12,7 @@ import (
 	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/smpp"
 	"github.com/herald-push/herald/providers/sms"
+	"github.com/herald-push/herald/providers/vivo"
 	"github.com/herald-push/herald/providers/webpush"
 	"github.com/herald-push/herald/providers/xiaomi"
 	"github.com/herald-push/herald/providers/xmpp"
@@ -39,5 +40,6 @@ func openers(publicURL string) map[string]providers.Opener {
 		"xiaomi":  xiaomi.Opener(callback("xiaomi")),
 		"xmpp":    xmpp.New,
 		"oppo":    oppo.Opener(callback("oppo")),
+		"vivo":    vivo.Opener(callback("vivo")),
 	}
 }

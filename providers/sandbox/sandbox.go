@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http"}
+var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http", "vivo"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -149,6 +149,9 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 	case "http":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, newAurora(v, s.id), cert), err
+	case "vivo":
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, newVivo(v, s.id, s.mail), cert), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, s.sms), nil
@@ -296,6 +299,8 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 		c = s.oppoCredentials()
 	case "http":
 		c = s.jpushCredentials()
+	case "vivo":
+		c = s.vivoCredentials()
 	default:
 		return nil
 	}

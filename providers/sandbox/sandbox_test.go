@@ -21,6 +21,7 @@ import (
 	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/providers/sms"
+	"github.com/herald-push/herald/providers/vivo"
 	"github.com/herald-push/herald/providers/webpush"
 	"github.com/herald-push/herald/providers/xiaomi"
 	"github.com/herald-push/herald/push"
@@ -34,6 +35,7 @@ var tokens = map[string]string{
 	"huawei":  "push-token-of-phone-1", "honor": "push-token-of-phone-2",
 	"http": "1507bfd3b7c8283abc1",
 	"oppo": "OPPO_CN_0123456789abcdef",
+	"vivo": "12345678901234567890123",
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
@@ -331,6 +333,7 @@ func openers(callback string) map[string]providers.Opener {
 		"huawei": huawei.New, "honor": honor.New,
 		"http": custom.New,
 		"oppo": oppo.Opener(callback),
+		"vivo": vivo.Opener(callback),
 	}
 }
 

@@ -38,6 +38,14 @@ func TestXiaomiRepeatReplaces(t *testing.T) { replacesRepeats(t, "xiaomi") }
 // token that nobody has.
 func reportsBack(t *testing.T, vendor string) {
 	s := start(t, sandbox.Config{})
+	expect := reportsArrival(t, vendor, s)
+	s.Kill(vendor, tokens[vendor], time.Now())
+	expect("n1.0.8", push.Failed, "unregistered")
+}
+
+// reportsArrival checks the receipt of a message that arrives, and returns what
+// checks that of another.
+func reportsArrival(t *testing.T, vendor string, s *sandbox.Sandbox) (expect func(id string, stage push.Stage, kind string)) {
 	var p providers.Provider
 	reports := make(chan push.Receipt, 4)
 	herald := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -50,9 +58,9 @@ func reportsBack(t *testing.T, vendor string) {
 			reports <- rec
 		}
 	}))
-	defer herald.Close()
+	t.Cleanup(herald.Close)
 	p = open(t, s, vendor, herald.URL+"/v1/callbacks/"+vendor)
-	expect := func(id string, stage push.Stage, kind string) {
+	expect = func(id string, stage push.Stage, kind string) {
 		t.Helper()
 		if _, err := p.Send(t.Context(), delivery(vendor, id)); err != nil {
 			t.Fatal(err)
@@ -67,8 +75,7 @@ func reportsBack(t *testing.T, vendor string) {
 		}
 	}
 	expect("n1.0.7", push.Delivered, "")
-	s.Kill(vendor, tokens[vendor], time.Now())
-	expect("n1.0.8", push.Failed, "unregistered")
+	return expect
 }
 
 // saysItsWords checks that what a vendor is told to answer becomes its kind.
