@@ -62,16 +62,6 @@ func (l *link) get(ctx context.Context) (*stream, error) {
 	}
 }
 
-// start connects without waiting for it.
-func (l *link) start() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.kept = true
-	if l.current == nil {
-		l.try()
-	}
-}
-
 // stop ends the stream, or the attempt to make one, and makes no other until
 // one is asked for.
 func (l *link) stop() {

@@ -217,9 +217,12 @@ func TestRealServerKeepsTheMessageForADeviceThatIsAway(t *testing.T) {
 	if r := h.await(t, 1)[0]; r.Delivery != "n2.0.0" || r.Stage != push.Failed || r.Kind != "unreachable" || r.Code != "service-unavailable" {
 		t.Errorf("receipt %+v", r)
 	}
-	// The process that sent is gone; another hears of it.
+	// The process that sent is gone; another, with its own messages, hears of it.
 	p.CloseIdleConnections()
-	h = hear(s.open(t, nil))
+	s.says(t, "component disconnected")
+	p = s.open(t, nil)
+	h = hear(p)
+	send(t, p, "n3.0.0", "bob@example.org")
 	ann := s.device(t, "ann", "answers")
 	if got := ann.next("message"); got["id"] != "n1.0.0" || got["late"] != true {
 		t.Errorf("ann got %v", got)

@@ -72,13 +72,12 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 	return push.Payload{Bytes: len(stanza), Limit: maxStanza}, err
 }
 
-// Reports implements [providers.Reporter]. Receipts may be of messages that
-// another process sent, so the connection is made now. What report cannot keep
-// is lost: nobody says a receipt twice. It holds up the stream as long as it
-// takes.
+// Reports implements [providers.Reporter]. It does not connect, for a process
+// that only weighs messages would take the component's place from one that
+// sends. What report cannot keep is lost: nobody says a receipt twice. It holds
+// up the stream as long as it takes.
 func (p *Provider) Reports(report func(context.Context, []push.Receipt) error) {
 	p.report.Store(&report)
-	p.link.start()
 }
 
 // CloseIdleConnections ends the connection. A later Send makes a new one.
