@@ -400,3 +400,34 @@ func join(words []string) string {
 	}
 	return s
 }
+
+func TestAVendorsReportOfADeadTokenForgetsIt(t *testing.T) {
+	tests := map[string]struct {
+		at   time.Time // of the vendor's knowledge
+		want []string
+	}{
+		"the device has not been heard of since": {time.Now().Add(time.Hour), []string{"phone at apns"}},
+		"the device has registered again":        {time.Now().Add(-time.Hour), nil},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.lives("phone", "apns")
+			d := h.door()
+			h.enqueue(d, note("n1", "phone"))
+			h.work()
+			h.awaitDone(d, "n1")
+			errs := d.Receive(t.Context(), []push.Receipt{{
+				App: "demo", Delivery: "n1.0.0", Provider: "apns", Stage: push.Failed,
+				Kind: push.KindName(push.ErrUnregistered), Source: push.VendorCallback, At: tt.at,
+			}})
+			if errs[0] != nil {
+				t.Fatalf("Receive() = %v", errs[0])
+			}
+			if !slices.Equal(h.forgot, tt.want) {
+				t.Errorf("forgot %q, want %q", h.forgot, tt.want)
+			}
+		})
+	}
+}

@@ -145,10 +145,27 @@ func (d *Door) describe(ctx context.Context, rs []push.Receipt) {
 			continue
 		}
 		for k, i := range at {
-			if devices[k] != nil {
-				rs[i].Describe(devices[k])
+			if devices[k] == nil {
+				continue
 			}
+			rs[i].Describe(devices[k])
+			d.forgetDead(ctx, &rs[i], devices[k])
 		}
+	}
+}
+
+// forgetDead removes the address that a vendor's report says is dead, unless
+// the device has registered since.
+func (d *Door) forgetDead(ctx context.Context, r *push.Receipt, device *push.Device) {
+	if r.Source != push.VendorCallback || r.Kind != push.KindName(push.ErrUnregistered) || device.UpdatedAt.After(r.At) {
+		return
+	}
+	address, ok := device.Address(r.Provider)
+	if !ok {
+		return
+	}
+	if err := d.parts.Devices.Forget(ctx, r.App, r.Device, address); err != nil {
+		d.log.WarnContext(ctx, "dead address kept", "device", r.Device, "provider", r.Provider, "err", err)
 	}
 }
 
