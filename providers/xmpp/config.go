@@ -18,6 +18,8 @@ type config struct {
 	// Type is the messages': "chat" (the default), which servers keep for a
 	// device that is away, or "headline", which they drop.
 	Type string `json:"type"`
+	// AMP adds the expiry of XEP-0079, for servers that are known to take it.
+	AMP bool `json:"amp"`
 
 	tls *tls.Config // nil without TLS
 }

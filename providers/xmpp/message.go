@@ -39,12 +39,14 @@ type payload struct {
 //	<message type="chat" id="n1.0.17" from="push.example.org/…" to="ann@example.org">
 //	  <subject>…</subject><body>…</body>
 //	  <request xmlns="urn:xmpp:receipts"/><markable xmlns="urn:xmpp:chat-markers:0"/>
-//	  <amp xmlns="http://jabber.org/protocol/amp"><rule condition="expire-at" action="drop" value="…"/></amp>
+//	  <x xmlns="jabber:x:expire" seconds="0003600"/>
 //	  <notification xmlns="urn:herald:push:1"><json xmlns="urn:xmpp:json:0">{…}</json></notification>
 //	</message>
 //
-// Few servers look at the expiry (XEP-0079), so the payload says it again, for
-// the device to drop what comes too late.
+// Servers that keep messages read the old expiry (XEP-0023) or none. The new one
+// (XEP-0079) is only for those that are known to take it: a server that knows
+// the protocol and not this rule must refuse the message. So the payload says it
+// again, for the device to drop what comes too late.
 func (c *config) encode(d *push.Delivery) ([]byte, error) {
 	from := c.sender(d)
 	if len(from)-len(c.Domain)-1 > maxResource || len(d.Address.Token) > maxJID {
@@ -68,6 +70,11 @@ func (c *config) encode(d *push.Delivery) ([]byte, error) {
 		w.raw(`<no-store xmlns="urn:xmpp:hints"/>`) // worth nothing in an archive
 	}
 	if p.ExpiresAt != "" {
+		left := min(max(int(time.Until(d.ExpiresAt).Seconds()), 1), 9999999)
+		w.open("x", "xmlns", "jabber:x:expire", "seconds", fmt.Sprintf("%07d", left)) // a message weighs the same at every moment
+		w.raw("</x>")
+	}
+	if p.ExpiresAt != "" && c.AMP {
 		w.raw(`<amp xmlns="http://jabber.org/protocol/amp">`)
 		w.open("rule", "condition", "expire-at", "action", "drop", "value", p.ExpiresAt)
 		w.raw(`</rule></amp>`)

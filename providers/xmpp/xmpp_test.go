@@ -77,7 +77,7 @@ func TestMessageSaysWhatWasAsked(t *testing.T) {
 	f := startFake(t, accepts)
 	d := delivery("order-8812.0.3")
 	d.Class, d.Address.Token = push.OTP, `o'neill"><x@example.org`
-	answer, err := f.open(t, map[string]any{"type": "headline"}).Send(t.Context(), d)
+	answer, err := f.open(t, map[string]any{"type": "headline", "amp": true}).Send(t.Context(), d)
 	if err != nil || answer.ID != d.ID || answer.Stage != push.Accepted {
 		t.Fatalf("Send() = %+v, %v", answer, err)
 	}
@@ -99,12 +99,26 @@ func TestMessageSaysWhatWasAsked(t *testing.T) {
 	if rule := m.child("http://jabber.org/protocol/amp", "amp").children[0]; rule.attr("value") != expires || rule.attr("condition") != "expire-at" {
 		t.Errorf("rule %v", rule.Attr)
 	}
+	if x := m.child("jabber:x:expire", "x"); x.attr("seconds") != "0003599" && x.attr("seconds") != "0003600" {
+		t.Errorf("expiry %v", x.Attr)
+	}
 	var got payload
 	if err := json.Unmarshal([]byte(m.child("urn:herald:push:1", "notification").child("urn:xmpp:json:0", "json").text), &got); err != nil {
 		t.Fatal(err)
 	}
 	if got.ID != d.ID || got.Notification != "order-8812" || got.Data["html"] != "</json><x>" || got.ExpiresAt != expires {
 		t.Errorf("payload %+v", got)
+	}
+}
+
+func TestOnlyServersThatTakeTheRuleGetIt(t *testing.T) {
+	f := startFake(t, accepts)
+	if _, err := f.open(t, nil).Send(t.Context(), delivery("n1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	f.Await(t, "message", func() bool { return len(f.stanzas) == 1 })
+	if f.stanzas[0].child("http://jabber.org/protocol/amp", "") != nil || f.stanzas[0].child("jabber:x:expire", "") == nil {
+		t.Errorf("message %+v", f.stanzas[0])
 	}
 }
 
