@@ -15,9 +15,9 @@ import (
 	"unicode/utf8"
 )
 
-// oppoErrors are OPPO PUSH's codes with its words for them, of
-// open.oppomobile.com/new/developmentDoc/info?id=11238 as of 2026-11-23. All are
-// answered with status 200.
+// oppoErrors are the service's codes with words like its own; the provider's
+// codes.json has their source, and what of it is unverified. All are answered
+// with status 200.
 var oppoErrors = map[string]string{
 	"-1": "Service Currently Unavailable", "-2": "Service in Flow Control", "11": "Invalid AuthToken",
 	"13": "App Call Limited", "14": "Invalid AppKey", "15": "Missing AppKey", "16": "Invalid Signature",

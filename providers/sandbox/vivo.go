@@ -14,9 +14,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// vivoErrors are vivo's codes with words for them, of
-// dev.vivo.com.cn/documentCenter/doc/362 as of 2026-11-23. They are answered with
-// status 200.
+// vivoErrors are the service's codes with words like its own; the provider's
+// codes.json has their source, and what of it is unverified. All are answered
+// with status 200.
 var vivoErrors = map[string]string{
 	"10000": "authToken is not valid", "10070": "operations messages exceeded", "10071": "not in the allowed hours",
 	"10072": "too fast", "10073": "system messages exceeded", "10085": "content is not allowed",

@@ -16,9 +16,9 @@ import (
 	"unicode/utf8"
 )
 
-// xiaomiErrors are MiPush's codes with its words for them, of
-// dev.mi.com/xiaomihyperos/documentation/detail?pId=1560 as of 2026-11-23. All
-// are answered with status 200.
+// xiaomiErrors are the service's codes with words like its own; the provider's
+// codes.json has their source, and what of it is unverified. All are answered
+// with status 200.
 var xiaomiErrors = map[string]string{
 	"10002":  "service unavailable",
 	"10003":  "time out",
