@@ -154,7 +154,7 @@ func (f *fake) open(t *testing.T, more map[string]any) *Provider {
 	return openAt(t, f.ln.Addr().String(), f.ca, more)
 }
 
-func openAt(t *testing.T, address, ca string, more map[string]any) *Provider {
+func openAt(t testing.TB, address, ca string, more map[string]any) *Provider {
 	t.Helper()
 	c := map[string]any{"address": address, "domain": domain, "secret": secret, "tls": true, "ca": ca}
 	maps.Copy(c, more)
