@@ -145,7 +145,7 @@ func (r *deviceRequest) address(fs *faults, i int, device string, providers map[
 		fs.add(field+".token", "is missing")
 	case !printable(a.Token, maxAddress):
 		fs.addf(field+".token", "must be at most %d bytes without control characters", maxAddress)
-	case a.Provider == push.SMS && !e164.MatchString(a.Token):
+	case push.IsSMS(a.Provider) && !e164.MatchString(a.Token):
 		fs.add(field+".token", "must be a phone number in E.164, such as +4915112345678")
 	}
 	if !printable(a.Topic, maxText) {

@@ -184,7 +184,7 @@ func (r *notificationRequest) checkRoute(fs *faults, rules rules) error {
 			fs.addf(field, "%q is no provider here", shorten(road))
 		case slices.Contains(r.Route.Roads[:i], road):
 			fs.addf(field, "%q is named twice", road)
-		case road == push.SMS && r.Class.Known():
+		case push.IsSMS(road) && r.Class.Known():
 			policy, err := rules.policy()
 			if err != nil {
 				return err

@@ -52,9 +52,14 @@ func (c Class) Urgency() string {
 // Names of the providers and route words that the code itself refers to.
 const (
 	Live = "live" // our own connection
-	SMS  = "sms"  // costs money; only where the app's policy allows
+	SMS  = "sms"  // text messages by an HTTP service
+	SMPP = "smpp" // text messages by SMPP 3.4
 	Auto = "auto" // in a route: the best vendor for the device, chosen by the selector
 )
+
+// IsSMS reports whether a provider sends text messages: they cost money, go to
+// phone numbers, and only where the app's policy allows it.
+func IsSMS(provider string) bool { return provider == SMS || provider == SMPP }
 
 // Notification is what was asked: reach these people with this, before then.
 type Notification struct {

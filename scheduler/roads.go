@@ -26,6 +26,8 @@ func roads(picker Picker, n *push.Notification, d *push.Device, policy push.Poli
 		words = usual
 		if !policy.AllowsSMS(n.Class) {
 			words = usual[:2]
+		} else if _, ok := d.Address(push.SMPP); ok {
+			words = append(slices.Clone(usual), push.SMPP)
 		}
 	}
 	all := make([]road, 0, len(words)+len(d.Addresses))
@@ -55,9 +57,9 @@ func direct(word string, n *push.Notification, d *push.Device, policy push.Polic
 		r.Skipped = "the device is not connected"
 	case word == push.Live:
 		r.Why = "the device is connected"
-	case word == push.SMS && !policy.AllowsSMS(n.Class):
+	case push.IsSMS(word) && !policy.AllowsSMS(n.Class):
 		r.Skipped = fmt.Sprintf("the app's policy allows no sms for class %s", n.Class)
-	case word == push.SMS && len(n.Route.Roads) == 0:
+	case push.IsSMS(word) && len(n.Route.Roads) == 0:
 		r.Why = fmt.Sprintf("the app's policy allows sms for class %s", n.Class)
 	}
 	return r
@@ -68,7 +70,7 @@ func direct(word string, n *push.Notification, d *push.Device, policy push.Polic
 func vendors(d *push.Device, words []string) []string {
 	var names []string
 	for _, a := range d.Addresses {
-		if a.Provider != push.Live && a.Provider != push.SMS && !slices.Contains(words, a.Provider) {
+		if a.Provider != push.Live && !push.IsSMS(a.Provider) && !slices.Contains(words, a.Provider) {
 			names = append(names, a.Provider)
 		}
 	}
