@@ -12,7 +12,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"time"
@@ -36,7 +35,7 @@ var codesJSON []byte
 // Provider sends over connections of its own.
 type Provider struct {
 	config    *config
-	tokens    *tokens
+	tokens    *providers.Tokens
 	codes     *providers.Codes
 	client    *http.Client
 	transport *http.Transport
@@ -54,20 +53,19 @@ func New(credentials []byte) (providers.Provider, error) {
 		return nil, err
 	}
 	transport := providers.HTTPTransport(c.tls)
-	stay := func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // secrets go nowhere else
+	oauth := &providers.OAuthForm{
+		Provider: name, Address: c.token, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Transport: transport,
 	}
 	return &Provider{
 		config: c,
-		tokens: &tokens{
-			address: c.token,
-			form: url.Values{
-				"grant_type": {"client_credentials"}, "client_id": {c.ClientID}, "client_secret": {c.ClientSecret},
+		tokens: &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
+		codes:  codes,
+		client: &http.Client{
+			Transport: &providers.ExchangeTransport{Base: transport},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse // the token goes nowhere else
 			},
-			client: &http.Client{Transport: transport, CheckRedirect: stay},
 		},
-		codes:     codes,
-		client:    &http.Client{Transport: &providers.ExchangeTransport{Base: transport}, CheckRedirect: stay},
 		transport: transport,
 	}, nil
 }
@@ -81,7 +79,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if d.Address.Token == "" {
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 	}
-	token, err := p.tokens.get(ctx)
+	token, err := p.tokens.Get(ctx)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -164,7 +162,7 @@ func (p *Provider) refusal(x *providers.Exchange, code, accessToken string) erro
 	}
 	switch {
 	case x.Status != http.StatusUnauthorized && code != "401" && code != "80200001" && code != "80200003":
-	case !p.tokens.drop(accessToken):
+	case p.tokens.Refused(accessToken):
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
 	return e

@@ -8,7 +8,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -40,7 +39,7 @@ var codesJSON []byte
 // Provider sends over connections of its own.
 type Provider struct {
 	config    *config
-	tokens    *tokens
+	tokens    *providers.Tokens
 	codes     *providers.Codes
 	client    *http.Client
 	transport *http.Transport
@@ -59,20 +58,20 @@ func New(credentials []byte) (providers.Provider, error) {
 		return nil, err
 	}
 	transport := providers.HTTPTransport(c.tls)
-	stay := func(*http.Request, []*http.Request) error {
-		return http.ErrUseLastResponse // secrets go nowhere else
+	oauth := &providers.OAuthForm{
+		Provider: name, Address: c.token, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Transport: transport,
 	}
 	return &Provider{
 		config: c,
-		tokens: &tokens{
-			address: c.token,
-			form: url.Values{
-				"grant_type": {"client_credentials"}, "client_id": {c.ClientID}, "client_secret": {c.ClientSecret},
+		// Huawei grants at most 1,000 tokens in five minutes, so a young one is kept.
+		tokens: &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
+		codes:  codes,
+		client: &http.Client{
+			Transport: &providers.ExchangeTransport{Base: transport},
+			CheckRedirect: func(*http.Request, []*http.Request) error {
+				return http.ErrUseLastResponse // the token goes nowhere else
 			},
-			client: &http.Client{Transport: transport, CheckRedirect: stay},
 		},
-		codes:     codes,
-		client:    &http.Client{Transport: &providers.ExchangeTransport{Base: transport}, CheckRedirect: stay},
 		transport: transport,
 	}, nil
 }
@@ -86,7 +85,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if d.Address.Token == "" {
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 	}
-	token, err := p.tokens.get(ctx)
+	token, err := p.tokens.Get(ctx)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -165,7 +164,7 @@ func (p *Provider) sort(x *providers.Exchange, deviceToken, accessToken string) 
 	case codeNoHigh:
 		p.lowered.Store(time.Now().Add(lowerFor).UnixNano())
 	case codeAuth, codeExpired:
-		if !p.tokens.drop(accessToken) {
+		if p.tokens.Refused(accessToken) {
 			return "", &push.Error{Provider: name, Kind: push.ErrCredentials, Code: a.Code, Detail: "a new access token is refused", RetryAfter: x.RetryAfter()}
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -181,111 +180,41 @@ func TestFlowControlSaysHowLong(t *testing.T) {
 	}
 }
 
-func TestAccessTokenIsFetchedByOneForAll(t *testing.T) {
-	var fetches atomic.Int64
-	s := service(t)
-	grant := s.Aside
-	s.Aside = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.URL.Path == tokenPath {
-			fetches.Add(1)
-		}
-		return grant(w, r)
-	}
-	f := providertest.HTTP(s).Start(t, providertest.Accepts)
-	var wg sync.WaitGroup
-	for range 16 {
-		wg.Go(func() {
-			if _, err := f.Provider.Send(t.Context(), delivery("n1.0.0")); err != nil {
-				t.Errorf("Send() error = %v", err)
-			}
-		})
-	}
-	wg.Wait()
-	if n := fetches.Load(); n != 1 {
-		t.Errorf("%d access tokens were fetched, want 1", n)
-	}
-}
-
 func TestRefusedAccessTokenIsFetchedAnewOnce(t *testing.T) {
 	s := service(t)
 	s.Accept = answers(401, "80200003", "OAuth token expired")
 	f := providertest.HTTP(s).Start(t, providertest.Accepts)
 	p := f.Provider.(*Provider)
-	if _, err := p.tokens.get(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.tokens.mu.Lock()
-	p.tokens.since = time.Now().Add(-30 * time.Minute)
-	p.tokens.mu.Unlock()
+	p.tokens.Young = 1 // nanosecond: every token is old
 	if _, err := p.Send(t.Context(), delivery("n1.0.0")); !errors.Is(err, push.ErrUnavailable) {
 		t.Errorf("old token: error = %v, want unavailable", err)
 	}
+	p.tokens.Young = 0 // the default
 	for range 2 {
 		if _, err := p.Send(t.Context(), delivery("n1.0.0")); !errors.Is(err, push.ErrCredentials) {
 			t.Errorf("young token: error = %v, want credentials", err)
 		}
 	}
-	if token, _ := p.tokens.get(t.Context()); token != "access-2" {
+	if token, _ := p.tokens.Get(t.Context()); token != "access-2" {
 		t.Errorf("the token is %q: a young one was fetched anew", token)
 	}
 }
 
-func TestAccessTokenIsRenewedBeforeItsEnd(t *testing.T) {
-	f := providertest.HTTP(service(t)).Start(t, providertest.Accepts)
-	p := f.Provider.(*Provider)
-	if _, err := p.tokens.get(t.Context()); err != nil {
-		t.Fatal(err)
+func TestWithoutAccessTokenNothingIsSent(t *testing.T) {
+	s := service(t)
+	s.Aside = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == tokenPath {
+			providertest.JSON(400, `{"error":1101,"sub_error":20044,"error_description":"`+secret+`"}`)(w, r)
+		}
+		return r.URL.Path == tokenPath
 	}
-	p.tokens.mu.Lock()
-	p.tokens.until = time.Now().Add(refreshEarly / 2)
-	p.tokens.mu.Unlock()
-	token, flight, err := p.tokens.look()
-	if token != "access-1" || flight != nil || err != nil {
-		t.Fatalf("look() = %q, %v, %v, want the old token, which still serves", token, flight, err)
+	f := providertest.HTTP(s).Start(t, providertest.Accepts)
+	_, err := f.Provider.Send(t.Context(), delivery("n1.0.0"))
+	if !errors.Is(err, push.ErrCredentials) || strings.Contains(fmt.Sprint(err), secret) {
+		t.Errorf("Send() error = %v, want credentials, and no secret", err)
 	}
-	p.tokens.mu.Lock()
-	under := p.tokens.flight
-	p.tokens.mu.Unlock()
-	if under != nil {
-		<-under
-	}
-	if token, _ := p.tokens.get(t.Context()); token != "access-2" {
-		t.Errorf("the token is %q, want the new one", token)
-	}
-}
-
-func TestTokenEndpointsRefusals(t *testing.T) {
-	tests := map[string]struct {
-		answer http.HandlerFunc
-		want   error
-	}{
-		"secret is wrong":       {providertest.JSON(400, `{"error":1101,"sub_error":20044,"error_description":"`+secret+`"}`), push.ErrCredentials},
-		"endpoint is down":      {providertest.JSON(503, secret), push.ErrUnavailable},
-		"too many fetches":      {providertest.JSON(429, secret), push.ErrUnavailable},
-		"endpoint answers html": {providertest.JSON(200, `<html>`+secret), push.ErrUnavailable},
-		"there is no token":     {providertest.JSON(200, `{}`), push.ErrUnavailable},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			s := service(t)
-			s.Aside = func(w http.ResponseWriter, r *http.Request) bool {
-				if r.URL.Path == tokenPath {
-					tt.answer(w, r)
-				}
-				return r.URL.Path == tokenPath
-			}
-			f := providertest.HTTP(s).Start(t, providertest.Accepts)
-			_, err := f.Provider.Send(t.Context(), delivery("n1.0.0"))
-			if !errors.Is(err, tt.want) {
-				t.Errorf("Send() error = %v, want %v", err, tt.want)
-			}
-			if strings.Contains(fmt.Sprint(err), secret) {
-				t.Errorf("Send() error tells what the endpoint wrote: %v", err)
-			}
-			if f.Attempts() != 0 {
-				t.Error("a message was sent without a token")
-			}
-		})
+	if f.Attempts() != 0 {
+		t.Error("a message was sent without a token")
 	}
 }
 
