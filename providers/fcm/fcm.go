@@ -35,7 +35,7 @@ const maxConns = 32
 // Provider sends over HTTP/2 connections of its own.
 type Provider struct {
 	client    *messaging.Client
-	tokens    *tokens
+	tokens    *providers.Tokens
 	codes     *providers.Codes
 	transport *h2.Transport
 }
@@ -64,9 +64,10 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fcm: %w", err)
 	}
+	g := &grant{oauth: c.oauth, client: &http.Client{Transport: transport}}
 	return &Provider{
 		client:    client,
-		tokens:    &tokens{oauth: c.oauth, client: &http.Client{Transport: transport}},
+		tokens:    &providers.Tokens{Provider: name, Fetch: g.fetch},
 		codes:     codes,
 		transport: transport,
 	}, nil
@@ -81,7 +82,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if d.Address.Token == "" {
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 	}
-	token, err := p.tokens.get(ctx)
+	token, err := p.tokens.Get(ctx)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -137,7 +138,7 @@ func (p *Provider) refusal(a *attempt) error {
 	if after := x.RetryAfter(); after > 0 {
 		e.RetryAfter = after
 	}
-	if x.Status == http.StatusUnauthorized && errors.Is(e.Kind, push.ErrUnavailable) && !p.tokens.drop(a.token) {
+	if x.Status == http.StatusUnauthorized && errors.Is(e.Kind, push.ErrUnavailable) && p.tokens.Refused(a.token) {
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
 	return e

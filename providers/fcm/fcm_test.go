@@ -84,12 +84,7 @@ func TestRefusedAccessTokenIsFetchedAnewOnce(t *testing.T) {
 	if _, err := p.Send(t.Context(), delivery("n1.0.0")); !errors.Is(err, push.ErrCredentials) {
 		t.Errorf("young token: error = %v, want credentials", err)
 	}
-	if _, err := p.tokens.get(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.tokens.mu.Lock()
-	p.tokens.since = time.Now().Add(-30 * time.Minute)
-	p.tokens.mu.Unlock()
+	p.tokens.Young = 1 // nanosecond: every token is old
 	if _, err := p.Send(t.Context(), delivery("n1.0.0")); !errors.Is(err, push.ErrUnavailable) {
 		t.Errorf("old token: error = %v, want unavailable", err)
 	}
@@ -103,6 +98,7 @@ func TestTokenEndpointsRefusals(t *testing.T) {
 		"service account was deleted": {providertest.JSON(400, `{"error":"invalid_grant","error_description":"s3cret"}`), push.ErrCredentials},
 		"endpoint is down":            {providertest.JSON(503, `s3cret`), push.ErrUnavailable},
 		"endpoint answers html":       {providertest.JSON(200, `<html>s3cret`), push.ErrUnavailable},
+		"there is no token":           {providertest.JSON(200, `{"note":"s3cret"}`), push.ErrUnavailable},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
