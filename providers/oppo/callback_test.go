@@ -3,11 +3,10 @@ package oppo
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/providers/providertest"
 	"github.com/herald-push/herald/push"
 )
 
@@ -25,8 +24,8 @@ func TestReportsBecomeReceipts(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open1(t)
-			_, param := p.callbackFor(delivery("order-8812.0.3"))
-			rs, err := p.Callback(report1(t, "demo"), fmt.Appendf(nil,
+			_, param := p.mark().For(delivery("order-8812.0.3"))
+			rs, err := p.Callback(providertest.Report(t, "oppo", "demo"), fmt.Appendf(nil,
 				`[{"messageId":"m1","appId":"a","taskId":"m1","registrationIds":"reg-1","eventTime":"1700000000000","param":%q,"eventType":%q}]`, param, tt.event))
 			if err != nil {
 				t.Fatal(err)
@@ -53,7 +52,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 
 func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	p := open1(t)
-	_, good := p.callbackFor(delivery("order-8812.0.3"))
+	_, good := p.mark().For(delivery("order-8812.0.3"))
 	mark := good[len("order-8812.0.3"):]
 	tests := map[string]struct{ app, param string }{
 		"no parameter":           {"demo", ""},
@@ -64,14 +63,14 @@ func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := p.Callback(report1(t, tt.app), fmt.Appendf(nil, `[{"messageId":"m1","param":%q,"eventType":"push_arrive"}]`, tt.param))
+			_, err := p.Callback(providertest.Report(t, "oppo", tt.app), fmt.Appendf(nil, `[{"messageId":"m1","param":%q,"eventType":"push_arrive"}]`, tt.param))
 			if !errors.Is(err, push.ErrCredentials) {
 				t.Errorf("Callback() error = %v, want credentials", err)
 			}
 		})
 	}
 	t.Run("one of two has it", func(t *testing.T) {
-		rs, err := p.Callback(report1(t, "demo"), fmt.Appendf(nil,
+		rs, err := p.Callback(providertest.Report(t, "oppo", "demo"), fmt.Appendf(nil,
 			`[{"messageId":"m1","param":%q,"eventType":"push_arrive"},{"messageId":"m2","param":"x","eventType":"push_arrive"}]`, good))
 		if err != nil || len(rs) != 1 || rs[0].ProviderID != "m1" {
 			t.Errorf("Callback() = %+v, %v, want the one", rs, err)
@@ -82,14 +81,10 @@ func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 func TestReportThatMakesNoSenseIsInvalid(t *testing.T) {
 	for name, body := range map[string]string{"nothing": "", "no JSON": "data=x", "no list": "{}"} {
 		t.Run(name, func(t *testing.T) {
-			_, err := open1(t).Callback(report1(t, "demo"), []byte(body))
+			_, err := open1(t).Callback(providertest.Report(t, "oppo", "demo"), []byte(body))
 			if _, invalid := errors.AsType[*push.Invalid](err); !invalid {
 				t.Errorf("Callback() error = %v, want that it is invalid", err)
 			}
 		})
 	}
-}
-
-func report1(t *testing.T, app string) *http.Request {
-	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/callbacks/oppo?app="+app, nil)
 }

@@ -111,7 +111,7 @@ func (p *Provider) form(d *push.Delivery, data, token string) url.Values {
 	if !d.ExpiresAt.IsZero() {
 		n.OffLineTTL = int(min(max(time.Until(d.ExpiresAt), time.Second), maxTTL).Seconds())
 	}
-	n.CallbackURL, n.CallbackParam = p.callbackFor(d)
+	n.CallbackURL, n.CallbackParam = p.mark().For(d)
 	text, err := json.Marshal(message{TargetType: 2, TargetValue: d.Address.Token, Verify: true, Notification: n})
 	if err != nil {
 		return nil // strings and numbers always encode

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"sync/atomic"
 	"testing"
 
@@ -134,6 +135,12 @@ func JSON(status int, body string) http.HandlerFunc {
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, body)
 	}
+}
+
+// Report is the request by which a service reports to an app's callback; the
+// body is handed over beside it.
+func Report(t *testing.T, provider, app string) *http.Request {
+	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/callbacks/"+provider+"?app="+url.QueryEscape(app), nil)
 }
 
 // closedPort is an address where nobody listens.

@@ -1,14 +1,10 @@
 package vivo
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,28 +20,13 @@ const (
 	maxParam    = 64
 )
 
-// callbackFor is what the service is to report a delivery to. The service does
-// not sign what it reports, so the parameter that it repeats carries a mark that
-// only we can make. The address is the same for a whole app: then the service
-// puts many reports into one request. A delivery whose id leaves no room for the
-// mark gets no receipt.
-func (p *Provider) callbackFor(d *push.Delivery) (address, param string) {
-	if p.callback == "" {
-		return "", ""
+// mark is for the parameter that the service repeats: it does not sign what it
+// reports.
+func (p *Provider) mark() providers.Mark {
+	return providers.Mark{
+		Provider: name, Secret: p.config.Secret, Callback: p.callback,
+		MaxAddress: maxCallback, MaxParam: maxParam,
 	}
-	address = p.callback + "?" + url.Values{"app": {d.App}}.Encode()
-	param = d.ID + "/" + p.mark(d.App, d.ID)
-	if len(address) > maxCallback || len(param) > maxParam {
-		return "", ""
-	}
-	return address, param
-}
-
-// mark is 96 bits of an HMAC, in 16 characters.
-func (p *Provider) mark(app, delivery string) string {
-	mac := hmac.New(sha256.New, []byte(p.config.Secret))
-	mac.Write([]byte(name + "\x00" + app + "\x00" + delivery))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:12])
 }
 
 // report is what the service says of one message. Its documents of different age
@@ -70,8 +51,8 @@ func (p *Provider) Callback(r *http.Request, body []byte) ([]push.Receipt, error
 	ours := len(reports) == 0
 	for _, id := range slices.Sorted(maps.Keys(reports)) {
 		said := reports[id]
-		delivery, mark, _ := strings.Cut(said.Param, "/")
-		if !hmac.Equal([]byte(mark), []byte(p.mark(app, delivery))) {
+		delivery, marked := p.mark().Check(app, said.Param)
+		if !marked {
 			continue
 		}
 		ours = true

@@ -3,11 +3,10 @@ package vivo
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/providers/providertest"
 	"github.com/herald-push/herald/push"
 )
 
@@ -25,8 +24,8 @@ func TestReportsBecomeReceipts(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open1(t)
-			_, param := p.callbackFor(delivery("order-8812.0.3"))
-			rs, err := p.Callback(report1(t, "demo"), fmt.Appendf(nil, `{"121397329":{"param":%q%s}}`, param, tt.more))
+			_, param := p.mark().For(delivery("order-8812.0.3"))
+			rs, err := p.Callback(providertest.Report(t, "vivo", "demo"), fmt.Appendf(nil, `{"121397329":{"param":%q%s}}`, param, tt.more))
 			if err != nil || len(rs) != tt.want {
 				t.Fatalf("Callback() = %+v, %v, want %d", rs, err, tt.want)
 			}
@@ -46,7 +45,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 
 func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	p := open1(t)
-	_, good := p.callbackFor(delivery("order-8812.0.3"))
+	_, good := p.mark().For(delivery("order-8812.0.3"))
 	mark := good[len("order-8812.0.3"):]
 	tests := map[string]struct{ app, param string }{
 		"no parameter":           {"demo", ""},
@@ -57,14 +56,14 @@ func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := p.Callback(report1(t, tt.app), fmt.Appendf(nil, `{"m1":{"param":%q}}`, tt.param))
+			_, err := p.Callback(providertest.Report(t, "vivo", tt.app), fmt.Appendf(nil, `{"m1":{"param":%q}}`, tt.param))
 			if !errors.Is(err, push.ErrCredentials) {
 				t.Errorf("Callback() error = %v, want credentials", err)
 			}
 		})
 	}
 	t.Run("one of two has it", func(t *testing.T) {
-		rs, err := p.Callback(report1(t, "demo"), fmt.Appendf(nil,
+		rs, err := p.Callback(providertest.Report(t, "vivo", "demo"), fmt.Appendf(nil,
 			`{"m1":{"param":%q},"m2":{"param":"x"}}`, good))
 		if err != nil || len(rs) != 1 || rs[0].ProviderID != "m1" {
 			t.Errorf("Callback() = %+v, %v, want the one", rs, err)
@@ -75,14 +74,10 @@ func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 func TestReportThatMakesNoSenseIsInvalid(t *testing.T) {
 	for name, body := range map[string]string{"nothing": "", "no JSON": "data=x", "a list": "[]"} {
 		t.Run(name, func(t *testing.T) {
-			_, err := open1(t).Callback(report1(t, "demo"), []byte(body))
+			_, err := open1(t).Callback(providertest.Report(t, "vivo", "demo"), []byte(body))
 			if _, invalid := errors.AsType[*push.Invalid](err); !invalid {
 				t.Errorf("Callback() error = %v, want that it is invalid", err)
 			}
 		})
 	}
-}
-
-func report1(t *testing.T, app string) *http.Request {
-	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/callbacks/vivo?app="+app, nil)
 }

@@ -116,7 +116,7 @@ func (p *Provider) message(d *push.Delivery, data map[string]string) message {
 	if !d.ExpiresAt.IsZero() {
 		m.TTL = int(min(max(time.Until(d.ExpiresAt), minTTL), maxTTL).Seconds())
 	}
-	if address, param := p.callbackFor(d); address != "" {
+	if address, param := p.mark().For(d); address != "" {
 		m.Extra = map[string]string{"callback": address, "callback.param": param}
 	}
 	return m

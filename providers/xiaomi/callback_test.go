@@ -3,12 +3,11 @@ package xiaomi
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/providers/providertest"
 	"github.com/herald-push/herald/push"
 )
 
@@ -27,8 +26,8 @@ func TestReportsBecomeReceipts(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open1(t)
-			_, param := p.callbackFor(delivery("order-8812.0.3"))
-			rs, err := p.Callback(report1(t, "demo"), data(fmt.Sprintf(
+			_, param := p.mark().For(delivery("order-8812.0.3"))
+			rs, err := p.Callback(providertest.Report(t, "xiaomi", "demo"), data(fmt.Sprintf(
 				`{"scm1":{"param":%q,"type":%d,"targets":"reg+id/1==","jobkey":"","barStatus":"Enable","timestamp":1700000000000}}`, param, tt.kind)))
 			if err != nil {
 				t.Fatal(err)
@@ -55,7 +54,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 
 func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	p := open1(t)
-	_, good := p.callbackFor(delivery("order-8812.0.3"))
+	_, good := p.mark().For(delivery("order-8812.0.3"))
 	mark := good[len("order-8812.0.3"):]
 	tests := map[string]struct{ app, param string }{
 		"no parameter":           {"demo", ""},
@@ -66,14 +65,14 @@ func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := p.Callback(report1(t, tt.app), data(fmt.Sprintf(`{"scm1":{"param":%q,"type":1}}`, tt.param)))
+			_, err := p.Callback(providertest.Report(t, "xiaomi", tt.app), data(fmt.Sprintf(`{"scm1":{"param":%q,"type":1}}`, tt.param)))
 			if !errors.Is(err, push.ErrCredentials) {
 				t.Errorf("Callback() error = %v, want credentials", err)
 			}
 		})
 	}
 	t.Run("one of two has it", func(t *testing.T) {
-		rs, err := p.Callback(report1(t, "demo"), data(fmt.Sprintf(`{"scm1":{"param":%q,"type":1},"scm2":{"param":"x","type":1}}`, good)))
+		rs, err := p.Callback(providertest.Report(t, "xiaomi", "demo"), data(fmt.Sprintf(`{"scm1":{"param":%q,"type":1},"scm2":{"param":"x","type":1}}`, good)))
 		if err != nil || len(rs) != 1 || rs[0].ProviderID != "scm1" {
 			t.Errorf("Callback() = %+v, %v, want the one", rs, err)
 		}
@@ -83,7 +82,7 @@ func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 func TestReportThatMakesNoSenseIsInvalid(t *testing.T) {
 	for name, body := range map[string]string{"nothing": "", "no form": "%zz", "no JSON": "data=x", "a list": "data=[]"} {
 		t.Run(name, func(t *testing.T) {
-			_, err := open1(t).Callback(report1(t, "demo"), []byte(body))
+			_, err := open1(t).Callback(providertest.Report(t, "xiaomi", "demo"), []byte(body))
 			if _, invalid := errors.AsType[*push.Invalid](err); !invalid {
 				t.Errorf("Callback() error = %v, want that it is invalid", err)
 			}
@@ -92,7 +91,3 @@ func TestReportThatMakesNoSenseIsInvalid(t *testing.T) {
 }
 
 func data(reports string) []byte { return []byte(url.Values{"data": {reports}}.Encode()) }
-
-func report1(t *testing.T, app string) *http.Request {
-	return httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/callbacks/xiaomi?app="+app, nil)
-}

@@ -89,7 +89,7 @@ func (p *Provider) form(d *push.Delivery, payload string) url.Values {
 	if channel := p.config.Channels[d.Class]; channel != "" {
 		f.Set("extra.channel_id", channel)
 	}
-	if address, param := p.callbackFor(d); address != "" {
+	if address, param := p.mark().For(d); address != "" {
 		f.Set("extra.callback", address)
 		f.Set("extra.callback.param", param)
 		f.Set("extra.callback.type", strconv.Itoa(typeDelivered|typeClicked|typeNoDevice|typeQuota))
