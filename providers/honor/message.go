@@ -3,11 +3,11 @@ package honor
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"strconv"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -81,7 +81,7 @@ func (c *config) request(d *push.Delivery) request {
 func (c *config) notification(d *push.Delivery) *notification {
 	n := &notification{
 		Title: d.Title, Body: d.Body, Importance: importanceNormal,
-		Tag: d.Replace(), NotifyID: notifyID(d.Replace()), ClickAction: clickAction{Type: openApp},
+		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()), ClickAction: clickAction{Type: openApp},
 	}
 	if d.Class == push.Marketing {
 		n.Importance = importanceLow
@@ -100,13 +100,6 @@ func ttl(end time.Time) string {
 	}
 	left := min(max(time.Until(end).Round(time.Second), time.Second), maxTTL)
 	return strconv.Itoa(int(left/time.Second)) + "s"
-}
-
-// notifyID is a positive number that is the same for the same key.
-func notifyID(key string) int32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return int32(h.Sum32() & 0x7fffffff)
 }
 
 // encode makes the request's body and weighs it. Its error is what is wrong

@@ -52,7 +52,7 @@ func TestAnyServerCanPlayHuawei(t *testing.T) {
 	}
 	m := body.Message
 	n := m.Android.Notification
-	if len(m.Token) != 1 || m.Token[0] != phone || n == nil || n.Title != "Shipped" || n.Tag != "order-8812" || n.NotifyID != notifyID("order-8812") {
+	if len(m.Token) != 1 || m.Token[0] != phone || n == nil || n.Title != "Shipped" || n.Tag != "order-8812" || n.NotifyID != providers.NotifyID("order-8812") {
 		t.Errorf("message = %+v, notification = %+v", m, n)
 	}
 	if m.Android.BITag != d.ID || m.Android.CollapseKey != -1 || (m.Android.TTL != "3600s" && m.Android.TTL != "3599s") || n.ClickAction.Type != 3 {

@@ -3,11 +3,11 @@ package huawei
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"strconv"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -103,7 +103,7 @@ func (c *config) message(d *push.Delivery, urgency string) message {
 func (c *config) notification(d *push.Delivery) *notification {
 	n := &notification{
 		Title: d.Title, Body: d.Body, Importance: importanceNormal,
-		Tag: d.Replace(), NotifyID: notifyID(d.Replace()),
+		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()),
 		ClickAction: clickAction{Type: openApp}, Foreground: true,
 	}
 	if d.Class == push.Marketing {
@@ -152,13 +152,6 @@ func ttl(end time.Time) string {
 	}
 	left := min(max(time.Until(end).Round(time.Second), time.Second), maxTTL)
 	return strconv.Itoa(int(left/time.Second)) + "s"
-}
-
-// notifyID is a positive number that is the same for the same key.
-func notifyID(key string) int32 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return int32(h.Sum32() & 0x7fffffff)
 }
 
 // encode makes the request's body and weighs it as Huawei does. Its error is

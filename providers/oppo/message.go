@@ -3,13 +3,13 @@ package oppo
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -51,7 +51,7 @@ type notification struct {
 	Parameters    string `json:"action_parameters"`
 	OffLine       bool   `json:"off_line"`
 	OffLineTTL    int    `json:"off_line_ttl,omitempty"` // seconds
-	NotifyID      int64  `json:"notify_id"`              // a newer one with the same replaces
+	NotifyID      int32  `json:"notify_id"`              // a newer one with the same replaces
 	ChannelID     string `json:"channel_id,omitempty"`
 	Category      string `json:"category,omitempty"`
 	CallbackURL   string `json:"call_back_url,omitempty"`
@@ -102,7 +102,7 @@ func dataOf(d *push.Delivery) string {
 func (p *Provider) form(d *push.Delivery, data, token string) url.Values {
 	n := notification{
 		AppMessageID: d.ID, Style: stylePlain, Title: d.Title, Content: d.Body,
-		Parameters: data, OffLine: true, NotifyID: notifyID(d.Replace()),
+		Parameters: data, OffLine: true, NotifyID: providers.NotifyID(d.Replace()),
 		ChannelID: p.config.Channels[d.Class], Category: p.config.Categories[d.Class],
 	}
 	if utf8.RuneCountInString(d.Body) > maxShort {
@@ -117,12 +117,4 @@ func (p *Provider) form(d *push.Delivery, data, token string) url.Values {
 		return nil // strings and numbers always encode
 	}
 	return url.Values{"message": {string(text)}, "auth_token": {token}}
-}
-
-// notifyID makes a key the number under which the phone files a notification:
-// one that comes again replaces itself.
-func notifyID(key string) int64 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return int64(max(h.Sum32()&0x7fffffff, 1))
 }

@@ -52,7 +52,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 	if m.TargetType != 2 || m.TargetValue != "reg-1" || !m.Verify || n.Title != "Shipped" || n.Content != "on its way" {
 		t.Errorf("message = %+v", m)
 	}
-	if n.AppMessageID != "order-8812.0.3" || n.NotifyID != notifyID("order-8812.0.3") || n.ChannelID != "orders" || n.Category != "ORDER" {
+	if n.AppMessageID != "order-8812.0.3" || n.NotifyID != providers.NotifyID("order-8812.0.3") || n.ChannelID != "orders" || n.Category != "ORDER" {
 		t.Errorf("notification = %+v", n)
 	}
 	if n.CallbackURL != callback+"?app=demo" || !n.OffLine || n.OffLineTTL < 3590 || n.OffLineTTL > 3600 {
@@ -79,7 +79,7 @@ func TestMessageDependsOnTheDelivery(t *testing.T) {
 	if n := of(func(d *push.Delivery) { d.Class = push.Marketing }); n.ChannelID != "" || n.Category != "" {
 		t.Errorf("a class without a channel has %q %q", n.ChannelID, n.Category)
 	}
-	if n := of(func(d *push.Delivery) { d.CollapseKey = "order" }); n.NotifyID != notifyID("order") {
+	if n := of(func(d *push.Delivery) { d.CollapseKey = "order" }); n.NotifyID != providers.NotifyID("order") {
 		t.Errorf("a caller's collapse key does not replace")
 	}
 	if n := of(func(d *push.Delivery) { d.ID = strings.Repeat("x", 64) + ".9999.9999" }); n.CallbackURL == "" {

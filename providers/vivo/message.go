@@ -4,12 +4,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"strings"
 	"time"
 	"unicode"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -51,7 +51,7 @@ type message struct {
 	Data           map[string]string `json:"clientCustomMap"`
 	Extra          map[string]string `json:"extra,omitempty"`
 	RequestID      string            `json:"requestId"`
-	NotifyID       int64             `json:"notifyId"` // a newer one with the same replaces
+	NotifyID       int32             `json:"notifyId"` // a newer one with the same replaces
 }
 
 // Weigh implements [providers.Provider]. The size is in bytes of title, text and
@@ -111,7 +111,7 @@ func (p *Provider) message(d *push.Delivery, data map[string]string) message {
 		SkipType:       1,  // a click opens the app
 		NetworkType:    -1, // any
 		Classification: classOf(d), Category: p.config.category(d.Class),
-		RequestID: requestID(d.ID), NotifyID: notifyID(d.Replace()),
+		RequestID: requestID(d.ID), NotifyID: providers.NotifyID(d.Replace()),
 	}
 	if !d.ExpiresAt.IsZero() {
 		m.TTL = int(min(max(time.Until(d.ExpiresAt), minTTL), maxTTL).Seconds())
@@ -136,12 +136,4 @@ func requestID(id string) string {
 	}
 	sum := sha256.Sum256([]byte(id))
 	return hex.EncodeToString(sum[:])
-}
-
-// notifyID makes a key the number under which the phone files a notification:
-// one that comes again replaces itself.
-func notifyID(key string) int64 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return int64(max(h.Sum32()&0x7fffffff, 1))
 }

@@ -52,7 +52,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 	if req.token != granted || m.AppID != "10004" || m.RegID != "reg-1" || m.Title != "Shipped" || m.Content != "on its way" {
 		t.Errorf("request = %+v", req)
 	}
-	if m.Classification != system || m.Category != "TODO" || m.RequestID != "order-8812.0.3" || m.NotifyID != notifyID("order-8812.0.3") {
+	if m.Classification != system || m.Category != "TODO" || m.RequestID != "order-8812.0.3" || m.NotifyID != providers.NotifyID("order-8812.0.3") {
 		t.Errorf("request = %+v", req)
 	}
 	if m.Data["order"] != "8812" || m.Data[idKey] != "order-8812.0.3" || m.Extra["callback"] != callback+"?app=demo" {
@@ -78,7 +78,7 @@ func TestMessageDependsOnTheDelivery(t *testing.T) {
 	if m := of(func(d *push.Delivery) { d.Class = push.Marketing }); m.Classification != operations || m.Category != "MARKETING" {
 		t.Errorf("marketing is %d %s", m.Classification, m.Category)
 	}
-	if m := of(func(d *push.Delivery) { d.CollapseKey = "order" }); m.NotifyID != notifyID("order") {
+	if m := of(func(d *push.Delivery) { d.CollapseKey = "order" }); m.NotifyID != providers.NotifyID("order") {
 		t.Error("a caller's collapse key does not replace")
 	}
 	if m := of(func(d *push.Delivery) { d.ID = strings.Repeat("x", 64) + ".0.0" }); len(m.RequestID) > maxRequest || m.Extra != nil {

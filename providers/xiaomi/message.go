@@ -3,7 +3,6 @@ package xiaomi
 import (
 	"encoding/json"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"net/url"
 	"strconv"
@@ -11,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -79,7 +79,7 @@ func (p *Provider) form(d *push.Delivery, payload string) url.Values {
 		"payload":                 {payload},
 		"pass_through":            {"0"},  // the system shows it, even if the app is dead
 		"notify_type":             {"-1"}, // as the person has set it
-		"notify_id":               {strconv.FormatInt(notifyID(d.Replace()), 10)},
+		"notify_id":               {strconv.Itoa(int(providers.NotifyID(d.Replace())))},
 		"extra.notify_effect":     {"1"}, // a click opens the app
 	}
 	if !d.ExpiresAt.IsZero() {
@@ -95,13 +95,4 @@ func (p *Provider) form(d *push.Delivery, payload string) url.Values {
 		f.Set("extra.callback.type", strconv.Itoa(typeDelivered|typeClicked|typeNoDevice|typeQuota))
 	}
 	return f
-}
-
-// notifyID makes a key the number under which the phone files a notification:
-// one that comes again replaces itself. It is never 0, the number of all
-// messages that have none.
-func notifyID(key string) int64 {
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // never fails
-	return int64(max(h.Sum32()&0x7fffffff, 1))
 }

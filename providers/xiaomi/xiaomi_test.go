@@ -45,7 +45,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 		"registration_id": "reg+id/1==", "restricted_package_name": "com.example.app",
 		"title": "Shipped", "description": "on its way", "pass_through": "0",
 		"extra.channel_id": "ch-orders", "extra.callback": callback + "?app=demo", "extra.callback.type": "147",
-		"notify_id": strconv.FormatInt(notifyID("order-8812.0.3"), 10),
+		"notify_id": strconv.Itoa(int(providers.NotifyID("order-8812.0.3"))),
 	}
 	for field, value := range want {
 		if r.PostForm.Get(field) != value {
@@ -70,7 +70,7 @@ func TestFormDependsOnTheDelivery(t *testing.T) {
 		"kept no longer than two weeks":        {func(d *push.Delivery) { d.ExpiresAt = time.Now().AddDate(0, 1, 0) }, "time_to_live", "1209600000"},
 		"over already":                         {func(d *push.Delivery) { d.ExpiresAt = time.Now().Add(-time.Hour) }, "time_to_live", "1000"},
 		"a class without a channel":            {func(d *push.Delivery) { d.Class = push.Marketing }, "extra.channel_id", ""},
-		"a caller's collapse key replaces":     {func(d *push.Delivery) { d.CollapseKey = "order" }, "notify_id", strconv.FormatInt(notifyID("order"), 10)},
+		"a caller's collapse key replaces":     {func(d *push.Delivery) { d.CollapseKey = "order" }, "notify_id", strconv.Itoa(int(providers.NotifyID("order")))},
 		"an id too long to be reported on":     {func(d *push.Delivery) { d.ID = strings.Repeat("x", 60) + ".0.0" }, "extra.callback", ""},
 		"an app too long for the report's URL": {func(d *push.Delivery) { d.App = strings.Repeat("x", 99) }, "extra.callback", ""},
 	}
