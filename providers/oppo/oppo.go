@@ -44,7 +44,7 @@ type Provider struct {
 	host      string
 	callback  string // address of our callbacks; "" for none
 	codes     *providers.Codes
-	tokens    *tokens
+	tokens    *providers.Tokens
 	client    *http.Client
 	transport *http.Transport
 }
@@ -81,7 +81,7 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 			},
 		},
 	}
-	p.tokens = &tokens{ask: p.grant, now: time.Now}
+	p.tokens = &providers.Tokens{Provider: name, Fetch: p.grant, RefreshEarly: refreshEarly, LastMoment: lastMoment}
 	return p, nil
 }
 
@@ -94,7 +94,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if d.Address.Token == "" {
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
 	}
-	token, err := p.tokens.get(ctx)
+	token, err := p.tokens.Get(ctx)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -105,8 +105,8 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	switch {
 	case e == nil, e.Code == duplicate: // the first of the two was taken
 		return push.Answer{ID: answer.ID, Stage: push.Accepted, Bytes: w.Bytes}, nil
-	case e.Code == badToken || e.Code == noToken:
-		p.tokens.refused(token, e)
+	case (e.Code == badToken || e.Code == noToken) && p.tokens.Refused(token):
+		e.Kind, e.Detail = push.ErrCredentials, "a new auth token is refused"
 	}
 	return push.Answer{}, e
 }
@@ -115,7 +115,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
 // grant asks for an auth token, with a signature instead of the secret.
-func (p *Provider) grant(ctx context.Context) (string, *push.Error) {
+func (p *Provider) grant(ctx context.Context) (token string, life time.Duration, err error) {
 	now := strconv.FormatInt(time.Now().UnixMilli(), 10)
 	sign := sha256.Sum256([]byte(p.config.Key + now + p.config.Secret))
 	var answer struct {
@@ -126,11 +126,11 @@ func (p *Provider) grant(ctx context.Context) (string, *push.Error) {
 	}, &answer)
 	switch {
 	case e != nil:
-		return "", notGranted(e)
+		return "", 0, notGranted(e)
 	case answer.Token == "":
-		return "", &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "no auth token: the answer has none"}
+		return "", 0, &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "no auth token: the answer has none"}
 	}
-	return answer.Token, nil
+	return answer.Token, tokenLife, nil
 }
 
 // post makes one request and reads the data of the answer into v.

@@ -43,7 +43,7 @@ type Provider struct {
 	host      string
 	callback  string // address of our callbacks; "" for none
 	codes     *providers.Codes
-	tokens    *tokens
+	tokens    *providers.Tokens
 	gate      gate
 	now       func() time.Time
 	client    *http.Client
@@ -83,7 +83,7 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 			},
 		},
 	}
-	p.tokens = &tokens{ask: p.grant, now: time.Now}
+	p.tokens = &providers.Tokens{Provider: name, Fetch: p.grant, RefreshEarly: refreshEarly, LastMoment: lastMoment}
 	return p, nil
 }
 
@@ -101,7 +101,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 			return push.Answer{}, e
 		}
 	}
-	token, err := p.tokens.get(ctx)
+	token, err := p.tokens.Get(ctx)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -109,8 +109,8 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if e == nil {
 		return push.Answer{ID: answer.TaskID, Stage: push.Accepted, Bytes: w.Bytes}, nil
 	}
-	if e.Code == badToken {
-		p.tokens.refused(token, e)
+	if e.Code == badToken && p.tokens.Refused(token) {
+		e.Kind, e.Detail = push.ErrCredentials, "a new auth token is refused"
 	}
 	if classOf(d) == operations {
 		p.gate.learn(e, p.now())
@@ -123,7 +123,7 @@ func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
 // grant asks for an auth token, with a signature instead of the secret. That it
 // is MD5 is the service's choice.
-func (p *Provider) grant(ctx context.Context) (string, *push.Error) {
+func (p *Provider) grant(ctx context.Context) (token string, life time.Duration, err error) {
 	now := time.Now().UnixMilli()
 	sign := md5.Sum([]byte(p.config.ID + p.config.Key + strconv.FormatInt(now, 10) + p.config.Secret))
 	answer, e := p.post(ctx, authPath, "", map[string]any{
@@ -131,11 +131,11 @@ func (p *Provider) grant(ctx context.Context) (string, *push.Error) {
 	})
 	switch {
 	case e != nil:
-		return "", notGranted(e)
+		return "", 0, notGranted(e)
 	case answer.AuthToken == "":
-		return "", &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "no auth token: the answer has none"}
+		return "", 0, &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "no auth token: the answer has none"}
 	}
-	return answer.AuthToken, nil
+	return answer.AuthToken, tokenLife, nil
 }
 
 // answer is what the service says to any request.
