@@ -171,14 +171,7 @@ func (p *Provider) sort(x *providers.Exchange, v any) *push.Error {
 		e.RetryAfter = after
 	}
 	if errors.Is(e.Kind, push.ErrQuota) && e.RetryAfter == 0 {
-		e.RetryAfter = untilMidnight(time.Now())
+		e.RetryAfter = providers.UntilMidnightInChina(time.Now())
 	}
 	return e
-}
-
-// untilMidnight is how long the quota of a day in China stays used up.
-func untilMidnight(now time.Time) time.Duration {
-	now = now.In(time.FixedZone("CST", 8*60*60))
-	year, month, day := now.Date()
-	return time.Date(year, month, day+1, 0, 0, 0, 0, now.Location()).Sub(now)
 }

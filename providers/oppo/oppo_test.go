@@ -121,8 +121,8 @@ func TestWhatWasSentBeforeCountsAsTaken(t *testing.T) {
 
 func TestQuotaStaysClosedUntilMidnightInChina(t *testing.T) {
 	now := time.Date(2026, 11, 23, 14, 30, 0, 0, time.UTC) // 22:30 there
-	if got := untilMidnight(now); got != 90*time.Minute {
-		t.Errorf("untilMidnight() = %v, want 1h30m", got)
+	if got := providers.UntilMidnightInChina(now); got != 90*time.Minute {
+		t.Errorf("UntilMidnightInChina() = %v, want 1h30m", got)
 	}
 }
 

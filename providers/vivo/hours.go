@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -45,7 +46,7 @@ func (g *gate) learn(e *push.Error, now time.Time) {
 
 // untilOpen is the time to the next opening; 0 in the hours.
 func untilOpen(now time.Time) time.Duration {
-	now = inChina(now)
+	now = providers.InChina(now)
 	if h := now.Hour(); h >= opens && h < closes {
 		return 0
 	}
@@ -54,19 +55,10 @@ func untilOpen(now time.Time) time.Duration {
 
 // untilNextOpening is the time to seven o'clock in China.
 func untilNextOpening(now time.Time) time.Duration {
-	now = inChina(now)
+	now = providers.InChina(now)
 	year, month, day := now.Date()
 	if now.Hour() >= opens {
 		day++
 	}
 	return time.Date(year, month, day, opens, 0, 0, 0, now.Location()).Sub(now)
 }
-
-// untilMidnight is how long the quota of a day in China stays used up.
-func untilMidnight(now time.Time) time.Duration {
-	now = inChina(now)
-	year, month, day := now.Date()
-	return time.Date(year, month, day+1, 0, 0, 0, 0, now.Location()).Sub(now)
-}
-
-func inChina(t time.Time) time.Time { return t.In(time.FixedZone("CST", 8*60*60)) }

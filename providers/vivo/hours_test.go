@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/providertest"
 	"github.com/herald-push/herald/push"
 )
@@ -33,8 +34,8 @@ func TestHoursOfOperationsMessages(t *testing.T) {
 			}
 		})
 	}
-	if got := untilMidnight(at(22, 30)); got != 90*time.Minute {
-		t.Errorf("untilMidnight() = %v, want 1h30m", got)
+	if got := providers.UntilMidnightInChina(at(22, 30)); got != 90*time.Minute {
+		t.Errorf("UntilMidnightInChina() = %v, want 1h30m", got)
 	}
 }
 

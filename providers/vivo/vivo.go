@@ -198,7 +198,7 @@ func (p *Provider) sort(x *providers.Exchange) (*answer, *push.Error) {
 	case code == outsideHours:
 		e.RetryAfter = untilNextOpening(p.now())
 	case errors.Is(e.Kind, push.ErrQuota):
-		e.RetryAfter = untilMidnight(p.now())
+		e.RetryAfter = providers.UntilMidnightInChina(p.now())
 	}
 	return nil, e
 }

@@ -111,8 +111,8 @@ func TestWeighRefusesWhatTheServiceWould(t *testing.T) {
 
 func TestQuotaStaysClosedUntilMidnightInChina(t *testing.T) {
 	now := time.Date(2026, 11, 23, 14, 30, 0, 0, time.UTC) // 22:30 there
-	if got := untilMidnight(now); got != 90*time.Minute {
-		t.Errorf("untilMidnight() = %v, want 1h30m", got)
+	if got := providers.UntilMidnightInChina(now); got != 90*time.Minute {
+		t.Errorf("UntilMidnightInChina() = %v, want 1h30m", got)
 	}
 	f := providertest.HTTP(service()).Start(t, "its quota is used up")
 	_, err := f.Provider.Send(t.Context(), delivery("n1.0.0"))
