@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9/logging"
 )
 
 // version is set by the build.
@@ -80,6 +81,9 @@ func run(args []string, std streams) int {
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer restore()
 	context.AfterFunc(ctx, restore)
+
+	// What the Redis client tells a global logger, its callers get as errors.
+	logging.Disable()
 
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	if err := parsed.Run(std); err != nil {
