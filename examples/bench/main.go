@@ -29,6 +29,7 @@ func main() {
 // options are what the command line says.
 type options struct {
 	herald, out, only string
+	fsync             string
 	runs              int
 	devices           int
 	broadcast         int
@@ -39,6 +40,7 @@ func run() error {
 	flag.StringVar(&o.herald, "herald", "bin/herald", "the program to measure")
 	flag.StringVar(&o.out, "out", "build/bench.json", "file for the figures")
 	flag.StringVar(&o.only, "only", "", "comma-separated cases: many, one, api, broadcast; default all")
+	flag.StringVar(&o.fsync, "fsync", "everysec", "when Redis writes its append-only file through: everysec, as in its own defaults, or always, as herald dev has it")
 	flag.IntVar(&o.runs, "runs", 5, "runs of each case")
 	flag.IntVar(&o.devices, "devices", 50_000, "devices of the cases but broadcast")
 	flag.IntVar(&o.broadcast, "broadcast", 1_000_000, "devices of the broadcast")
@@ -57,7 +59,7 @@ func run() error {
 
 	var figures []figure
 	if o.wants("many") || o.wants("one") || o.wants("api") {
-		s, err := start(ctx, herald, filepath.Join(dir, "pushes"), o.devices)
+		s, err := start(ctx, herald, filepath.Join(dir, "pushes"), o.fsync, o.devices)
 		if err != nil {
 			return err
 		}
@@ -68,7 +70,7 @@ func run() error {
 		}
 	}
 	if o.wants("broadcast") {
-		s, err := start(ctx, herald, filepath.Join(dir, "broadcast"), o.broadcast)
+		s, err := start(ctx, herald, filepath.Join(dir, "broadcast"), o.fsync, o.broadcast)
 		if err != nil {
 			return err
 		}
@@ -79,7 +81,7 @@ func run() error {
 		}
 		figures = append(figures, more...)
 	}
-	fmt.Printf("\n%d cores, %s, %s\n\n", runtime.NumCPU(), runtime.Version(), time.Now().UTC().Format(time.DateOnly))
+	fmt.Printf("\n%d cores, %s, appendfsync %s, %s\n\n", runtime.NumCPU(), runtime.Version(), o.fsync, time.Now().UTC().Format(time.DateOnly))
 	if err := table(os.Stdout, figures); err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ type process struct {
 
 // start brings a stack up on an empty folder with the given devices
 // registered. Whoever calls it owes a stop.
-func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err error) {
+func start(ctx context.Context, herald, dir, fsync string, devices int) (_ *stack, err error) {
 	s := &stack{dir: dir, herald: herald}
 	defer func() {
 		if err != nil {
@@ -85,7 +85,7 @@ func start(ctx context.Context, herald, dir string, devices int) (_ *stack, err 
 		}
 	}
 	if err := s.run(ctx, "redis", nil, "redis-server", "--port", redis, "--bind", "127.0.0.1", "--dir", filepath.Join(dir, "redis"),
-		"--appendonly", "yes", "--appendfsync", "always", "--save", ""); err != nil {
+		"--appendonly", "yes", "--appendfsync", fsync, "--save", ""); err != nil {
 		return nil, err
 	}
 	if err := s.run(ctx, "sandbox", nil, herald, "sandbox", "--control", control, "--dir", filepath.Join(dir, "sandbox")); err != nil {
