@@ -30,7 +30,7 @@ type cli struct {
 	Analytics analyticsCmd `cmd:"" group:"use" help:"Ask ClickHouse what came of the notifications."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
-	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors (APNs, FCM, SMS) without the rest."`
+	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors without the rest."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 
 	ClickHouse clickhouseCmd `cmd:"" name:"clickhouse" hidden:"" help:"Serve the embedded ClickHouse engine on loopback."`

@@ -1,11 +1,12 @@
 // Package sandbox plays the vendors: APNs (HTTP/2 over TLS), FCM v1 with its
-// OAuth token endpoint, and a Twilio-style SMS service. It behaves as their
+// OAuth token endpoint, a Twilio-style SMS service, Huawei, Honor, Xiaomi, OPPO,
+// vivo, a Web Push service, and JPush for the provider "http". It behaves as their
 // documents say, refuses what they refuse, and can be made slow, wrong, deaf or
 // silent while it runs. Tests, `herald dev` and `herald sandbox` use the same one.
 //
-// Vendors are named "apns", "fcm" and "sms". Each has an address of its own;
-// apns and fcm speak TLS under the sandbox's own CA ([Sandbox.CA]), sms speaks
-// plain HTTP. [Sandbox.Credentials] gives the JSON that
+// Vendors are named as their providers are: [Vendors]. Each has an address of its
+// own, with TLS under the sandbox's own CA ([Sandbox.CA]) or in plain HTTP, as its
+// URL says. [Sandbox.Credentials] gives the JSON that
 // PUT /v1/apps/{app}/providers/{provider} takes, so an app needs nothing else.
 //
 // # Tokens
@@ -24,7 +25,7 @@
 //
 // [Sandbox.Control] serves this API, and [Sandbox.Run] serves it too at
 // [Sandbox.ControlURL]. Bodies and answers are JSON; a fault is answered
-// {"error":"…"} with status 400, 404, 405 or 415. {vendor} is apns, fcm or sms.
+// {"error":"…"} with status 400, 404, 405 or 415. {vendor} is a name in [Vendors].
 //
 //	GET    /control/vendors                              {"vendors":[Vendor…]}
 //	GET    /control/vendors/{vendor}                     Vendor
