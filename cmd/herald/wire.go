@@ -62,9 +62,10 @@ type house struct {
 func build(ctx context.Context, c Config, door net.Listener, extra extras, log *slog.Logger) (h *house, err error) {
 	h = &house{cfg: c, log: log, metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
 	h.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	taken := h
 	defer func() {
 		if err != nil {
-			h.close()
+			taken.close()
 		}
 	}()
 	for _, step := range []func(context.Context) error{
