@@ -25,7 +25,8 @@ type Code struct {
 	Code              string `json:"code,omitempty"`   // the service's own word; "" is any
 	Kind              string `json:"kind"`             // a name that push.KindName gives
 	RetryAfterSeconds int    `json:"retry_after_seconds,omitempty"`
-	Means             string `json:"means"` // in our words, shown to people
+	Scope             string `json:"scope,omitempty"` // what it binds, if less than the provider: "origin" or "token"
+	Means             string `json:"means"`           // in our words, shown to people
 }
 
 // ParseCodes reads a table and checks that every row can be used.
@@ -38,6 +39,9 @@ func ParseCodes(table []byte) (*Codes, error) {
 	for i, row := range c.Rows {
 		if kindNamed(row.Kind) == nil {
 			errs = append(errs, fmt.Errorf("providers: codes[%d]: no kind is named %q", i, row.Kind))
+		}
+		if s := push.Scope(row.Scope); s != push.ScopeProvider && s != push.ScopeOrigin && s != push.ScopeToken {
+			errs = append(errs, fmt.Errorf("providers: codes[%d]: no scope is named %q", i, row.Scope))
 		}
 		if row.Status == 0 && row.Code == "" {
 			errs = append(errs, fmt.Errorf("providers: codes[%d]: neither status nor code", i))
@@ -60,6 +64,7 @@ func (c *Codes) Error(provider string, status int, word string) *push.Error {
 	for _, row := range c.Rows {
 		if (row.Status == 0 || row.Status == status) && (row.Code == "" || row.Code == word) {
 			e.Kind = kindNamed(row.Kind)
+			e.Scope = push.Scope(row.Scope)
 			e.RetryAfter = time.Duration(row.RetryAfterSeconds) * time.Second
 			if e.Detail == "" {
 				e.Detail = row.Means

@@ -54,6 +54,17 @@ func KindName(err error) string {
 	return "unknown"
 }
 
+// Scope says how much of a provider an error binds. What binds less than the
+// whole tells nothing about the lane that the attempt went through.
+type Scope string
+
+// The scopes.
+const (
+	ScopeProvider Scope = ""       // the app's use of the provider
+	ScopeOrigin   Scope = "origin" // one of the hosts behind a provider, such as one browser's push service
+	ScopeToken    Scope = "token"  // the device's address alone
+)
+
 // Error is one failed attempt. Test its kind with errors.Is and read its
 // fields with errors.As.
 type Error struct {
@@ -62,6 +73,7 @@ type Error struct {
 	Code       string        // the provider's own code, such as "410" or "21610"
 	Detail     string        // the provider's own word, such as "BadDeviceToken"
 	RetryAfter time.Duration // 0 if the provider gave no hint
+	Scope      Scope         // what the kind binds; zero is the whole provider
 	Since      time.Time     // ErrUnregistered: when the provider learned of it; a device that registered later keeps its address
 	Err        error         // what went wrong underneath; may be nil
 }
@@ -83,6 +95,15 @@ func (e *Error) Unwrap() []error {
 		return []error{e.Kind}
 	}
 	return []error{e.Kind, e.Err}
+}
+
+// ScopeOf is what an error binds: [ScopeProvider] unless it says otherwise.
+func ScopeOf(err error) Scope {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Scope
+	}
+	return ScopeProvider
 }
 
 // Retryable reports whether a later attempt by the same road could succeed

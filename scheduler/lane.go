@@ -171,6 +171,7 @@ func (l *lane) learn(probe bool, answer error) {
 	after := retryAfter(answer)
 	switch {
 	case errors.Is(answer, errCutOff):
+	case push.ScopeOf(answer) != push.ScopeProvider: // about one device, or one of many hosts
 	case errors.Is(answer, push.ErrCredentials):
 		l.close(l.cfg.Credentials, "the provider refuses the credentials")
 	case errors.Is(answer, push.ErrQuota):

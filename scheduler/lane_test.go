@@ -47,6 +47,8 @@ func TestLaneClosesByAnswer(t *testing.T) {
 		"the policy forbids it":     {fault("p", push.ErrPolicy, 0), 10, 0},
 		"the device is not there":   {fault("p", push.ErrUnreachable, 0), 10, 0},
 		"the message can never fit": {fault("p", push.ErrRejected, 0), 10, 0},
+		"one host of many refuses":  {&push.Error{Provider: "p", Kind: push.ErrCredentials, Scope: push.ScopeOrigin}, 10, 0},
+		"one device, too often":     {&push.Error{Provider: "p", Kind: push.ErrThrottled, RetryAfter: time.Minute, Scope: push.ScopeToken}, 10, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
