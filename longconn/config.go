@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	"time"
 )
 
@@ -14,6 +15,11 @@ type Config struct {
 	// one, an empty address opens no listener.
 	TCP       string `yaml:"tcp"`
 	WebSocket string `yaml:"websocket"`
+	// TCPListener and WebSocketListener, if set, are ports that are open already
+	// ([Listen]); the addresses above are then not looked at. [Server.Run] closes
+	// them.
+	TCPListener       net.Listener `yaml:"-"`
+	WebSocketListener net.Listener `yaml:"-"`
 	// TLS, if set, is spoken on both.
 	TLS *tls.Config `yaml:"-"`
 

@@ -34,29 +34,39 @@ type Server struct {
 func Open(ctx context.Context, cfg Config, hub *Hub, h Handler, log *slog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg, hub: hub, handler: h, log: log, conns: map[*netConn]struct{}{}}
 	var err error
-	if s.tcp, err = listen(ctx, cfg.TCP, cfg.TLS); err != nil {
+	if s.tcp, err = listener(ctx, cfg.TCPListener, cfg.TCP, cfg.TLS); err != nil {
 		return nil, err
 	}
-	if s.ws, err = listen(ctx, cfg.WebSocket, cfg.TLS); err != nil {
+	if s.ws, err = listener(ctx, cfg.WebSocketListener, cfg.WebSocket, cfg.TLS); err != nil {
 		closeListener(s.tcp)
 		return nil, err
 	}
 	return s, nil
 }
 
-func listen(ctx context.Context, addr string, tlsConfig *tls.Config) (net.Listener, error) {
-	if addr == "" {
-		return nil, nil
-	}
-	lc := net.ListenConfig{Control: tuneSocket}
-	l, err := lc.Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("longconn: listen on %s: %w", addr, err)
+// listener is the port that is open already, or else the one at addr; nil if
+// there is neither.
+func listener(ctx context.Context, l net.Listener, addr string, tlsConfig *tls.Config) (net.Listener, error) {
+	if l == nil {
+		if addr == "" {
+			return nil, nil
+		}
+		var err error
+		if l, err = Listen(ctx, addr); err != nil {
+			return nil, fmt.Errorf("longconn: listen on %s: %w", addr, err)
+		}
 	}
 	if tlsConfig != nil {
 		l = tls.NewListener(l, tlsConfig)
 	}
 	return l, nil
+}
+
+// Listen opens a port whose connections notice by themselves that a peer is
+// gone. Its errors are those of [net.ListenConfig.Listen].
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	lc := net.ListenConfig{Control: tuneSocket}
+	return lc.Listen(ctx, "tcp", addr)
 }
 
 func closeListener(l net.Listener) {

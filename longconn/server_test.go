@@ -1,8 +1,10 @@
 package longconn_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -209,4 +211,25 @@ func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
 		t.Fatal("the connection still stands")
 	}
 	h.Await(t, "end", func() bool { return len(h.closed["d1"]) == 1 })
+}
+
+func TestAPortThatIsOpenAlreadyIsUsed(t *testing.T) {
+	l, err := longconn.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := longconn.DefaultConfig()
+	cfg.TCP, cfg.TCPListener, cfg.WebSocket = "an address that is not looked at", l, ""
+	s, err := longconn.Open(t.Context(), cfg, longconn.NewHub(), nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.TCPAddr().String() != l.Addr().String() || s.WebSocketAddr() != nil {
+		t.Errorf("serves at %v and %v, want at %v alone", s.TCPAddr(), s.WebSocketAddr(), l.Addr())
+	}
+	ctx, end := context.WithCancel(t.Context())
+	end()
+	if err := s.Run(ctx); err != nil {
+		t.Error(err)
+	}
 }

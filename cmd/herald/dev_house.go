@@ -89,23 +89,18 @@ func (d *devHouse) waitForServers(ctx context.Context) error {
 
 // build opens the ports and plugs everything together.
 func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
-	door, note, err := listen(ctx, "--listen", normal(d.cmd.Listen), "127.0.0.1:8080")
+	door, err := d.open(ctx, "--listen", d.cmd.Listen, "127.0.0.1:8080")
 	if err != nil {
 		return nil, err
 	}
-	d.note(note)
 	c := devConfig(d.cmd.Data)
 	c.Redis.URL, c.ClickHouse.URL = d.redis.URL, d.clickhouse.URL
 	c.PublicURL = "http://" + reachable(door.Addr())
-	if c.LongConn.TCP, err = d.address(ctx, "--mqtt", d.cmd.MQTT, "127.0.0.1:1883"); err != nil {
+	if c.LongConn.TCPListener, err = d.open(ctx, "--mqtt", d.cmd.MQTT, "127.0.0.1:1883"); err != nil {
 		return nil, err
 	}
-	if c.LongConn.WebSocket, err = d.address(ctx, "--websocket", d.cmd.WebSocket, "127.0.0.1:8083"); err != nil {
+	if c.LongConn.WebSocketListener, err = d.open(ctx, "--websocket", d.cmd.WebSocket, "127.0.0.1:8083"); err != nil {
 		return nil, err
-	}
-	websocket, err := net.ResolveTCPAddr("tcp", c.LongConn.WebSocket)
-	if err != nil {
-		return nil, fmt.Errorf("--websocket: %w", err)
 	}
 	if d.cmd.Sandbox {
 		d.box, err = sandbox.New(sandbox.Config{Dir: filepath.Join(d.cmd.Data, "sandbox"), Log: d.log})
@@ -116,7 +111,7 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 	token := rand.Text()
 	x := extras{
 		LoginToken: token, Redis: d.redis.What, RedisNote: d.redis.Warning, ClickHouse: d.clickhouse.What,
-		WebSocket: "ws://" + reachable(websocket) + "/mqtt",
+		WebSocket: "ws://" + reachable(c.LongConn.WebSocketListener.Addr()) + "/mqtt",
 	}
 	if d.box != nil {
 		x.Sandbox = d.box.ControlURL()
@@ -147,21 +142,13 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 	return door, nil
 }
 
-// address settles the address of a port that is opened later.
-func (d *devHouse) address(ctx context.Context, what, asked, preferred string) (string, error) {
+// open opens a port, and notes if it is another than people expect.
+func (d *devHouse) open(ctx context.Context, what, asked, preferred string) (net.Listener, error) {
 	l, note, err := listen(ctx, what, normal(asked), preferred)
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	d.note(note)
-	return l.Addr().String(), nil
-}
-
-func (d *devHouse) note(note string) {
 	if note != "" {
 		d.notes = append(d.notes, note)
 	}
+	return l, err
 }
 
 // openDemoApp makes sure of the app, its key and its credentials, and returns

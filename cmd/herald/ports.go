@@ -7,14 +7,15 @@ import (
 	"net"
 	"strconv"
 	"syscall"
+
+	"github.com/herald-push/herald/longconn"
 )
 
 // listen opens a port. A port that was asked for must be free; instead of a
 // default one that is taken it opens any other, and note says so.
 func listen(ctx context.Context, what, asked, preferred string) (l net.Listener, note string, err error) {
-	var config net.ListenConfig
 	if asked != "" {
-		l, err = config.Listen(ctx, "tcp", asked)
+		l, err = longconn.Listen(ctx, asked)
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return nil, "", fmt.Errorf("%s: %s is taken by another program; choose another address, or port 0 for any free one", what, asked)
 		}
@@ -23,7 +24,7 @@ func listen(ctx context.Context, what, asked, preferred string) (l net.Listener,
 		}
 		return l, "", nil
 	}
-	l, err = config.Listen(ctx, "tcp", preferred)
+	l, err = longconn.Listen(ctx, preferred)
 	if err == nil {
 		return l, "", nil
 	}
@@ -31,7 +32,7 @@ func listen(ctx context.Context, what, asked, preferred string) (l net.Listener,
 	if splitErr != nil {
 		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
-	l, second := config.Listen(ctx, "tcp", net.JoinHostPort(host, "0"))
+	l, second := longconn.Listen(ctx, net.JoinHostPort(host, "0"))
 	if second != nil {
 		return nil, "", fmt.Errorf("%s: %w", what, errors.Join(err, second))
 	}
