@@ -13,6 +13,7 @@ import (
 
 	"github.com/herald-push/herald/internal/chdb"
 	"github.com/herald-push/herald/internal/child"
+	"github.com/herald-push/herald/internal/freeport"
 )
 
 // clickhousePassword is the environment variable that carries the engine's
@@ -64,7 +65,7 @@ func devClickHouse(given, dir string, log *slog.Logger) (server, error) {
 	if err != nil {
 		return server{}, fmt.Errorf("clickhouse: %w", err)
 	}
-	port, err := freePort()
+	port, err := freeport.Take()
 	if err != nil {
 		return server{}, fmt.Errorf("clickhouse: %w", err)
 	}

@@ -53,7 +53,7 @@ func TestNewcomersFirstMinutes(t *testing.T) {
 		return nil
 	})
 	p.stop()
-	if err := orphans(t, p.dir); err != nil {
+	if err := orphans(p.dir); err != nil {
 		t.Error(err)
 	}
 }
@@ -127,7 +127,7 @@ func TestRestartFindsEverythingAgain(t *testing.T) {
 		t.Fatalf("scheduled notification: status %d", status)
 	}
 	p.stop()
-	if err := orphans(t, dir); err != nil {
+	if err := orphans(dir); err != nil {
 		t.Fatal(err)
 	}
 
@@ -206,7 +206,7 @@ func TestStartAfterKillJustWorks(t *testing.T) {
 	}
 	p.waitDone(strings.TrimSpace(p.run("send", "--to", "device:kept", "--title", "again")))
 	p.stop()
-	if err := orphans(t, dir); err != nil {
+	if err := orphans(dir); err != nil {
 		t.Error(err)
 	}
 }
@@ -216,7 +216,7 @@ func TestKilledHeraldLeavesNoOrphans(t *testing.T) {
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	p.kill()
-	eventually(t, 30*time.Second, "its children end", func() error { return orphans(t, p.dir) })
+	eventually(t, 30*time.Second, "its children end", func() error { return orphans(p.dir) })
 }
 
 func TestClickHouseAwayLosesNothingAndSlowsNothing(t *testing.T) {

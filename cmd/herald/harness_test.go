@@ -75,6 +75,7 @@ func launch(t *testing.T, dir string, args ...string) *program {
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill() // ended already, if all went well
 		<-p.done
+		p.awaitChildren()
 		if t.Failed() {
 			t.Logf("herald %s said:\n%s", strings.Join(args, " "), p.out)
 		}
@@ -121,6 +122,21 @@ func (p *program) stop() {
 	}
 	if code := p.cmd.ProcessState.ExitCode(); code != 0 {
 		p.t.Fatalf("herald ended with exit code %d\n%s", code, p.out)
+	}
+}
+
+// awaitChildren waits for the servers of a Herald that was killed: their guards
+// end them, and until then they write in the folder that the test removes.
+func (p *program) awaitChildren() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(p.t.Context()), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for orphans(p.dir) != nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
 	}
 }
 
@@ -223,8 +239,7 @@ func eventually(t *testing.T, within time.Duration, what string, ok func() error
 
 // orphans lists the children of a Herald on dir that still live: the pids in
 // their lock files are those of the programs.
-func orphans(t *testing.T, dir string) error {
-	t.Helper()
+func orphans(dir string) error {
 	var left []string
 	for _, name := range []string{"redis", "clickhouse"} {
 		pid := childPid(dir, name)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/herald-push/herald/internal/child"
+	"github.com/herald-push/herald/internal/freeport"
 )
 
 // server is a Redis or a ClickHouse that this process uses.
@@ -48,7 +48,7 @@ func childRedis(program, dir string, log *slog.Logger) (server, error) {
 	if err != nil {
 		return server{}, fmt.Errorf("redis: %w", err)
 	}
-	port, err := freePort()
+	port, err := freeport.Take()
 	if err != nil {
 		return server{}, fmt.Errorf("redis: %w", err)
 	}
@@ -131,18 +131,6 @@ type redisLog struct{ log *slog.Logger }
 // Printf implements the client's logger.
 func (l redisLog) Printf(ctx context.Context, format string, args ...any) {
 	l.log.DebugContext(ctx, "redis client", "said", fmt.Sprintf(format, args...))
-}
-
-// freePort asks the kernel for a port that nobody listens on. Somebody may
-// take it before its user does; a child that fails for it is started again and
-// tells so in its log.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // binding to loopback waits for nobody
-	if err != nil {
-		return 0, fmt.Errorf("find a free port: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // maskURL hides the password of a URL, and its whole user part where it cannot

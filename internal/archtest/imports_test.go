@@ -42,13 +42,14 @@ var guests = map[string][]string{
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
 	"providers":               {"internal/h2"},
+	"providers/providertest":  {"internal/freeport"},
 	"providers/sandbox":       {"internal/h2"},
 	"providers/sms":           {"internal/smstext"},
 	"providers/smpp":          {"internal/smstext"},
 	"scheduler":               {"internal/redisstore"},
 	"internal/clickhousetest": {"internal/chdb", "internal/child", "internal/need"},
 	"internal/postgrestest":   {"internal/need"},
-	"internal/redistest":      {"internal/need"},
+	"internal/redistest":      {"internal/freeport", "internal/need"},
 	"internal/demo":           {"client", "push", "providers/sandbox", "longconn"},
 }
 

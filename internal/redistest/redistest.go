@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/internal/freeport"
 	"github.com/herald-push/herald/internal/need"
 )
 
@@ -158,10 +159,9 @@ func ask(ctx context.Context, addr string, commands ...string) ([]string, error)
 
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Take()
 	if err != nil {
 		t.Fatalf("redistest: %v", err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }

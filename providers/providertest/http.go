@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/herald-push/herald/internal/freeport"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
@@ -145,12 +146,11 @@ func Report(t *testing.T, provider, app string) *http.Request {
 
 // closedPort is an address where nobody listens.
 func closedPort(t *testing.T) string {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }
 
 // silentPort is an address where connections are taken and nothing is said.

@@ -7,15 +7,16 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/internal/freeport"
 	"github.com/herald-push/herald/internal/need"
 	"github.com/herald-push/herald/internal/watched"
 	"github.com/herald-push/herald/push"
@@ -283,13 +284,11 @@ func TestRealServerMayDieAndComeBack(t *testing.T) {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close()
-	_, port, _ := net.SplitHostPort(ln.Addr().String())
-	return port
+	return strconv.Itoa(port)
 }
 
 func write(t *testing.T, path, text string) {
