@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -56,7 +57,7 @@ func (s *Store) App(ctx context.Context, id string) (push.App, error) {
 	const query = `SELECT name, policy FROM apps WHERE id = $1`
 	app := push.App{ID: id}
 	var policy []byte
-	err := s.read.queryRow(ctx, query, id).Scan(&app.Name, &policy)
+	err := s.db.Read().QueryRow(ctx, query, id).Scan(&app.Name, &policy)
 	if err == nil {
 		err = json.Unmarshal(policy, &app.Policy)
 	}
@@ -69,7 +70,7 @@ func (s *Store) App(ctx context.Context, id string) (push.App, error) {
 // Apps returns all apps, ordered by id.
 func (s *Store) Apps(ctx context.Context) ([]push.App, error) {
 	const query = `SELECT id, name, policy FROM apps ORDER BY id`
-	apps, err := collect(ctx, s.read, query, nil, func(scan scanner) (app push.App, err error) {
+	apps, err := database.Collect(ctx, s.db.Read(), query, nil, func(scan database.Scanner) (app push.App, err error) {
 		var policy []byte
 		if err = scan(&app.ID, &app.Name, &policy); err == nil {
 			err = json.Unmarshal(policy, &app.Policy)
@@ -83,7 +84,7 @@ func (s *Store) Apps(ctx context.Context) ([]push.App, error) {
 func (s *Store) TokenSecret(ctx context.Context, app string) ([]byte, error) {
 	const query = `SELECT token_secret FROM apps WHERE id = $1`
 	var sealed []byte
-	err := s.read.queryRow(ctx, query, app).Scan(&sealed)
+	err := s.db.Read().QueryRow(ctx, query, app).Scan(&sealed)
 	if err != nil {
 		return nil, fail("token secret of app "+app, err)
 	}

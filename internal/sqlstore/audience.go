@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -24,7 +25,7 @@ func (s *Store) Page(ctx context.Context, app string, to push.Audience, after st
 		ids, err := s.pageOfList(ctx, app, listed, after, limit)
 		return ids, fail("page of app "+app, err)
 	}
-	if !storable(to.User) || !storable(to.Tag) || !storable(after) {
+	if !database.Storable(to.User) || !database.Storable(to.Tag) || !database.Storable(after) {
 		return nil, nil
 	}
 
@@ -40,7 +41,7 @@ func (s *Store) Page(ctx context.Context, app string, to push.Audience, after st
 	case to.User != "":
 		query, args = ofUser, append(args, to.User)
 	case len(to.Users) > 0:
-		query, args = ofUsers, append(args, list(to.Users))
+		query, args = ofUsers, append(args, database.List(to.Users))
 	case to.Tag != "":
 		query, args = ofTag, append(args, to.Tag)
 	case to.All:
@@ -48,7 +49,7 @@ func (s *Store) Page(ctx context.Context, app string, to push.Audience, after st
 	default:
 		return nil, fail("page of app "+app, errNobody)
 	}
-	ids, err := collect(ctx, s.read, query, args, texts)
+	ids, err := database.Collect(ctx, s.db.Read(), query, args, texts)
 	return ids, fail("page of app "+app, err)
 }
 
@@ -63,20 +64,20 @@ func (s *Store) Count(ctx context.Context, app string, to push.Audience) (int, e
 	query, args := "", []any{app}
 	switch listed := listOf(to); {
 	case len(listed) > 0:
-		query, args = ofList, append(args, list(listed))
+		query, args = ofList, append(args, database.List(listed))
 	case to.User != "":
-		query, args = ofUsers, append(args, list([]string{to.User}))
+		query, args = ofUsers, append(args, database.List([]string{to.User}))
 	case len(to.Users) > 0:
-		query, args = ofUsers, append(args, list(to.Users))
+		query, args = ofUsers, append(args, database.List(to.Users))
 	case to.Tag != "":
-		query, args = ofTags, append(args, list([]string{to.Tag}))
+		query, args = ofTags, append(args, database.List([]string{to.Tag}))
 	case to.All:
 		query = ofApp
 	default:
 		return 0, fail("count of app "+app, errNobody)
 	}
 	var n int
-	err := s.read.queryRow(ctx, query, args...).Scan(&n)
+	err := s.db.Read().QueryRow(ctx, query, args...).Scan(&n)
 	return n, fail("count of app "+app, err)
 }
 
@@ -118,7 +119,7 @@ func (s *Store) pageOfList(ctx context.Context, app string, listed []string, aft
 // there says which of these devices exist.
 func (s *Store) there(ctx context.Context, app string, ids []string) (map[string]bool, error) {
 	const query = `SELECT id FROM devices WHERE app = $1 AND id IN (SELECT value FROM json_each_text($2))`
-	found, err := collect(ctx, s.read, query, []any{app, list(ids)}, texts)
+	found, err := database.Collect(ctx, s.db.Read(), query, []any{app, database.List(ids)}, texts)
 	if err != nil {
 		return nil, err
 	}

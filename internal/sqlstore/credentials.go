@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/herald-push/herald/internal/database"
 )
 
 // Credential is all that is ever shown of an app's credentials for a provider.
@@ -33,8 +35,8 @@ func (s *Store) PutCredentials(ctx context.Context, app, provider string, secret
 		RETURNING provider, version, updated_at`
 	sealed := s.sealer.Seal(secret, app, bindTo(provider))
 	var c Credential
-	err := s.transact(ctx, what, func(tx querier) (err error) {
-		c, err = scanCredential(tx.queryRow(ctx, query, app, provider, sealed, now()).Scan)
+	err := s.transact(ctx, what, func(tx database.Querier) (err error) {
+		c, err = scanCredential(tx.QueryRow(ctx, query, app, provider, sealed, now()).Scan)
 		return err
 	})
 	return c, err
@@ -46,7 +48,7 @@ func (s *Store) Credentials(ctx context.Context, app, provider string) (secret [
 	what := "credentials of app " + app + " for " + provider
 	const query = `SELECT sealed, version FROM credentials WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
 	var sealed []byte
-	if err := s.read.queryRow(ctx, query, app, provider).Scan(&sealed, &version); err != nil {
+	if err := s.db.Read().QueryRow(ctx, query, app, provider).Scan(&sealed, &version); err != nil {
 		return nil, 0, fail(what, err)
 	}
 	secret, err = s.sealer.Open(sealed, app, bindTo(provider))
@@ -61,7 +63,7 @@ func (s *Store) Credential(ctx context.Context, app, provider string) (Credentia
 	const query = `
 		SELECT provider, version, updated_at FROM credentials
 		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
-	c, err := scanCredential(s.read.queryRow(ctx, query, app, provider).Scan)
+	c, err := scanCredential(s.db.Read().QueryRow(ctx, query, app, provider).Scan)
 	return c, fail("credentials of app "+app+" for "+provider, err)
 }
 
@@ -70,7 +72,7 @@ func (s *Store) ListCredentials(ctx context.Context, app string) ([]Credential, 
 	const query = `
 		SELECT provider, version, updated_at FROM credentials
 		WHERE app = $1 AND sealed IS NOT NULL ORDER BY provider`
-	all, err := collect(ctx, s.read, query, []any{app}, scanCredential)
+	all, err := database.Collect(ctx, s.db.Read(), query, []any{app}, scanCredential)
 	return all, fail("list credentials of app "+app, err)
 }
 
@@ -79,7 +81,7 @@ func (s *Store) ListCredentials(ctx context.Context, app string) ([]Credential, 
 func (s *Store) CredentialVersions(ctx context.Context) (map[string]map[string]int64, error) {
 	const query = `SELECT app, provider, version FROM credentials WHERE sealed IS NOT NULL`
 	versions := map[string]map[string]int64{}
-	_, err := collect(ctx, s.read, query, nil, func(scan scanner) (struct{}, error) {
+	_, err := database.Collect(ctx, s.db.Read(), query, nil, func(scan database.Scanner) (struct{}, error) {
 		var app, provider string
 		var version int64
 		if err := scan(&app, &provider, &version); err != nil {
@@ -106,7 +108,7 @@ func (s *Store) DeleteCredentials(ctx context.Context, app, provider string) err
 	return s.execOne(ctx, "delete credentials of app "+app+" for "+provider, query, app, provider, now())
 }
 
-func scanCredential(scan scanner) (Credential, error) {
+func scanCredential(scan database.Scanner) (Credential, error) {
 	var c Credential
 	var updated int64
 	err := scan(&c.Provider, &c.Version, &updated)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -45,7 +46,7 @@ func (s *Store) Devices(ctx context.Context, app string, ids []string) ([]*push.
 	const query = `
 		SELECT ` + deviceColumns + ` FROM devices d
 		WHERE app = $1 AND id IN (SELECT value FROM json_each_text($2))`
-	found, err := collect(ctx, s.read, query, []any{app, list(ids)}, deviceOf(app))
+	found, err := database.Collect(ctx, s.db.Read(), query, []any{app, database.List(ids)}, deviceOf(app))
 	if err != nil {
 		return nil, fail("devices of app "+app, err)
 	}
@@ -67,11 +68,11 @@ func (s *Store) List(ctx context.Context, app, prefix, after string, limit int) 
 		SELECT ` + deviceColumns + ` FROM devices d
 		WHERE app = $1 AND id > $2 AND id >= $3 AND id < $4
 		ORDER BY id LIMIT $5`
-	if !storable(prefix) || !storable(after) {
+	if !database.Storable(prefix) || !database.Storable(after) {
 		return nil, nil
 	}
 	end := prefix + "\U0010FFFF" // above every id that begins so
-	devices, err := collect(ctx, s.read, query, []any{app, after, prefix, end, limit}, deviceOf(app))
+	devices, err := database.Collect(ctx, s.db.Read(), query, []any{app, after, prefix, end, limit}, deviceOf(app))
 	return devices, fail("list devices of app "+app, err)
 }
 
@@ -90,8 +91,8 @@ func (s *Store) Forget(ctx context.Context, app, device string, a push.Address) 
 }
 
 // deviceOf reads rows of deviceColumns.
-func deviceOf(app string) func(scanner) (*push.Device, error) {
-	return func(scan scanner) (*push.Device, error) {
+func deviceOf(app string) func(database.Scanner) (*push.Device, error) {
+	return func(scan database.Scanner) (*push.Device, error) {
 		d := &push.Device{App: app}
 		var text string
 		var addresses sql.NullString

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -72,7 +73,7 @@ func (s *Store) PutKey(ctx context.Context, k Key) error {
 		VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (id) DO NOTHING`
 	what := "put key of app " + k.App
-	n, err := s.exec(ctx, what, query, k.ID, k.App, k.Name, list(k.Scopes), k.Hash[:], k.CreatedAt.UnixMicro())
+	n, err := s.exec(ctx, what, query, k.ID, k.App, k.Name, database.List(k.Scopes), k.Hash[:], k.CreatedAt.UnixMicro())
 	if err == nil && n == 0 {
 		err = fail(what, push.ErrConflict)
 	}
@@ -105,18 +106,18 @@ const keyColumns = `id, app, name, scopes, hash, created_at, last_used_at, revok
 // with it compares the hash first, in constant time.
 func (s *Store) Key(ctx context.Context, id string) (Key, error) {
 	const query = `SELECT ` + keyColumns + ` FROM api_keys WHERE id = $1 AND revoked_at = 0`
-	key, err := scanKey(s.read.queryRow(ctx, query, id).Scan)
+	key, err := scanKey(s.db.Read().QueryRow(ctx, query, id).Scan)
 	return key, fail("key", err) // without the id: it came from a stranger
 }
 
 // Keys returns all keys of an app, the revoked ones too, oldest first.
 func (s *Store) Keys(ctx context.Context, app string) ([]Key, error) {
 	const query = `SELECT ` + keyColumns + ` FROM api_keys WHERE app = $1 ORDER BY created_at, id`
-	keys, err := collect(ctx, s.read, query, []any{app}, scanKey)
+	keys, err := database.Collect(ctx, s.db.Read(), query, []any{app}, scanKey)
 	return keys, fail("keys of app "+app, err)
 }
 
-func scanKey(scan scanner) (Key, error) {
+func scanKey(scan database.Scanner) (Key, error) {
 	var k Key
 	var scopes, hash []byte
 	var created, used, revoked int64

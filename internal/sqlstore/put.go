@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -30,11 +31,9 @@ func (s *Store) PutDevices(ctx context.Context, app string, devices []*push.Devi
 	if err := checkDevices(app, devices); err != nil {
 		return nil, fail("put devices of app "+app, err)
 	}
-	for _, query := range []string{putDevices, dropAddresses, dropTags, takeAddresses, putAddresses, putTags} {
-		s.write.learn(ctx, query) // a transaction cannot
-	}
+	s.db.Write().Learn(ctx, putDevices, dropAddresses, dropTags, takeAddresses, putAddresses, putTags)
 	at := time.Now().UTC().Truncate(time.Microsecond)
-	err = s.transact(ctx, "put devices of app "+app, func(tx querier) error {
+	err = s.transact(ctx, "put devices of app "+app, func(tx database.Querier) error {
 		moved = nil
 		for part := range slices.Chunk(devices, maxStatement) {
 			lost, err := putPart(ctx, tx, app, part, at)
@@ -98,10 +97,10 @@ const (
 
 // putPart writes up to maxStatement devices and returns those that lost an
 // address to one of them.
-func putPart(ctx context.Context, tx querier, app string, devices []*push.Device, at time.Time) (lost []string, err error) {
+func putPart(ctx context.Context, tx database.Querier, app string, devices []*push.Device, at time.Time) (lost []string, err error) {
 	rows := rowsOf(devices)
 	var known []string // those that were there before, whose old addresses and tags go
-	_, err = collect(ctx, tx, putDevices, []any{asJSON(rows.devices), app, at.UnixMicro()}, func(scan scanner) (struct{}, error) {
+	_, err = database.Collect(ctx, tx, putDevices, []any{asJSON(rows.devices), app, at.UnixMicro()}, func(scan database.Scanner) (struct{}, error) {
 		var id string
 		var created int64
 		err := scan(&id, &created)
@@ -123,7 +122,7 @@ func putPart(ctx context.Context, tx querier, app string, devices []*push.Device
 	}
 	if len(rows.addresses) > 0 {
 		addresses := asJSON(rows.addresses)
-		if lost, err = collect(ctx, tx, takeAddresses, []any{addresses, app}, texts); err != nil {
+		if lost, err = database.Collect(ctx, tx, takeAddresses, []any{addresses, app}, texts); err != nil {
 			return nil, err
 		}
 		if err := execIn(ctx, tx, addresses, app, putAddresses); err != nil {
@@ -136,9 +135,9 @@ func putPart(ctx context.Context, tx querier, app string, devices []*push.Device
 	return lost, err
 }
 
-func execIn(ctx context.Context, tx querier, list, app string, queries ...string) error {
+func execIn(ctx context.Context, tx database.Querier, list, app string, queries ...string) error {
 	for _, query := range queries {
-		if _, err := tx.exec(ctx, query, list, app); err != nil {
+		if _, err := tx.Exec(ctx, query, list, app); err != nil {
 			return err
 		}
 	}

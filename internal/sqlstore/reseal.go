@@ -2,13 +2,15 @@ package sqlstore
 
 import (
 	"context"
+
+	"github.com/herald-push/herald/internal/database"
 )
 
 // Reseal seals again what was sealed with another key than the one that seals
 // now, and returns how much that was. After it the old key can go.
 func (s *Store) Reseal(ctx context.Context) (int, error) {
 	n := 0
-	err := s.transact(ctx, "reseal", func(tx querier) error {
+	err := s.transact(ctx, "reseal", func(tx database.Querier) error {
 		n = 0
 		for _, t := range []struct{ read, write string }{
 			{
@@ -37,8 +39,8 @@ type sealed struct {
 	secret        []byte
 }
 
-func (s *Store) resealTable(ctx context.Context, tx querier, read, write string) (changed int, err error) {
-	all, err := collect(ctx, tx, read, nil, func(scan scanner) (row sealed, err error) {
+func (s *Store) resealTable(ctx context.Context, tx database.Querier, read, write string) (changed int, err error) {
+	all, err := database.Collect(ctx, tx, read, nil, func(scan database.Scanner) (row sealed, err error) {
 		err = scan(&row.app, &row.provider, &row.secret)
 		return row, err
 	})
@@ -57,7 +59,7 @@ func (s *Store) resealTable(ctx context.Context, tx querier, read, write string)
 		if err != nil {
 			return 0, err
 		}
-		if _, err := tx.exec(ctx, write, row.app, row.provider, s.sealer.Seal(secret, row.app, what)); err != nil {
+		if _, err := tx.Exec(ctx, write, row.app, row.provider, s.sealer.Seal(secret, row.app, what)); err != nil {
 			return 0, err
 		}
 		changed++

@@ -1,18 +1,23 @@
 // Package sqlstore is the durable truth about apps, API keys, provider
 // credentials and devices, in SQLite or PostgreSQL. The rest of the house does
 // not know which.
-//
-// In SQLite a write that was answered survives the end of the process, however
-// it ends; it is the operating system's to write it to the disk, so a power cut
-// may take back the last moments, whole transactions at a time.
 package sqlstore
 
 import (
 	"context"
-	"errors"
+	"embed"
+	"io/fs"
 	"log/slog"
 	"time"
+
+	"github.com/herald-push/herald/internal/database"
 )
+
+//go:embed migrations
+var migrations embed.FS
+
+// versions is the table that says which migrations have run.
+const versions = "herald_store_versions"
 
 // Sealer keeps secrets unreadable at rest. See package seal.
 type Sealer interface {
@@ -28,31 +33,22 @@ type Sealer interface {
 // [push.ErrAway]; an input that no database could keep is a [*push.Invalid].
 // No error repeats a value that was given, and so none repeats a secret.
 type Store struct {
-	conns
+	db     *database.DB
 	sealer Sealer
-	where  string
 }
 
-// Open opens the database at url, creates it if it is a file that is not there,
-// and brings its tables up to date. Several processes may open one at once.
-//
-// An url is sqlite:PATH or file:PATH, relative to the working directory unless
-// PATH begins with a slash, or postgres://user:password@host:port/database with
-// the parameters of libpq and pool_max_conns (default 16).
+// Open opens the database at url ([database.Open]) and brings its tables up to
+// date.
 func Open(ctx context.Context, url string, sealer Sealer, log *slog.Logger) (*Store, error) {
-	p, err := parsePlace(url)
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return nil, err
+		return nil, fail("migrations", err)
 	}
-	c, err := p.open(ctx)
+	db, err := database.Open(ctx, url, database.Migrations{Files: files, Table: versions}, log)
 	if err != nil {
-		return nil, fail("open "+p.where, err)
+		return nil, fail("open", err)
 	}
-	s := &Store{conns: c, sealer: sealer, where: p.where}
-	if err := p.migrate(ctx, s.write.db, log); err != nil {
-		return nil, errors.Join(fail("migrate "+p.where, err), s.Close())
-	}
-	return s, nil
+	return &Store{db: db, sealer: sealer}, nil
 }
 
 // Run keeps the store open until ctx ends and closes it then. A program that
@@ -64,44 +60,22 @@ func (s *Store) Run(ctx context.Context) error {
 
 // Close ends all connections. The store is of no use afterwards.
 func (s *Store) Close() error {
-	return fail("close", s.close())
+	return fail("close", s.db.Close())
 }
 
 // Ping reports whether the database answers; [push.ErrAway] if not.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return fail("ping", s.read.queryRow(ctx, `SELECT 1`).Scan(&one))
+	return fail("ping", s.db.Read().QueryRow(ctx, `SELECT 1`).Scan(&one))
 }
 
 // Where says which database this is, without its password.
-func (s *Store) Where() string { return s.where }
-
-// attempts is how often a transaction is begun again after it lost against
-// another one. Only PostgreSQL lets two writers meet.
-const attempts = 20
+func (s *Store) Where() string { return s.db.Where() }
 
 // transact runs do in one transaction. It may run several times, so do must
 // leave no trace but in tx.
-func (s *Store) transact(ctx context.Context, what string, do func(tx querier) error) error {
-	var err error
-	for range attempts {
-		if err = s.try(ctx, do); !lostRace(err) {
-			break
-		}
-	}
-	return fail(what, err)
-}
-
-func (s *Store) try(ctx context.Context, do func(tx querier) error) error {
-	tx, err := s.write.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() //nolint:errcheck // after a commit it does nothing; otherwise err is the story
-	if err := do(transaction{s.write, tx}); err != nil {
-		return err
-	}
-	return tx.Commit()
+func (s *Store) transact(ctx context.Context, what string, do func(tx database.Querier) error) error {
+	return fail(what, s.db.Transact(ctx, do))
 }
 
 // now is the time as the tables keep it.

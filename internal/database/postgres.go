@@ -1,4 +1,4 @@
-package sqlstore
+package database
 
 import (
 	"context"
@@ -20,7 +20,7 @@ func openPostgres(ctx context.Context, cfg *pgx.ConnConfig, most int) (conns, er
 	if err := db.PingContext(ctx); err != nil {
 		return conns{}, errors.Join(err, db.Close())
 	}
-	p := &pool{db: db, dialect: postgres()}
+	p := &Pool{db: db, dialect: postgres()}
 	return conns{read: p, write: p, close: db.Close}, nil
 }
 

@@ -1,4 +1,4 @@
-package sqlstore
+package database
 
 import (
 	"context"
@@ -6,18 +6,38 @@ import (
 	"sync"
 )
 
-// querier runs queries written in the words of [dialect]: a pool or a
-// transaction.
-type querier interface {
-	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	queryRow(ctx context.Context, query string, args ...any) *sql.Row
-	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+// Querier runs queries written in the words of [DB]: a [Pool] or a transaction.
+type Querier interface {
+	Query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
+	Exec(ctx context.Context, query string, args ...any) (sql.Result, error)
 }
 
-// pool is a pool of connections that translates each query once, and compiles
+// Scanner reads the columns of the row at hand.
+type Scanner func(dest ...any) error
+
+// Collect runs a query and makes a T of every row.
+func Collect[T any](ctx context.Context, q Querier, query string, args []any, read func(Scanner) (T, error)) ([]T, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err has the story
+	var all []T
+	for rows.Next() {
+		one, err := read(rows.Scan)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, rows.Err()
+}
+
+// Pool is a pool of connections that translates each query once, and compiles
 // it once where the driver would do it every time. The queries are constants of
-// this package, so there is an end to them.
-type pool struct {
+// their packages, so there is an end to them.
+type Pool struct {
 	db      *sql.DB
 	dialect dialect
 	known   sync.Map // query → statement
@@ -34,9 +54,17 @@ type statement struct {
 	}
 }
 
+// Learn compiles queries that will run in transactions, which cannot do so
+// themselves.
+func (p *Pool) Learn(ctx context.Context, queries ...string) {
+	for _, query := range queries {
+		p.learn(ctx, query)
+	}
+}
+
 // learn finds the statement of a query. One that does not compile is left as a
 // text: to run it will tell why.
-func (p *pool) learn(ctx context.Context, query string) statement {
+func (p *Pool) learn(ctx context.Context, query string) statement {
 	if known, ok := p.known.Load(query); ok {
 		return known.(statement)
 	}
@@ -55,22 +83,22 @@ func (p *pool) learn(ctx context.Context, query string) statement {
 	return first.(statement)
 }
 
-func (p *pool) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (p *Pool) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return p.learn(ctx, query).query(ctx, args)
 }
 
-func (p *pool) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+func (p *Pool) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return p.learn(ctx, query).queryRow(ctx, args)
 }
 
-func (p *pool) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (p *Pool) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return p.learn(ctx, query).exec(ctx, args)
 }
 
 // transaction runs queries in one transaction. It uses what the pool knows but
 // learns nothing: there may be no second connection to compile on.
 type transaction struct {
-	pool *pool
+	pool *Pool
 	tx   *sql.Tx
 }
 
@@ -87,15 +115,15 @@ func (t transaction) statement(ctx context.Context, query string) statement {
 	return st
 }
 
-func (t transaction) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t transaction) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	return t.statement(ctx, query).query(ctx, args)
 }
 
-func (t transaction) queryRow(ctx context.Context, query string, args ...any) *sql.Row {
+func (t transaction) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
 	return t.statement(ctx, query).queryRow(ctx, args)
 }
 
-func (t transaction) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (t transaction) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
 	return t.statement(ctx, query).exec(ctx, args)
 }
 

@@ -1,9 +1,8 @@
-package sqlstore
+package database
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -12,44 +11,45 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed migrations
-var migrations embed.FS
-
-// versions is the table that says which migrations have run. Its name is ours,
-// so that another room may keep its own tables in the same database.
-const versions = "herald_store_versions"
+// Migrations are the tables of one room. Several rooms may share a database.
+type Migrations struct {
+	// Files has a folder "sqlite" and a folder "postgres" of numbered files.
+	Files fs.FS
+	// Table keeps which of them have run.
+	Table string
+}
 
 // postgresLock is the advisory lock that one migration holds, a number that
 // nothing else should think of.
 const postgresLock = 0x6865_7261_6c64 // "herald"
 
 // migratePostgres waits up to two minutes for another process that migrates.
-func migratePostgres(ctx context.Context, db *sql.DB, log *slog.Logger) error {
+func migratePostgres(ctx context.Context, db *sql.DB, m Migrations, log *slog.Logger) error {
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(postgresLock), lock.WithLockTimeout(1, 120))
 	if err != nil {
 		return err
 	}
-	return migrate(ctx, goose.DialectPostgres, db, "migrations/postgres", log, goose.WithSessionLocker(locker))
+	return migrate(ctx, goose.DialectPostgres, db, "postgres", m, log, goose.WithSessionLocker(locker))
 }
 
 // migrateSQLite holds the lock of a file beside the database meanwhile. goose
 // takes a transaction for each migration, so the database's own lock would be
 // free in between and two processes would do the same one.
-func migrateSQLite(ctx context.Context, db *sql.DB, path string, log *slog.Logger) error {
+func migrateSQLite(ctx context.Context, db *sql.DB, path string, m Migrations, log *slog.Logger) error {
 	unlock, err := lockFile(ctx, path+".migrate")
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	return migrate(ctx, goose.DialectSQLite3, db, "migrations/sqlite", log)
+	return migrate(ctx, goose.DialectSQLite3, db, "sqlite", m, log)
 }
 
-func migrate(ctx context.Context, d goose.Dialect, db *sql.DB, folder string, log *slog.Logger, opts ...goose.ProviderOption) error {
-	files, err := fs.Sub(migrations, folder)
+func migrate(ctx context.Context, d goose.Dialect, db *sql.DB, folder string, m Migrations, log *slog.Logger, opts ...goose.ProviderOption) error {
+	files, err := fs.Sub(m.Files, folder)
 	if err != nil {
 		return err
 	}
-	opts = append(opts, goose.WithTableName(versions), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	opts = append(opts, goose.WithTableName(m.Table), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
 	provider, err := goose.NewProvider(d, db, files, opts...)
 	if err != nil {
 		return err

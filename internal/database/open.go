@@ -1,4 +1,4 @@
-package sqlstore
+package database
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 
 // conns are the open connections to a database.
 type conns struct {
-	read, write *pool // the same one for PostgreSQL
+	read, write *Pool // the same one for PostgreSQL
 	close       func() error
 }
 
@@ -41,8 +41,8 @@ func openSQLite(ctx context.Context, path string) (conns, error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	return conns{
-		read:  &pool{db: read, dialect: sqlite()},
-		write: &pool{db: write, dialect: sqlite()},
+		read:  &Pool{db: read, dialect: sqlite()},
+		write: &Pool{db: write, dialect: sqlite()},
 		close: func() error { return errors.Join(read.Close(), write.Close()) },
 	}, nil
 }

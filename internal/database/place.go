@@ -1,4 +1,4 @@
-package sqlstore
+package database
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 type place struct {
 	where   string // for people: no password
 	open    func(ctx context.Context) (conns, error)
-	migrate func(ctx context.Context, db *sql.DB, log *slog.Logger) error
+	migrate func(ctx context.Context, db *sql.DB, m Migrations, log *slog.Logger) error
 }
 
 // postgresConns is how many connections one process takes unless its URL says
@@ -39,41 +39,41 @@ func parsePlace(text string) (place, error) {
 	case "postgres", "postgresql":
 		return postgresPlace(text)
 	default:
-		return place{}, errors.New("sqlstore: database URL must begin with sqlite:, file: or postgres://")
+		return place{}, errors.New("database: the URL must begin with sqlite:, file: or postgres://")
 	}
 }
 
 func sqlitePlace(path string) (place, error) {
 	path = strings.TrimPrefix(path, "//")
 	if path == "" || strings.HasPrefix(path, ":memory:") || strings.ContainsRune(path, '?') {
-		return place{}, errors.New("sqlstore: a SQLite URL is sqlite:PATH with the path of a file and no parameters")
+		return place{}, errors.New("database: a SQLite URL is sqlite:PATH with the path of a file and no parameters")
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {
-		return place{}, fmt.Errorf("sqlstore: path of the database: %w", err)
+		return place{}, fmt.Errorf("database: path of the database: %w", err)
 	}
 	return place{
 		where: "sqlite:" + path,
 		open:  func(ctx context.Context) (conns, error) { return openSQLite(ctx, path) },
-		migrate: func(ctx context.Context, db *sql.DB, log *slog.Logger) error {
-			return migrateSQLite(ctx, db, path, log)
+		migrate: func(ctx context.Context, db *sql.DB, m Migrations, log *slog.Logger) error {
+			return migrateSQLite(ctx, db, path, m, log)
 		},
 	}, nil
 }
 
 func postgresPlace(text string) (place, error) {
 	if _, err := url.Parse(text); err != nil {
-		return place{}, errors.New("sqlstore: database URL is not a URL: escape odd characters of the password with %")
+		return place{}, errors.New("database: the URL is not a URL: escape odd characters of the password with %")
 	}
 	cfg, err := pgx.ParseConfig(text)
 	if err != nil {
-		return place{}, errors.New("sqlstore: database URL is not one that PostgreSQL understands: check its port and parameters")
+		return place{}, errors.New("database: the URL is not one that PostgreSQL understands: check its port and parameters")
 	}
 	most := postgresConns
 	if given, ok := cfg.RuntimeParams[maxConnsParam]; ok {
 		delete(cfg.RuntimeParams, maxConnsParam) // it is ours, not the server's
 		if most, err = strconv.Atoi(given); err != nil || most < 1 {
-			return place{}, errors.New("sqlstore: " + maxConnsParam + " in the database URL is not a number from 1")
+			return place{}, errors.New("database: " + maxConnsParam + " in the database URL is not a number from 1")
 		}
 	}
 	return place{
