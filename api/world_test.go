@@ -67,7 +67,7 @@ func newWorld() *world {
 	w.devices["demo/d1"] = d1
 	w.queued["demo/order-1"] = push.Progress{
 		ID: "order-1", State: push.Done, Class: push.Transactional, AcceptedAt: noon, ExpiresAt: noon.Add(time.Hour),
-		Counts: push.Counts{Deliveries: 1, Accepted: 1, Delivered: 1},
+		Counts: push.Counts{Deliveries: 1, Accepted: 1, Delivered: 1}, Outcomes: push.Outcomes{Delivered: 1},
 	}
 	w.traces = []push.Trace{{
 		ID: "order-1.0.0", Device: "d1", Stage: push.Delivered,

@@ -87,6 +87,7 @@ type Progress struct {
 	DeliverAt  time.Time `json:"deliver_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at"`
 	Counts     Counts    `json:"counts"`
+	Outcomes   Outcomes  `json:"outcomes"`
 }
 
 // Counts are deliveries, each counted on every rung it has reached.
@@ -101,6 +102,18 @@ type Counts struct {
 	Expired    int `json:"expired"`
 	Cancelled  int `json:"cancelled"`
 	Suppressed int `json:"suppressed"`
+	PaidTwice  int `json:"paid_twice"` // an SMS was paid for, and then an earlier road proved to have arrived
+}
+
+// Outcomes are the same deliveries, each in one place alone: at any time they
+// add up to Counts.Deliveries.
+type Outcomes struct {
+	Delivered  int `json:"delivered"`
+	Failed     int `json:"failed"`
+	Expired    int `json:"expired"`
+	Cancelled  int `json:"cancelled"`
+	Suppressed int `json:"suppressed"`
+	Waiting    int `json:"waiting"` // no last word yet: not tried, in hand, or taken by a provider and not proven so far
 }
 
 // Result is what became of one item of a batch or one reported receipt.

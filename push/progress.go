@@ -23,6 +23,7 @@ type Progress struct {
 	DeliverAt  time.Time `json:"deliver_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at"`
 	Counts     Counts    `json:"counts"`
+	Outcomes   Outcomes  `json:"outcomes"`
 }
 
 // Counts are deliveries, each counted on every rung it has reached: one that
@@ -38,6 +39,28 @@ type Counts struct {
 	Expired    int `json:"expired"`
 	Cancelled  int `json:"cancelled"`
 	Suppressed int `json:"suppressed"`
+	// PaidTwice are those that an SMS was paid for although an earlier road had
+	// reached the device: its proof came after the SMS had left.
+	PaidTwice int `json:"paid_twice"`
+}
+
+// Outcomes are the same deliveries, each in one place alone: at any time they
+// add up to [Counts.Deliveries].
+type Outcomes struct {
+	Delivered  int `json:"delivered"` // it arrived: proven by the device, its app or the vendor
+	Failed     int `json:"failed"`
+	Expired    int `json:"expired"`
+	Cancelled  int `json:"cancelled"`
+	Suppressed int `json:"suppressed"`
+	Waiting    int `json:"waiting"` // no last word yet: not tried, in hand, or taken by a provider and not proven so far
+}
+
+// Outcomes sorts the deliveries by what became of them.
+func (c Counts) Outcomes() Outcomes {
+	return Outcomes{
+		Delivered: c.Delivered, Failed: c.Failed, Expired: c.Expired, Cancelled: c.Cancelled, Suppressed: c.Suppressed,
+		Waiting: c.Deliveries - c.Delivered - c.Failed - c.Expired - c.Cancelled - c.Suppressed,
+	}
 }
 
 // Trace is one delivery's whole story, oldest evidence first.

@@ -44,10 +44,13 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 			return fmt.Errorf("scheduler: %w", err)
 		}
 		record := records[0]
+		// Whoever was named one by one was counted at the door: they are expanded
+		// to the end, and each gets its outcome.
+		counted := record != nil && len(named(record.Notification.To)) > 0
 		switch {
-		case record == nil || record.Cancelled:
+		case record == nil || record.Cancelled && !counted:
 			return nil
-		case !time.Now().Before(record.Notification.ExpiresAt):
+		case !counted && !time.Now().Before(record.Notification.ExpiresAt):
 			return h.note(ctx, record, true)
 		}
 		if long, err := h.w.backlog.reaches(ctx, h.urgency, h.w.cfg.Backlog); err != nil || long {

@@ -34,8 +34,11 @@ func (d *Door) Progress(ctx context.Context, app, id string) (push.Progress, err
 		return push.Progress{}, fmt.Errorf("scheduler: progress of %s: %w", id, err)
 	}
 	counts.Deliveries = record.Devices
+	if !record.Expanded {
+		counts.Deliveries = max(record.Devices, len(named(record.Notification.To)))
+	}
 	p := firstProgress(record.Notification)
-	p.Counts = counts
+	p.Counts, p.Outcomes = counts, counts.Outcomes()
 	p.State = state(record, counts, begun, time.Now())
 	return p, nil
 }

@@ -1,9 +1,12 @@
 package scheduler
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
@@ -60,6 +63,7 @@ func proof(r *push.Receipt) (redisstore.Proof, error) {
 	}
 	return redisstore.Proof{
 		App: r.App, Notification: notification, Chunk: chunk, Index: index, Stage: r.Stage, Device: r.Device,
+		Free: r.Stage.Reaches(push.Delivered) && !push.IsSMS(r.Provider),
 	}, nil
 }
 
@@ -105,6 +109,8 @@ func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Ti
 	current, attempt := inUse(&k.Cell)
 	switch {
 	case r.Provider != "":
+	case r.Source == push.AppReport && push.IsSMS(current):
+		r.Provider = lastFree(&k.Cell) // no app ever saw an SMS
 	case r.Source == push.DeviceAck, current == "":
 		r.Provider = push.Live // an acknowledgement, or what lay in the inbox
 	default:
@@ -118,6 +124,28 @@ func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Ti
 		r.Attempt = k.Cell.AttemptOf(r.Provider) // late proof of an earlier road, or of none: fetched from the inbox
 	}
 	r.ID = receiptID(r.Delivery, r.Attempt, r.Stage)
+	if paid := lastPaid(&k.Cell); paid != "" && r.Detail == "" && r.Stage.Reaches(push.Delivered) && !push.IsSMS(r.Provider) {
+		r.Detail = "paid twice: " + paid + " had gone out before this proof came"
+	}
+}
+
+// lastPaid is the last road tried that costs money, "" if none was.
+func lastPaid(c *redisstore.Cell) string {
+	return lastTried(c, push.IsSMS)
+}
+
+// lastFree is the last road tried that costs nothing; an inbox costs none.
+func lastFree(c *redisstore.Cell) string {
+	return cmp.Or(lastTried(c, func(p string) bool { return !push.IsSMS(p) }), push.Live)
+}
+
+func lastTried(c *redisstore.Cell, is func(provider string) bool) string {
+	for _, p := range slices.Backward(strings.Split(c.Tried, "+")) {
+		if p != "" && is(p) {
+			return p
+		}
+	}
+	return ""
 }
 
 // inUse is the road that a delivery is on, with the number of its attempt.

@@ -59,6 +59,7 @@ func (v notificationView) Bars() []bar {
 		{"expired", "its ttl passed first", c.Expired, of},
 		{"cancelled", "taken back in time", c.Cancelled, of},
 		{"suppressed", "a rule forbade it", c.Suppressed, of},
+		{"paid_twice", "an earlier road had arrived", c.PaidTwice, of},
 	} {
 		if off.N > 0 || off.Name == "failed" {
 			bars = append(bars, off)

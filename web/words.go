@@ -70,6 +70,14 @@ type Counts struct {
 	Expired       uint64 `json:"expired"`
 	Cancelled     uint64 `json:"cancelled"`
 	Suppressed    uint64 `json:"suppressed"`
+	PaidTwice     uint64 `json:"paid_twice"` // an SMS was paid for, and then an earlier road proved to have arrived
+}
+
+// Waiting are the deliveries without a last word: not tried, in hand, or taken
+// by a provider and not proven so far.
+func (c Counts) Waiting() uint64 {
+	over := c.Delivered + c.Failed + c.Expired + c.Cancelled + c.Suppressed
+	return c.Deliveries - min(over, c.Deliveries)
 }
 
 // Point is one step of an [Overview]: the events that arrived in it.

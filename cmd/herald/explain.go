@@ -80,6 +80,7 @@ func (e *explainCmd) traces(ctx context.Context, herald *client.Client) (client.
 func tell(w io.Writer, p client.Progress, page client.Page) {
 	fmt.Fprintf(w, "%s  %s, %s, accepted %s\n", p.ID, p.Class, p.State, p.AcceptedAt.Local().Format(time.DateTime))
 	fmt.Fprintf(w, "%d deliveries: %s\n", p.Counts.Deliveries, countsInWords(p.Counts))
+	fmt.Fprintf(w, "each once: %s\n", outcomesInWords(p.Outcomes))
 	for _, t := range page.Deliveries {
 		fmt.Fprintf(w, "\n%s  %s\n", t.Device, cmp.Or(string(t.Stage), "nothing tried yet"))
 		for _, line := range story(t, p.AcceptedAt) {
@@ -145,28 +146,49 @@ func notEmpty(words ...string) []string {
 	return slices.DeleteFunc(words, func(w string) bool { return w == "" })
 }
 
+// tally is a number of deliveries with its word.
+type tally struct {
+	count int
+	what  string
+}
+
 func countsInWords(c client.Counts) string {
+	return inWords(", ",
+		tally{c.Accepted, "accepted"},
+		tally{c.Delivered, "delivered"},
+		tally{c.Displayed, "displayed"},
+		tally{c.Clicked, "clicked"},
+		tally{c.Failed, "failed"},
+		tally{c.Unknown, "unknown"},
+		tally{c.Expired, "expired"},
+		tally{c.Cancelled, "cancelled"},
+		tally{c.Suppressed, "suppressed"},
+		tally{c.PaidTwice, "paid twice"},
+	)
+}
+
+// outcomesInWords is a sum of which every delivery is in one part.
+func outcomesInWords(o client.Outcomes) string {
+	return inWords(" + ",
+		tally{o.Delivered, "delivered"},
+		tally{o.Failed, "failed"},
+		tally{o.Expired, "expired"},
+		tally{o.Cancelled, "cancelled"},
+		tally{o.Suppressed, "suppressed"},
+		tally{o.Waiting, "waiting"},
+	)
+}
+
+// inWords leaves out what is nothing.
+func inWords(between string, tallies ...tally) string {
 	var words []string
-	for _, n := range []struct {
-		count int
-		what  string
-	}{
-		{c.Accepted, "accepted"},
-		{c.Delivered, "delivered"},
-		{c.Displayed, "displayed"},
-		{c.Clicked, "clicked"},
-		{c.Failed, "failed"},
-		{c.Unknown, "unknown"},
-		{c.Expired, "expired"},
-		{c.Cancelled, "cancelled"},
-		{c.Suppressed, "suppressed"},
-	} {
-		if n.count > 0 {
-			words = append(words, fmt.Sprintf("%d %s", n.count, n.what))
+	for _, t := range tallies {
+		if t.count > 0 {
+			words = append(words, fmt.Sprintf("%d %s", t.count, t.what))
 		}
 	}
 	if len(words) == 0 {
 		return "nothing yet"
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(words, between)
 }

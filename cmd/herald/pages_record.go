@@ -104,6 +104,7 @@ func (s stories) Notification(ctx context.Context, app, id string) (web.Notifica
 			Notifications: 1, Deliveries: uint64(c.Deliveries), Accepted: uint64(c.Accepted), Delivered: uint64(c.Delivered),
 			Displayed: uint64(c.Displayed), Clicked: uint64(c.Clicked), Failed: uint64(c.Failed), Unknown: uint64(c.Unknown),
 			Expired: uint64(c.Expired), Cancelled: uint64(c.Cancelled), Suppressed: uint64(c.Suppressed),
+			PaidTwice: uint64(c.PaidTwice),
 		},
 	}, nil
 }

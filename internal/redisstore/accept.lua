@@ -1,7 +1,7 @@
 -- Takes a notification in, or tells what became of the same id before.
 -- KEYS[1] notification
 -- ARGV    hash, body, class, start (unix ms), expiry (unix s), chunks, devices
---         (both of the whole audience, or 0 and 0 if it is not known yet)
+--         (1 and the size of an audience that is known and fits, else 0 and 0)
 -- RETURNS {"new"}, {"conflict"}, or {"again", queued, first body}
 local before = redis.call('HMGET', KEYS[1], 'hash', 'queued', 'body')
 if before[1] then

@@ -19,6 +19,19 @@ local function count(old, new)
   end
 end
 
+-- paid tells whether a provider that costs money (push.IsSMS) is among those tried.
+local function paid(tried)
+  for provider in string.gmatch(tried, '[^+]+') do
+    if provider == 'sms' or provider == 'smpp' then return true end
+  end
+  return false
+end
+
+-- paidTwice counts a delivery for which money went out in vain, once.
+local function paidTwice(key, index)
+  if redis.call('HSETNX', key, '2:' .. index, '1') == 1 then redis.call('HINCRBY', key, '#2', 1) end
+end
+
 local function writeCounts(key)
   for letter, by in pairs(counts) do
     if by ~= 0 then redis.call('HINCRBY', key, '#' .. letter, by) end

@@ -59,9 +59,13 @@ func (j *Journal) Accept(ctx context.Context, entries []Entry) ([]Verdict, error
 		if err != nil {
 			return nil, fmt.Errorf("redisstore: encode notification %s: %w", n.ID, err)
 		}
+		chunks, devices := 0, 0 // an audience that needs more than a chunk is expanded like any other
+		if e.Devices <= ChunkSize {
+			chunks, devices = min(1, e.Devices), e.Devices
+		}
 		calls[i] = call{j.scripts.accept, notificationKey(n.App, n.ID), []any{
 			hex.EncodeToString(e.Hash[:]), body, string(n.Class), Start(n).UnixMilli(), expiry(n),
-			(e.Devices + ChunkSize - 1) / ChunkSize, e.Devices,
+			chunks, devices,
 		}}
 	}
 	cmds, err := run(ctx, j.rdb, calls)

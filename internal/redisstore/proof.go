@@ -17,6 +17,9 @@ type Proof struct {
 	Chunk, Index      int
 	Stage             push.Stage
 	Device            string // "" if the reporter does not know it
+	// Free says that it proves arrival by a road that costs nothing: what was
+	// paid for another was paid twice.
+	Free bool
 }
 
 // Known is what the journal knows about a delivery that evidence came for.
@@ -32,7 +35,7 @@ func (j *Journal) Raise(ctx context.Context, proofs []Proof) ([]*Known, error) {
 	calls := make([]call, len(proofs))
 	for i, p := range proofs {
 		calls[i] = call{j.scripts.raise, chunkKey(p.App, p.Notification, p.Chunk), []any{
-			p.Index, string(letter(p.Stage)), p.Device,
+			p.Index, string(letter(p.Stage)), p.Device, p.Free,
 		}}
 	}
 	cmds, err := run(ctx, j.rdb, calls)
@@ -86,7 +89,7 @@ func (j *Journal) describe(ctx context.Context, proofs []Proof, known []*Known) 
 }
 
 // counted are the stages that chunks count, in the order of [Journal.Counts].
-var counted = []string{"n", "#a", "#d", "#p", "#k", "#f", "#u", "#e", "#x", "#s"}
+var counted = []string{"n", "#a", "#d", "#p", "#k", "#f", "#u", "#e", "#x", "#s", "#2"}
 
 // manyChunks bounds one round trip of [Journal.Counts].
 const manyChunks = 512
@@ -115,6 +118,7 @@ func (j *Journal) Counts(ctx context.Context, app, id string, chunks int) (c pus
 			c.Expired += number(f[7])
 			c.Cancelled += number(f[8])
 			c.Suppressed += number(f[9])
+			c.PaidTwice += number(f[10])
 		}
 	}
 	return c, begun, nil

@@ -8,7 +8,9 @@ local cells = redis.call('HMGET', KEYS[1], unpack(indexes))
 for k, cell in ipairs(cells) do
   if cell then
     local i = 6 * k - 5
-    local old, _, _, _, _, device = parse(cell)
+    local old, _, _, before, _, device = parse(cell)
+    -- Proof of arrival came while an SMS was on its way out.
+    if RANK[old] >= RANK.d and paid(ARGV[i + 4]) and not paid(before) then paidTwice(KEYS[1], ARGV[i]) end
     local stage = old
     if RANK[ARGV[i + 1]] > RANK[old] then
       stage = ARGV[i + 1]
