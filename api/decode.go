@@ -6,26 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
-	"strings"
 
-	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/internal/strictjson"
 )
 
-const (
-	maxDepth  = 32  // levels of arrays and objects in a body
-	maxFaults = 100 // of one body; the rest would help nobody
-)
+// maxDepth is how many levels of arrays and objects a body may have.
+const maxDepth = 32
 
-// form reads JSON objects into T and knows all that can be wrong with them.
-//
-// encoding/json stops at the first fault, takes "TITLE" for "title", lets the
-// last of two equal names win and replaces what is not UTF-8. A form takes none
-// of this and names every fault with its path. It leaves the grammar, and the
-// meaning of escapes, to encoding/json.
-type form[T any] struct{ root *shape }
+// form reads the JSON objects of requests into T.
+type form[T any] struct{ strict strictjson.Form[T] }
 
-func newForm[T any]() form[T] { return form[T]{shapeOf(reflect.TypeFor[T]())} }
+func newForm[T any]() form[T] { return form[T]{strictjson.New[T]()} }
 
 // decode reads a whole body. Its error is a [refusal] for what is not a JSON
 // object; faults inside the object are returned beside what could be read.
@@ -39,10 +30,9 @@ func (f form[T]) decode(raw []byte) (T, faults, error) {
 }
 
 // decodeValid is decode for JSON that was found well formed already.
-func (f form[T]) decodeValid(raw []byte) (v T, fs faults) {
-	w := walker{raw: raw}
-	w.value(f.root, reflect.ValueOf(&v).Elem(), &place{})
-	return v, w.faults
+func (f form[T]) decodeValid(raw []byte) (T, faults) {
+	v, fs := f.strict.Read(raw)
+	return v, faults(fs)
 }
 
 // wellFormed refuses what is not one JSON object of bounded depth. Depth comes
@@ -56,7 +46,7 @@ func wellFormed(raw []byte) error {
 	}
 	if json.Valid(raw) {
 		if c := bytes.TrimLeft(raw, " \t\r\n")[0]; c != '{' {
-			return &refusal{status: http.StatusBadRequest, code: "malformed_json", detail: "the body must be a JSON object, not " + given(c)}
+			return &refusal{status: http.StatusBadRequest, code: "malformed_json", detail: "the body must be a JSON object, not " + strictjson.Given(c)}
 		}
 		return nil
 	}
@@ -91,65 +81,21 @@ func tooDeep(raw []byte) bool {
 	return false
 }
 
-// shape is a Go type as the JSON it is read from.
-type shape struct {
-	kind   reflect.Kind // of the value; Invalid for raw JSON
-	fields map[string]field
-	elem   *shape // of a pointer, slice or map
-}
-
-type field struct {
-	index int
-	shape *shape
-}
-
-func shapeOf(t reflect.Type) *shape {
-	if t == reflect.TypeFor[json.RawMessage]() {
-		return &shape{}
-	}
-	s := &shape{kind: t.Kind()}
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Map:
-		s.elem = shapeOf(t.Elem())
-	case reflect.Struct:
-		s.fields = make(map[string]field, t.NumField())
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-			s.fields[name] = field{i, shapeOf(t.Field(i).Type)}
-		}
-	default: // a value without parts
-	}
-	return s
-}
-
 // faults gathers what is wrong with an input, one fault for a field.
-type faults []push.Fault
+type faults strictjson.Faults
 
 // add notes a fault, unless the field has one already.
-func (fs *faults) add(field, detail string) {
-	if len(*fs) < maxFaults && !fs.has(field) {
-		*fs = append(*fs, push.Fault{Field: field, Detail: detail})
-	}
-}
+func (fs *faults) add(field, detail string) { (*strictjson.Faults)(fs).Add(field, detail) }
 
 func (fs *faults) addf(field, format string, args ...any) {
 	fs.add(field, fmt.Sprintf(format, args...))
 }
 
 // has reports whether a field, or something inside of it, has a fault.
-func (fs *faults) has(field string) bool {
-	for _, f := range *fs {
-		if rest, ok := strings.CutPrefix(f.Field, field); ok && (rest == "" || rest[0] == '.' || rest[0] == '[') {
-			return true
-		}
-	}
-	return false
-}
+func (fs *faults) has(field string) bool { return (*strictjson.Faults)(fs).Has(field) }
 
 // err is nil, or all faults as one error.
-func (fs faults) err() error {
-	if len(fs) == 0 {
-		return nil
-	}
-	return &push.Invalid{Faults: fs}
-}
+func (fs faults) err() error { return strictjson.Faults(fs).Err() }
+
+// shorten makes a caller's word fit to be repeated to them.
+func shorten(s string) string { return strictjson.Shorten(s) }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/herald-push/herald/internal/strictjson"
 	"github.com/herald-push/herald/push"
 )
 
@@ -122,8 +123,8 @@ func TestDecodeRefusesWhatIsNoJSONObject(t *testing.T) {
 func TestDecodeReportsABoundedNumberOfFaults(t *testing.T) {
 	body := `{"tags":[1` + strings.Repeat(",1", 5000) + `]}`
 	_, fs, err := newForm[sample]().decode([]byte(body))
-	if err != nil || len(fs) != maxFaults {
-		t.Errorf("decode() = %d faults, %v; want %d", len(fs), err, maxFaults)
+	if err != nil || len(fs) != strictjson.MaxFaults {
+		t.Errorf("decode() = %d faults, %v; want %d", len(fs), err, strictjson.MaxFaults)
 	}
 }
 

@@ -37,6 +37,8 @@ type notificationRequest struct {
 	TTLSeconds  *int              `json:"ttl_seconds"`
 	Route       routeRequest      `json:"route,omitzero"`
 	DeliverAt   string            `json:"deliver_at,omitempty"`
+
+	Overrides map[string]json.RawMessage `json:"overrides,omitempty"`
 }
 
 type audienceRequest struct {
@@ -62,6 +64,7 @@ var notificationForm = newForm[notificationRequest]()
 type rules struct {
 	now       time.Time
 	providers map[string]CheckCredentials
+	overrides map[string]CheckOverrides
 	policy    func() (push.Policy, error) // asked only when the route names SMS
 }
 
@@ -80,6 +83,7 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	to := r.To.check(&fs)
 	r.checkClass(&fs)
 	r.checkContent(&fs)
+	r.checkOverrides(&fs, rules.overrides)
 	deliverAt, ttl := r.checkTimes(&fs, rules.now)
 	if err := r.checkRoute(&fs, rules); err != nil {
 		return nil, hash, err
@@ -94,7 +98,7 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	}
 	n := &push.Notification{
 		App: app, ID: r.ID, To: to, Class: r.Class, Title: r.Title, Body: r.Body, Data: r.Data,
-		CollapseKey: r.CollapseKey, AcceptedAt: rules.now, DeliverAt: deliverAt,
+		CollapseKey: r.CollapseKey, Overrides: r.Overrides, AcceptedAt: rules.now, DeliverAt: deliverAt,
 		ExpiresAt: later(rules.now, deliverAt).Add(ttl),
 		Route:     push.Route{Roads: r.Route.Roads, Until: r.Route.Until},
 	}

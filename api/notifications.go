@@ -52,6 +52,7 @@ func (s *Server) parse(ctx context.Context, app string, raw []byte) (*push.Notif
 	n, hash, err := req.notification(app, fs, rules{
 		now:       s.parts.Now().UTC(),
 		providers: s.parts.Providers,
+		overrides: s.parts.Overrides,
 		policy: func() (push.Policy, error) {
 			a, err := s.app(ctx, app)
 			return a.Policy, err

@@ -58,6 +58,12 @@ func TestCreateNotificationNamesTheFaultyFields(t *testing.T) {
 		"sms for a class without it":     {`{"to":{"device":"d1"},"title":"Hi","route":{"roads":["sms"]}}`, "route.roads[0]"},
 		"until the end of the world":     {`{"to":{"device":"d1"},"title":"Hi","route":{"until":"clicked"}}`, "route.until"},
 		"waits too long":                 {`{"to":{"device":"d1"},"title":"Hi","route":{"wait_seconds":3601}}`, "route.wait_seconds"},
+		"overrides for nobody":           {`{"to":{"device":"d1"},"title":"Hi","overrides":{"pigeon":{},"live":{}}}`, "overrides.live overrides.pigeon"},
+		"overrides of the wrong type":    {`{"to":{"device":"d1"},"title":"Hi","overrides":{"apns":"loud","fcm":null}}`, "overrides.apns overrides.fcm"},
+		"overrides that are a list":      {`{"to":{"device":"d1"},"title":"Hi","overrides":[]}`, "overrides"},
+		"every fault of two providers":   {`{"to":{"device":"d1"},"title":"Hi","overrides":{"fcm":{"x":1},"apns":{"b":1,"a":1,"word":1}}}`, "overrides.apns.a overrides.apns.b overrides.fcm.x"},
+		"overrides without an end":       {`{"to":{"device":"d1"},"title":"Hi","overrides":{"apns":{"word":"` + strings.Repeat("x", maxOverrides) + `"}}}`, "overrides"},
+		"a token for many devices":       {`{"to":{"user":"u"},"title":"Hi","overrides":{"apns":{"token":"ab"}}}`, "overrides.apns.token"},
 		"a word from somewhere else":     {`{"to":{"device":"d1"},"title":"Hi","priority":"high"}`, "priority"},
 		"bytes that are not UTF-8":       {"{\"to\":{\"device\":\"d1\"},\"title\":\"H\xff\",\"data\":{\"k\":\"\xc3\"}}", "title data.k"},
 		"a misspelled word of the route": {`{"to":{"device":"d1"},"title":"Hi","route":{"road":["live"],"until":5}}`, "route.road route.until"},
@@ -351,6 +357,32 @@ func BenchmarkCreateNotification(b *testing.B) {
 	for b.Loop() {
 		if got := h.ask("POST", "/v1/notifications", sendKey, body); got.status != http.StatusAccepted {
 			b.Fatal(got.raw)
+		}
+	}
+}
+
+func TestOverridesGoThroughInOneSpelling(t *testing.T) {
+	h := open(t)
+	body := func(overrides string) string {
+		return `{"id":"n1","to":{"device":"d1"},"title":"Hi","overrides":` + overrides + `}`
+	}
+	got := h.ask("POST", "/v1/notifications", sendKey, body(`{"apns": {"word": {"z": 12345678901234567890, "a": 1.50}, "token":"ab"}}`))
+	if got.status != http.StatusAccepted {
+		t.Fatalf("status = %d: %s", got.status, got.raw)
+	}
+	if s, want := string(h.last.Overrides["apns"]), `{"token":"ab","word":{"a":1.50,"z":12345678901234567890}}`; s != want {
+		t.Errorf("overrides = %s, want %s", s, want)
+	}
+	for name, tt := range map[string]struct {
+		overrides string
+		status    int
+	}{
+		"the same in another order": {`{"apns":{"token":"ab","word":{"a":1.50,"z":12345678901234567890}}}`, http.StatusAccepted},
+		"another word":              {`{"apns":{"token":"ab","word":"other"}}`, http.StatusConflict},
+		"the same for another":      {`{"fcm":{"token":"ab","word":{"a":1.50,"z":12345678901234567890}}}`, http.StatusConflict},
+	} {
+		if got := h.ask("POST", "/v1/notifications", sendKey, body(tt.overrides)); got.status != tt.status {
+			t.Errorf("%s: status = %d, want %d: %s", name, got.status, tt.status, got.raw)
 		}
 	}
 }

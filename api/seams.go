@@ -88,6 +88,10 @@ type Callback func(ctx context.Context, r *http.Request, body []byte) ([]push.Re
 // provider, as a [push.Invalid] that never repeats a secret.
 type CheckCredentials func(credentials []byte) error
 
+// CheckOverrides tells what is wrong with what a notification says to one
+// provider alone, as a [push.Invalid] whose fields are paths inside of it.
+type CheckOverrides func(raw []byte) error
+
 // Check tells whether something Herald needs is there. Its error is shown to
 // whoever asks GET /readyz.
 type Check func(ctx context.Context) error

@@ -85,6 +85,9 @@ type Parts struct {
 	// Providers are the roads that addresses and routes may name, each with the
 	// check of its credentials; nil for one that has none, such as "live".
 	Providers map[string]CheckCredentials
+	// Overrides are the providers that a notification may say something to
+	// alone, each with the check of what it says.
+	Overrides map[string]CheckOverrides
 	// Callbacks are the vendors that report by POST /v1/callbacks/{provider}.
 	Callbacks map[string]Callback
 	// Checks decide GET /readyz, by the name that is shown.

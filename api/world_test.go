@@ -309,6 +309,7 @@ func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox},
+		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback},
 		Checks:    map[string]Check{"redis": func(context.Context) error { return nil }},
 		Now:       func() time.Time { return noon },
@@ -323,4 +324,22 @@ func signedCallback(_ context.Context, r *http.Request, body []byte) ([]push.Rec
 		App: "demo", Device: "d1", Notification: "order-1", Delivery: string(body),
 		Stage: push.Delivered, Source: push.VendorCallback, At: noon, ReceivedAt: noon,
 	}}, nil
+}
+
+// checkWords plays a provider that takes "word" and "token" and nothing else.
+func checkWords(raw []byte) error {
+	var o map[string]any
+	if json.Unmarshal(raw, &o) != nil || o == nil {
+		return &push.Invalid{Faults: []push.Fault{{Detail: "must be an object"}}}
+	}
+	var faults []push.Fault
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		if key != "word" && key != "token" {
+			faults = append(faults, push.Fault{Field: key, Detail: "is not a word of this provider"})
+		}
+	}
+	if faults != nil {
+		return &push.Invalid{Faults: faults}
+	}
+	return nil
 }

@@ -47,6 +47,9 @@ type Notification struct {
 	TTLSeconds  int               `json:"ttl_seconds,omitempty"` // default a day
 	Route       *Route            `json:"route,omitempty"`       // default: Herald decides
 	DeliverAt   time.Time         `json:"deliver_at,omitzero"`   // default now; at most 30 days ahead
+	// Overrides say something to one provider alone, by its name: an object of
+	// the provider's own options, such as {"apns": {"push_type": "background"}}.
+	Overrides map[string]any `json:"overrides,omitempty"`
 }
 
 // Audience names who is to be reached; exactly one field is set.

@@ -5,6 +5,7 @@
 package push
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -76,6 +77,9 @@ type Notification struct {
 	// 0 to 64 bytes.
 	CollapseKey string `json:"collapse_key,omitempty"`
 	Route       Route  `json:"route,omitzero"`
+	// Overrides are what is meant for one provider alone, by its name: a JSON
+	// object that only the provider's own room can read.
+	Overrides map[string]json.RawMessage `json:"overrides,omitempty"`
 	// DeliverAt is the earliest time of sending; zero means now.
 	DeliverAt time.Time `json:"deliver_at,omitzero"`
 	// AcceptedAt is when the API took it, ExpiresAt when it stops being worth

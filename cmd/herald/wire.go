@@ -225,6 +225,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Deliveries:  h.deliveries(),
 		Tokens:      h.tokens,
 		Providers:   roads,
+		Overrides:   overrides(),
 		Callbacks:   callbacks,
 		Checks:      checks,
 		Mounts:      map[string]http.Handler{"/": pages},

@@ -41,8 +41,9 @@ var mayImport = map[string][]string{
 var guests = map[string][]string{
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
-	"providers":               {"internal/h2"},
 	"providers/providertest":  {"internal/freeport"},
+	"api":                     {"internal/strictjson"},
+	"providers":               {"internal/h2", "internal/strictjson"},
 	"providers/sandbox":       {"internal/h2"},
 	"providers/sms":           {"internal/smstext"},
 	"providers/smpp":          {"internal/smstext"},

@@ -70,6 +70,8 @@ func (s *Server) conn(ctx context.Context, nc *tls.Conn) {
 	if !c.greet(nc, or(s.MaxStreams, 1000)) {
 		return
 	}
+	state := nc.ConnectionState()
+	c.tls = &state
 	group.Go(func() {
 		c.end(c.write())
 		stop()
@@ -99,6 +101,7 @@ type serverConn struct {
 	ctx      context.Context
 	handler  http.Handler
 	remote   string
+	tls      *tls.ConnectionState
 	handlers sync.WaitGroup
 
 	req *exchange // whose header block is being read
@@ -136,7 +139,7 @@ func (c *serverConn) goAway(uint32) error { return nil }
 func (c *serverConn) field(f hpack.HeaderField) {
 	if c.req == nil {
 		c.req = &exchange{req: &http.Request{
-			Proto: "HTTP/2.0", ProtoMajor: 2, RemoteAddr: c.remote, Header: make(http.Header, 8),
+			Proto: "HTTP/2.0", ProtoMajor: 2, RemoteAddr: c.remote, Header: make(http.Header, 8), TLS: c.tls,
 		}}
 	}
 	r := c.req.req

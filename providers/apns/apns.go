@@ -1,5 +1,5 @@
-// Package apns hands deliveries to the Apple Push Notification service with the
-// token of an app's .p8 key.
+// Package apns hands deliveries to the Apple Push Notification service, as an
+// app with the token of its .p8 key or with a certificate of its own.
 package apns
 
 import (
@@ -7,8 +7,10 @@ import (
 	"crypto/tls"
 	_ "embed"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +35,7 @@ var codesJSON []byte
 // Provider sends over HTTP/2 connections of its own.
 type Provider struct {
 	production, sandbox *environment
-	token               *token.Token
+	token               *token.Token // nil with a certificate
 	topic               string
 	codes               *providers.Codes
 	payloads            payloads
@@ -57,11 +59,9 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{
-		token:     &token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID},
-		topic:     c.Topic,
-		codes:     codes,
-		transport: newTransport(c.tls),
+	p := &Provider{topic: c.Topic, codes: codes, transport: newTransport(c.tls)}
+	if c.key != nil {
+		p.token = &token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID}
 	}
 	p.production = p.environment(c.host(apns2.HostProduction))
 	p.sandbox = p.environment(c.host(apns2.HostDevelopment))
@@ -78,11 +78,15 @@ func (p *Provider) environment(host string) *environment {
 
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	payload, err := p.payloads.build(d)
+	payload, shared, err := p.payloads.build(d)
+	if err == nil {
+		err = p.allows(&shared.options)
+	}
 	if err != nil {
 		return push.Answer{}, err
 	}
-	if d.Address.Token == "" {
+	n := p.notification(d, &shared.options, payload)
+	if n.DeviceToken == "" {
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 	}
 	env := p.production
@@ -91,7 +95,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	}
 	issued := p.issuedAt()
 	var x providers.Exchange
-	_, sendErr := env.client.PushWithContext(providers.WithExchange(ctx, &x), p.notification(d, payload))
+	_, sendErr := env.client.PushWithContext(providers.WithExchange(ctx, &x), n)
 	switch {
 	case !x.Answered():
 		return push.Answer{}, x.Failure(name, sendErr)
@@ -99,37 +103,81 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 		env.tokens.good()
 		return push.Answer{ID: x.Header.Get("apns-id"), Stage: push.Accepted, Bytes: len(payload)}, nil
 	default:
-		return push.Answer{}, p.refusal(&x, env, issued)
+		return push.Answer{}, p.refusal(&x, env, issued, d, &shared.options)
 	}
 }
 
 // Weigh implements [providers.Provider].
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	payload, err := p.payloads.build(d)
-	return push.Payload{Bytes: len(payload), Limit: maxPayload}, err
+	payload, shared, err := p.payloads.build(d)
+	if err == nil {
+		err = p.allows(&shared.options)
+	}
+	return push.Payload{Bytes: len(payload), Limit: shared.limit}, err
+}
+
+// allows refuses what Apple takes with a token only, where we have a certificate.
+func (p *Provider) allows(o *options) error {
+	if p.token == nil && pushTypes[o.kind()].tokenOnly {
+		return rejected("", "push_type "+o.PushType+" needs a token: Apple takes no certificate for it")
+	}
+	return nil
 }
 
 // CloseIdleConnections lets go of connections once nothing is under way on them.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
-func (p *Provider) notification(d *push.Delivery, payload []byte) *apns2.Notification {
+// notification is the request: what the notification says to Apple alone comes
+// before what all providers are told.
+func (p *Provider) notification(d *push.Delivery, o *options, payload []byte) *apns2.Notification {
+	t := pushTypes[o.kind()]
 	n := &apns2.Notification{
 		ApnsID:      messageID(d.App, d.ID),
 		CollapseID:  d.Replace(),
 		DeviceToken: url.PathEscape(d.Address.Token),
-		Topic:       p.topic,
+		Topic:       p.topic + t.suffix,
 		Expiration:  d.ExpiresAt,
-		Priority:    apns2.PriorityHigh,
-		PushType:    apns2.PushTypeAlert,
+		Priority:    t.priorities[0],
+		PushType:    apns2.EPushType(o.kind()),
 		Payload:     payload,
 	}
 	if d.Address.Topic != "" {
-		n.Topic = d.Address.Topic
+		n.Topic = strings.TrimSuffix(d.Address.Topic, t.suffix) + t.suffix
 	}
-	if d.Class == push.Marketing {
-		n.Priority = apns2.PriorityLow // may wait for a good moment for the battery
+	if d.Class == push.Marketing && slices.Contains(t.priorities, gentle) {
+		n.Priority = gentle
+	}
+	if o.Topic != "" {
+		n.Topic = o.Topic
+	}
+	if o.Token != "" {
+		n.DeviceToken = o.Token
+	}
+	if o.Priority != nil {
+		n.Priority = *o.Priority
+	}
+	if o.CollapseID != nil {
+		n.CollapseID = *o.CollapseID
+	}
+	switch {
+	case o.PushType == "pushtotalk", o.TTL != nil && *o.TTL == 0:
+		n.Expiration = nowOrNever
+	case o.TTL != nil:
+		n.Expiration = sooner(d.AcceptedAt.Add(time.Duration(*o.TTL)*time.Second), d.ExpiresAt)
 	}
 	return n
+}
+
+// nowOrNever is a time in the past, which Apple takes for 0; apns2 leaves a 0
+// out.
+var nowOrNever = time.Unix(1, 0)
+
+// sooner is the earlier of two times, of which the second may be zero for never.
+func sooner(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
 }
 
 // isAccepted knows Apple's word from that of something in between: Apple names
@@ -140,7 +188,7 @@ func isAccepted(x *providers.Exchange) bool {
 }
 
 // refusal sorts Apple's answer.
-func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64) error {
+func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64, d *push.Delivery, o *options) error {
 	var answer struct {
 		Reason    string `json:"reason"`
 		Timestamp int64  `json:"timestamp"` // of a 410: milliseconds since 1970
@@ -152,10 +200,15 @@ func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64
 	if after := x.RetryAfter(); after > 0 {
 		e.RetryAfter = after
 	}
+	if errors.Is(e.Kind, push.ErrCredentials) && aboutTopic(answer.Reason) && (o.Topic != "" || d.Address.Topic != "" || o.PushType != "") {
+		e.Scope = push.ScopeToken // the topic is not the one that the credentials are for
+	}
 	switch {
+	case o.Token != "" && (x.Status == http.StatusGone || answer.Reason == apns2.ReasonBadDeviceToken):
+		e.Kind = push.ErrRejected // the device's own token is another
 	case answer.Reason == apns2.ReasonBadDeviceToken:
 		e.Kind = env.tokens.bad()
-	case answer.Reason == apns2.ReasonExpiredProviderToken && !p.resign(issued):
+	case answer.Reason == apns2.ReasonExpiredProviderToken && p.token != nil && !p.resign(issued):
 		e.Kind, e.Detail = push.ErrCredentials, answer.Reason+": a new token is refused as old; is the clock right?"
 	case x.Status == http.StatusGone && answer.Timestamp > 0:
 		e.Since = time.UnixMilli(answer.Timestamp).UTC()
@@ -163,8 +216,20 @@ func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64
 	return e
 }
 
-// issuedAt says which token the next attempt will carry.
+// aboutTopic knows the reasons that blame the topic.
+func aboutTopic(reason string) bool {
+	switch reason {
+	case apns2.ReasonBadTopic, apns2.ReasonMissingTopic, apns2.ReasonTopicDisallowed, apns2.ReasonDeviceTokenNotForTopic:
+		return true
+	}
+	return false
+}
+
+// issuedAt says which token the next attempt will carry; 0 with a certificate.
 func (p *Provider) issuedAt() int64 {
+	if p.token == nil {
+		return 0
+	}
 	p.token.Lock()
 	defer p.token.Unlock()
 	return p.token.IssuedAt

@@ -222,15 +222,7 @@ func delivery(id string) *push.Delivery {
 }
 
 func service(t *testing.T) providertest.Service {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p8 := string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	p8 := signingKey(t)
 	large := delivery("n1.0.0")
 	large.Body = strings.Repeat("<", 800) // six bytes each in JSON
 	refuse := func(status int, reason string, kind error) providertest.Refusal {
@@ -266,4 +258,24 @@ func service(t *testing.T) providertest.Service {
 			"a reason with a secret in it": refuse(400, strings.Repeat("ab", 32)+" is bad", push.ErrRejected),
 		},
 	}
+}
+
+// signingKey makes a .p8 file.
+func signingKey(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+// credentials are good, and lead nowhere.
+func credentials(t *testing.T) []byte {
+	c, _ := json.Marshal(map[string]string{"key_id": "KEY", "team_id": "TEAM", "key": signingKey(t), "topic": "com.example.app"})
+	return c
 }

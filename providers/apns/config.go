@@ -1,26 +1,39 @@
 package apns
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/tls"
+	"crypto/x509"
+	"encoding/asn1"
+	"encoding/base64"
+	"strings"
+	"time"
 
+	"github.com/sideshow/apns2/certificate"
 	"github.com/sideshow/apns2/token"
 
 	"github.com/herald-push/herald/providers"
 )
 
-// config is the JSON of an app's credentials.
+// config is the JSON of an app's credentials: a key, which never ends, or a
+// certificate, which is good for a year and does not serve every push type.
 type config struct {
 	Endpoint string `json:"endpoint"` // replaces Apple's hosts; https
 	CA       string `json:"ca"`       // PEM, trusted beside the system's
 	KeyID    string `json:"key_id"`
 	TeamID   string `json:"team_id"`
-	Key      string `json:"key"`   // PEM of the .p8 file
+	Key      string `json:"key"`   // PEM of the .p8 file, or of the certificate's key
 	Topic    string `json:"topic"` // the app's bundle id; an address may name another
 
-	key *ecdsa.PrivateKey
-	tls *tls.Config
+	Certificate string `json:"certificate"` // PEM; its key may be behind it, or in Key
+	P12         string `json:"p12"`         // the .p12 file in base64, in place of both
+	Password    string `json:"password"`    // of either
+
+	key  *ecdsa.PrivateKey // nil with a certificate
+	tls  *tls.Config
+	ends time.Time // of the certificate
 }
 
 // parse reads credentials and reports every fault at once.
@@ -31,19 +44,81 @@ func parse(credentials []byte) (*config, error) {
 	}
 	var faults providers.Faults
 	faults.Endpoint("endpoint", c.Endpoint, "https")
-	faults.Require("key_id", c.KeyID)
-	faults.Require("team_id", c.TeamID)
-	faults.Require("topic", c.Topic)
-	faults.Require("key", c.Key)
 	var err error
-	if c.Key != "" {
-		c.key, err = token.AuthKeyFromBytes([]byte(c.Key))
-		if err != nil || c.key.Curve != elliptic.P256() {
-			faults.Add("key", "is not the PEM of a .p8 file with a P-256 key")
-		}
-	}
 	if c.tls, err = providers.TLS(c.CA); err != nil {
 		faults.Add("ca", "holds no certificate in PEM")
+		c.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
+	if c.Certificate != "" || c.P12 != "" {
+		c.readCertificate(&faults)
+	} else {
+		c.readKey(&faults)
+	}
+	faults.Require("topic", c.Topic)
 	return &c, faults.Err()
+}
+
+func (c *config) readKey(faults *providers.Faults) {
+	faults.Require("key_id", c.KeyID)
+	faults.Require("team_id", c.TeamID)
+	faults.Require("key", c.Key)
+	if c.Key == "" {
+		return
+	}
+	var err error
+	if c.key, err = token.AuthKeyFromBytes([]byte(c.Key)); err != nil || c.key.Curve != elliptic.P256() {
+		faults.Add("key", "is not the PEM of a .p8 file with a P-256 key")
+	}
+}
+
+// readCertificate takes the certificate as what Apple knows us by. It also says
+// the topic, if the credentials do not.
+func (c *config) readCertificate(faults *providers.Faults) {
+	if c.KeyID != "" || c.TeamID != "" {
+		faults.Add("key_id", "is of a .p8 key; give that or a certificate")
+	}
+	field, cert, err := "certificate", tls.Certificate{}, error(nil)
+	if c.P12 != "" {
+		field = "p12"
+		var file []byte
+		if file, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.P12), "")); err == nil {
+			cert, err = certificate.FromP12Bytes(file, c.Password)
+		}
+	} else {
+		cert, err = certificate.FromPemBytes([]byte(c.Certificate+"\n"+c.Key), c.Password)
+	}
+	if err != nil || !belongs(&cert) {
+		faults.Add(field, "holds no certificate with its private key that the password opens"+
+			map[bool]string{true: "; openssl writes a file that can be read with pkcs12 -legacy"}[field == "p12"])
+		return
+	}
+	if c.ends = cert.Leaf.NotAfter; time.Now().After(c.ends) {
+		faults.Add(field, "has ended on "+c.ends.UTC().Format(time.DateOnly))
+	}
+	if c.Topic == "" {
+		c.Topic = topicOf(cert.Leaf)
+	}
+	c.tls.Certificates = []tls.Certificate{cert}
+}
+
+// belongs reports whether a certificate's private key is its own.
+func belongs(cert *tls.Certificate) bool {
+	signer, ok := cert.PrivateKey.(crypto.Signer)
+	if !ok || cert.Leaf == nil {
+		return false
+	}
+	public, ok := signer.Public().(interface{ Equal(crypto.PublicKey) bool })
+	return ok && public.Equal(cert.Leaf.PublicKey)
+}
+
+// topicOf is the user id (RFC 4519, section 2.39) of the certificate's subject,
+// where Apple writes the app's bundle id.
+func topicOf(leaf *x509.Certificate) string {
+	uid := asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 1}
+	for _, name := range leaf.Subject.Names {
+		if text, ok := name.Value.(string); ok && name.Type.Equal(uid) {
+			return text
+		}
+	}
+	return ""
 }

@@ -1,7 +1,6 @@
 package apns
 
 import (
-	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
 	"encoding/json"
@@ -14,22 +13,110 @@ import (
 	"github.com/herald-push/herald/push"
 )
 
-// maxPayload is Apple's limit in bytes for everything but VoIP:
+// Apple's limits in bytes, the second for VoIP alone:
 // developer.apple.com/documentation/usernotifications/generating-a-remote-notification
-const maxPayload = 4096
+const (
+	maxPayload = 4096
+	maxVoIP    = 5120
+)
 
 // aps is the part of the payload that the system reads. MutableContent lets the
 // app's notification service extension run, which is the only witness of
 // delivery that iOS has; without such an extension it does nothing.
 type aps struct {
-	Alert          alert  `json:"alert"`
-	Sound          string `json:"sound"`
-	MutableContent int    `json:"mutable-content"`
+	Alert             *alert   `json:"alert,omitempty"`
+	Badge             *int     `json:"badge,omitempty"`
+	Sound             any      `json:"sound,omitempty"`
+	ThreadID          string   `json:"thread-id,omitempty"`
+	Category          string   `json:"category,omitempty"`
+	TargetContentID   string   `json:"target-content-id,omitempty"`
+	InterruptionLevel string   `json:"interruption-level,omitempty"`
+	RelevanceScore    *float64 `json:"relevance-score,omitempty"`
+	FilterCriteria    string   `json:"filter-criteria,omitempty"`
+	MutableContent    int      `json:"mutable-content,omitempty"`
+	ContentAvailable  int      `json:"content-available,omitempty"`
+	ContentChanged    bool     `json:"content-changed,omitempty"`
+
+	Event          string          `json:"event,omitempty"`
+	Timestamp      *int64          `json:"timestamp,omitempty"`
+	ContentState   json.RawMessage `json:"content-state,omitempty"`
+	StaleDate      *int            `json:"stale-date,omitempty"`
+	DismissalDate  *int            `json:"dismissal-date,omitempty"`
+	AttributesType string          `json:"attributes-type,omitempty"`
+	Attributes     json.RawMessage `json:"attributes,omitempty"`
 }
 
 type alert struct {
-	Title string `json:"title,omitempty"`
-	Body  string `json:"body,omitempty"`
+	Title           string   `json:"title,omitempty"`
+	Body            string   `json:"body,omitempty"`
+	Subtitle        string   `json:"subtitle,omitempty"`
+	TitleLocKey     string   `json:"title-loc-key,omitempty"`
+	TitleLocArgs    []string `json:"title-loc-args,omitempty"`
+	SubtitleLocKey  string   `json:"subtitle-loc-key,omitempty"`
+	SubtitleLocArgs []string `json:"subtitle-loc-args,omitempty"`
+	LocKey          string   `json:"loc-key,omitempty"`
+	LocArgs         []string `json:"loc-args,omitempty"`
+	LaunchImage     string   `json:"launch-image,omitempty"`
+}
+
+// system is what the device's system reads of a notification.
+func system(n *push.Notification, o *options) aps {
+	t := pushTypes[o.kind()]
+	a := aps{TargetContentID: o.TargetContentID, FilterCriteria: o.FilterCriteria}
+	if o.ContentAvailable || o.PushType == "background" {
+		a.ContentAvailable = 1
+	}
+	a.ContentChanged = o.PushType == "controls" || o.PushType == "widgets"
+	if o.LiveActivity != nil {
+		a.live(n, o.LiveActivity)
+	}
+	if t.silent || o.LiveActivity != nil && !o.LiveActivity.Alert && o.LiveActivity.Event != "start" {
+		return a
+	}
+	a.Alert = &alert{
+		Title: n.Title, Body: n.Body, Subtitle: o.Subtitle, LaunchImage: o.LaunchImage,
+		TitleLocKey: o.TitleLocKey, TitleLocArgs: o.TitleLocArgs,
+		SubtitleLocKey: o.SubtitleLocKey, SubtitleLocArgs: o.SubtitleLocArgs,
+		LocKey: o.LocKey, LocArgs: o.LocArgs,
+	}
+	a.Badge, a.Sound = o.Badge, o.sound()
+	a.ThreadID, a.Category = o.ThreadID, o.Category
+	a.InterruptionLevel, a.RelevanceScore = o.InterruptionLevel, o.RelevanceScore
+	if o.LiveActivity == nil && (o.MutableContent == nil || *o.MutableContent) {
+		a.MutableContent = 1
+	}
+	return a
+}
+
+func (a *aps) live(n *push.Notification, l *liveActivity) {
+	at := n.AcceptedAt.Unix()
+	if l.Timestamp != nil {
+		at = int64(*l.Timestamp)
+	}
+	a.Event, a.Timestamp, a.ContentState = l.Event, &at, l.ContentState
+	a.StaleDate, a.DismissalDate = l.StaleDate, l.DismissalDate
+	a.AttributesType, a.Attributes = l.AttributesType, l.Attributes
+}
+
+// sound is a name, or Apple's dictionary for one that sounds through silence.
+func (o *options) sound() any {
+	switch c := o.CriticalSound; {
+	case c != nil:
+		d := map[string]any{"critical": 1, "name": c.Name, "volume": 1.0}
+		if c.Name == "" {
+			d["name"] = "default"
+		}
+		if c.Volume != nil {
+			d["volume"] = *c.Volume
+		}
+		return d
+	case o.Sound != nil && *o.Sound == "":
+		return nil
+	case o.Sound != nil:
+		return *o.Sound
+	default:
+		return "default"
+	}
 }
 
 // payloads builds payloads:
@@ -43,18 +130,22 @@ type payloads struct {
 	slots [32]atomic.Pointer[shared]
 }
 
-// shared is the payload of one notification up to the delivery's id. It holds
-// the notification, so that the pointer cannot come to mean another.
+// shared is what all deliveries of one notification have in common: its options
+// and the payload up to the delivery's id. It holds the notification, so that
+// the pointer cannot come to mean another.
 type shared struct {
-	of     *push.Notification
-	prefix []byte
-	err    error
+	of      *push.Notification
+	options options
+	limit   int
+	prefix  []byte
+	err     error
 }
 
 var seed = maphash.MakeSeed()
 
-// build returns the payload; the error is that of [Provider.Weigh].
-func (p *payloads) build(d *push.Delivery) ([]byte, error) {
+// build returns the payload, and what it shares with the notification's other
+// ones; the error is that of [Provider.Weigh].
+func (p *payloads) build(d *push.Delivery) ([]byte, *shared, error) {
 	slot := &p.slots[maphash.Comparable(seed, d.Notification)%uint64(len(p.slots))]
 	s := slot.Load()
 	if s == nil || s.of != d.Notification {
@@ -62,33 +153,37 @@ func (p *payloads) build(d *push.Delivery) ([]byte, error) {
 		slot.Store(s)
 	}
 	if s.err != nil {
-		return nil, s.err
+		return nil, s, s.err
 	}
-	if err := fitHeaders(d); err != nil {
-		return nil, err
+	if hasControls(d.Replace()) {
+		return nil, s, rejected("", "the collapse key has control characters")
 	}
 	b := make([]byte, 0, len(s.prefix)+len(d.ID)+4)
 	b = append(b, s.prefix...)
 	b = appendString(b, d.ID)
 	b = append(b, '}')
-	if len(b) > maxPayload {
-		return b, rejected("413", fmt.Sprintf("the payload has %d bytes; Apple takes %d", len(b), maxPayload))
+	if len(b) > s.limit {
+		return b, s, rejected("413", fmt.Sprintf("the payload has %d bytes; Apple takes %d", len(b), s.limit))
 	}
-	return b, nil
+	return b, s, nil
 }
 
 func share(n *push.Notification) *shared {
-	s := &shared{of: n}
+	s := &shared{of: n, limit: maxPayload}
+	if s.options, s.err = overrides.Of(n); s.err != nil {
+		return s
+	}
+	s.limit = pushTypes[s.options.kind()].limit
 	if _, taken := n.Data["aps"]; taken {
 		s.err = rejected("", `data must not have the key "aps", which is Apple's own`)
 		return s
 	}
-	system, err := json.Marshal(aps{Alert: alert{n.Title, n.Body}, Sound: "default", MutableContent: 1})
+	aps, err := json.Marshal(system(n, &s.options))
 	if err != nil {
 		s.err = rejected("", "the text cannot be encoded")
 		return s
 	}
-	b := append([]byte(`{"aps":`), system...)
+	b := append([]byte(`{"aps":`), aps...)
 	for _, key := range slices.Sorted(maps.Keys(n.Data)) {
 		if key == "herald_notification" || key == "herald_id" {
 			continue
@@ -109,14 +204,6 @@ func appendString(b []byte, s string) []byte {
 		return append(b, `""`...) // a string can always be encoded
 	}
 	return append(b, q...)
-}
-
-// fitHeaders refuses what cannot be written into a header.
-func fitHeaders(d *push.Delivery) error {
-	if bytes.ContainsFunc([]byte(d.Replace()), func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return rejected("", "the collapse key has control characters")
-	}
-	return nil
 }
 
 func rejected(code, detail string) *push.Error {

@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"crypto/ecdsa"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -44,11 +46,12 @@ const (
 type apple struct {
 	*vendor
 	public *ecdsa.PublicKey
+	ca     *x509.Certificate
 	tokens seenTokens
 }
 
 func newApple(v *vendor, id *identity) *apple {
-	a := &apple{vendor: v, public: &id.apns.PublicKey}
+	a := &apple{vendor: v, public: &id.apns.PublicKey, ca: id.ca}
 	v.words = words{
 		internal: "InternalServerError", limited: "TooManyRequests", tell: a.tell,
 		knows: func(word string) bool { return apnsReasons[word] != 0 },
@@ -95,7 +98,7 @@ func (a *apple) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		id = newUUID()
 	}
 	w.Header()["Apns-Id"] = []string{id}
-	if reason := a.fault(r.Header, id, token, body); reason != "" {
+	if reason := a.fault(r, id, token, body); reason != "" {
 		a.refuse(w, reason)
 		return
 	}
@@ -108,14 +111,19 @@ func (a *apple) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // fault finds what Apple would refuse, in the order Apple looks.
-func (a *apple) fault(h http.Header, id, token string, body []byte) string {
+func (a *apple) fault(r *http.Request, id, token string, body []byte) string {
+	h := r.Header
 	pushType, topic := h.Get("Apns-Push-Type"), h.Get("Apns-Topic")
 	limit := apnsLimit
 	if pushType == "voip" {
 		limit = apnsVoIPLimit
 	}
-	if reason := a.tokens.fault(h.Get("Authorization"), a.public); reason != "" {
+	topics, reason := a.known(r)
+	if reason != "" {
 		return reason
+	}
+	if topic == "" && len(topics) == 1 {
+		topic = topics[0] // a certificate for one topic names it
 	}
 	switch {
 	case token == "":
@@ -130,6 +138,8 @@ func (a *apple) fault(h http.Header, id, token string, body []byte) string {
 		return "BadTopic"
 	case pushType != "" && !apnsPushTypes[pushType]:
 		return "InvalidPushType"
+	case !topicFits(topic, pushType), topics != nil && (apnsTokenOnly[pushType] || !slices.Contains(topics, topic)):
+		return "TopicDisallowed"
 	case !isUUID(id):
 		return "BadMessageId"
 	case len(h.Get("Apns-Collapse-Id")) > 64:
@@ -144,6 +154,32 @@ func (a *apple) fault(h http.Header, id, token string, body []byte) string {
 		return "PayloadEmpty"
 	}
 	return ""
+}
+
+// apnsSuffixes are what topics end with by push type; the others' end with
+// none of them. Source, as of 2026-11-24:
+// developer.apple.com/documentation/usernotifications/sending-notification-requests-to-apns
+var apnsSuffixes = map[string]string{
+	"voip": ".voip", "complication": ".complication", "location": ".location-query", "fileprovider": ".pushkit.fileprovider",
+	"liveactivity": ".push-type.liveactivity", "pushtotalk": ".voip-ptt", "controls": ".push-type.controls", "widgets": ".push-type.widgets",
+}
+
+// apnsTokenOnly are the push types that a certificate is no good for.
+var apnsTokenOnly = map[string]bool{"location": true, "liveactivity": true}
+
+func topicFits(topic, pushType string) bool {
+	if pushType == "mdm" {
+		return true // its topics are of another kind
+	}
+	if suffix := apnsSuffixes[pushType]; suffix != "" {
+		return strings.HasSuffix(topic, suffix)
+	}
+	for _, suffix := range apnsSuffixes {
+		if strings.HasSuffix(topic, suffix) {
+			return false
+		}
+	}
+	return true
 }
 
 func readAPNs(payload []byte, m *Message) {

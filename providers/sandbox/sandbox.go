@@ -122,6 +122,9 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 	case "apns":
 		s.apns = newApple(v, s.id)
 		cert, err := s.id.serverTLS(c.Host, "h2") // Apple speaks HTTP/2 only
+		if err == nil {
+			cert.ClientAuth = tls.RequestClientCert // an app may be known by one in place of a token
+		}
 		return (&h2.Server{Handler: s.apns, TLS: cert}).Serve, err
 	case "fcm":
 		s.fcm = newGoogle(v, s.id)

@@ -1,4 +1,4 @@
-package api
+package strictjson
 
 import (
 	"encoding/json"
@@ -24,15 +24,15 @@ func (p *place) String() string {
 	case p.array:
 		return p.up.String() + "[" + strconv.Itoa(p.index) + "]"
 	}
-	up, name := p.up.String(), shorten(p.name)
+	up, name := p.up.String(), Shorten(p.name)
 	if up == "" {
 		return name
 	}
 	return up + "." + name
 }
 
-// shorten makes a caller's word fit to be repeated to them.
-func shorten(s string) string {
+// Shorten makes a caller's word fit to be repeated to them.
+func Shorten(s string) string {
 	const most = 64
 	if len(s) > most {
 		s = s[:most] + "…"
@@ -44,10 +44,10 @@ func shorten(s string) string {
 type walker struct {
 	raw    []byte
 	pos    int
-	faults faults
+	faults Faults
 }
 
-func (w *walker) fault(p *place, detail string) { w.faults.add(p.String(), detail) }
+func (w *walker) fault(p *place, detail string) { w.faults.Add(p.String(), detail) }
 
 func (w *walker) space() {
 	for w.pos < len(w.raw) {
@@ -87,7 +87,7 @@ func (w *walker) value(s *shape, v reflect.Value, p *place) {
 		w.number(s, v, p)
 	default:
 		w.skip()
-		w.fault(p, "must be "+wanted(s.kind)+", not "+given(c))
+		w.fault(p, "must be "+wanted(s.kind)+", not "+Given(c))
 	}
 }
 
@@ -301,7 +301,8 @@ func wanted(k reflect.Kind) string {
 	}
 }
 
-func given(c byte) string {
+// Given names the kind of a JSON value by its first byte.
+func Given(c byte) string {
 	switch c {
 	case '{':
 		return "an object"
