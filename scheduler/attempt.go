@@ -163,6 +163,8 @@ func (r *round) exhausted(res result) result {
 	d.cell.Hold = redisstore.Hold{}
 	switch {
 	case d.cell.Stage != "":
+	case d.mayHaveLeft():
+		res.receipts = append(res.receipts, d.verdict(push.Unknown, whyUnknown))
 	case d.boxed:
 		d.cell.Hold.Kind = redisstore.Waiting
 	default:
@@ -175,7 +177,11 @@ func (r *round) exhausted(res result) result {
 func (r *round) end(res result) result {
 	d := res.delivery
 	d.cell.Hold = redisstore.Hold{}
-	if d.cell.Stage == "" {
+	switch {
+	case d.cell.Stage != "":
+	case d.mayHaveLeft():
+		res.receipts = append(res.receipts, d.verdict(push.Unknown, whyUnknown))
+	default:
 		detail := "its time passed before a provider took it"
 		if d.parcel.ending == push.Cancelled {
 			detail = "taken back before a provider took it"
@@ -183,6 +189,15 @@ func (r *round) end(res result) result {
 		res.receipts = append(res.receipts, d.verdict(d.parcel.ending, detail))
 	}
 	return res
+}
+
+// whyUnknown is the detail of a delivery that [delivery.mayHaveLeft].
+const whyUnknown = "its worker died in the middle of an attempt: it may have been sent"
+
+// mayHaveLeft tells whether a worker that had the delivery in hand never said
+// what came of its attempt.
+func (d *delivery) mayHaveLeft() bool {
+	return d.seen.Hold.Kind == redisstore.Claimed && d.seen.Hold.Provider != ""
 }
 
 // raise notes a stage unless a higher one is known.

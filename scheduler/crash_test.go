@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -285,4 +286,40 @@ func TestReclaimHandsTasksOfTheDeadOver(t *testing.T) {
 	}
 	h.work()
 	h.awaitDone(d, "n1")
+}
+
+// A worker dies in the middle of an attempt, and then the notification is taken
+// back: nobody can say that it was taken back in time.
+func TestWhatMayHaveLeftIsNotCalledCancelled(t *testing.T) {
+	h := newHouse(t)
+	h.lives("phone", "apns")
+	hangs := make(chan struct{})
+	h.answer = func(ctx context.Context, _ string, _ *push.Delivery) (push.Answer, error) {
+		close(hangs)
+		<-ctx.Done()
+		return push.Answer{}, fault("apns", push.ErrUnknown, 0)
+	}
+	d := h.door()
+	h.enqueue(d, note("n1", "phone"))
+	w := NewWorker(h.cfg, h.parts())
+	b := task(t, taskBundle, bundle{Refs: []redisstore.Ref{{App: "demo", ID: "n1"}}})
+	ctx, die := context.WithCancel(t.Context())
+	dead := make(chan error, 1)
+	go func() { dead <- (&bundler{w, "default"}).ProcessTask(ctx, b) }()
+	<-hangs
+	die()
+	<-dead
+	if _, err := d.Cancel(t.Context(), "demo", "n1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := (&bundler{w, "default"}).ProcessTask(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	p, err := d.Progress(t.Context(), "demo", "n1")
+	if err != nil || p.Counts.Unknown != 1 || p.Counts.Cancelled != 0 {
+		t.Errorf("counts = %+v, %v; want 1 unknown", p.Counts, err)
+	}
+	if got := h.story("n1.0.0"); !slices.Equal(got, []string{"unknown"}) {
+		t.Errorf("receipts = %q", got)
+	}
 }

@@ -46,7 +46,11 @@ func (s *serveCmd) Run(ctx context.Context) error {
 		door.Close()
 		return err
 	}
-	log.InfoContext(ctx, "herald is up", "version", version, "roles", c.Roles, "listen", door.Addr().String())
+	up := []any{"version", version, "roles", c.Roles, "listen", door.Addr().String()}
+	if h.conns != nil && h.conns.TCPAddr() != nil {
+		up = append(up, "mqtt", h.conns.TCPAddr().String())
+	}
+	log.InfoContext(ctx, "herald is up", up...)
 	err = h.Run(ctx)
 	log.InfoContext(context.WithoutCancel(ctx), "herald is down", "err", err)
 	return err
