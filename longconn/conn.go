@@ -2,6 +2,7 @@ package longconn
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 type netConn struct {
 	server *Server
 	nc     net.Conn
+	addr   netip.Addr // of the client, as far as it is known
 
 	mu      sync.Mutex // guards all below
 	eng     engine
@@ -97,11 +99,12 @@ func (c *netConn) tick() {
 		if deadline.IsZero() {
 			return
 		}
-		if left := time.Until(deadline); left > 0 {
+		now := time.Now()
+		if left := deadline.Sub(now); left > 0 {
 			c.timer.Reset(left)
 			return
 		}
-		c.eng.expire()
+		c.eng.expire(now)
 	})
 }
 
@@ -115,51 +118,41 @@ func (c *netConn) pump() {
 		return
 	}
 	c.pumping = true
-	for len(c.eng.events) > 0 {
-		events := c.eng.events
-		c.eng.events = nil
+	for c.eng.work != nil && len(c.eng.work.events) > 0 {
+		events := c.eng.work.events
+		c.eng.work.events = nil
 		c.mu.Unlock()
 		for i := range events {
 			c.pass(&events[i])
 		}
 		c.mu.Lock()
 	}
+	c.eng.rest()
 	c.pumping = false
 }
 
 func (c *netConn) pass(ev *event) {
-	h := c.server.handler
-	switch ev.kind {
-	case evConnect:
+	if ev.kind == evConnect {
 		ev.hello.Remote = c.nc.RemoteAddr().String()
-		h.Connect(c, *ev.hello)
-	case evAcked:
-		h.Acked(c, ev.id)
-	case evPublished:
-		c.server.stats.published.Add(1)
-		h.Published(c, Publication{Topic: ev.pub.topic, Payload: ev.pub.payload, Ack: c.acker(ev.pub.packet)})
-	case evReady:
-		h.Ready(c)
-	case evReport:
-		ev.done(ev.err)
-	case evClosed:
-		c.server.hub.release(c.key, c)
-		c.server.stats.accepted.Add(-1)
-		h.Closed(c, c.eng.cause)
 	}
+	if ev.kind == evClosed {
+		c.server.srv.hub.release(c.key, c, c.server.srv, func() *parked {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return c.eng.park(c, c.server.handler.Published)
+		})
+	}
+	c.server.pass(c, ev, c.eng.cause, c.acker)
 }
 
 func (c *netConn) acker(packet uint16) func(mqtt.Reason) {
-	if packet == 0 {
-		return func(mqtt.Reason) {}
-	}
 	return func(r mqtt.Reason) { c.do(func() { c.eng.ack(packet, r) }) }
 }
 
 // mustWrite makes the caller the one who writes, if there is something to write
 // or to close and nobody is at it.
 func (c *netConn) mustWrite() bool {
-	if c.writing || len(c.eng.out) == 0 && c.eng.state != closed {
+	if c.writing || !c.eng.pending() && c.eng.state != closed {
 		return false
 	}
 	c.writing = true
@@ -170,9 +163,10 @@ func (c *netConn) mustWrite() bool {
 // closed; then writing stays set, for there is nothing more to be done.
 func (c *netConn) writeOut() {
 	c.mu.Lock()
-	for len(c.eng.out) > 0 {
-		out, sent, broken := c.eng.out, c.eng.sent, c.broken
-		c.eng.out, c.eng.sent = nil, nil
+	for c.eng.pending() {
+		w := c.eng.work
+		out, sent, broken := w.out, w.sent, c.broken
+		w.out, w.sent = nil, nil
 		c.mu.Unlock()
 		err := ErrGone
 		if !broken {
@@ -200,7 +194,8 @@ func (c *netConn) writeOut() {
 func (c *netConn) write(out []byte) error {
 	c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout)) //nolint:errcheck // shows at Write
 	n, err := c.nc.Write(out)
-	c.server.stats.bytesOut.Add(uint64(n))
+	c.server.srv.stats.bytesOut.Add(uint64(n))
+	c.server.srv.stats.writes.Add(1)
 	if err != nil {
 		return ErrBroken
 	}
@@ -220,28 +215,45 @@ func (c *netConn) hangUp(broken bool) {
 }
 
 // Accept implements [Conn].
-func (c *netConn) Accept(w Welcome) (ok bool) {
-	var loser Conn
-	c.do(func() {
-		if c.eng.state != waiting {
-			return
-		}
-		if loser, ok = c.server.hub.claim(w.Key, c, c.eng.number); !ok {
-			c.eng.close(TakenOver)
-			return
-		}
+func (c *netConn) Accept(w Welcome) bool {
+	c.mu.Lock()
+	ok := c.eng.state == waiting && c.tag == nil
+	if ok {
 		c.key, c.tag = w.Key, w.Tag
-		c.server.stats.accepted.Add(1)
-		c.eng.accept(time.Now(), w)
-	})
-	if loser != nil {
-		loser.Close(TakenOver)
 	}
-	return ok
+	c.mu.Unlock()
+	return ok && admit(c, c.server.srv.hub, w)
+}
+
+func (c *netConn) number() uint64 { return c.eng.serial } // does not change any more
+
+func (c *netConn) welcome(w Welcome, left *parked) {
+	c.do(func() {
+		c.server.welcomed(c.addr)
+		if !c.eng.accept(time.Now(), w, left) {
+			c.eng.acceptLate(left)
+		}
+	})
+	left.publishWill()
+}
+
+// surrender implements peer.
+func (c *netConn) surrender(then func(*parked)) {
+	var left *parked
+	c.do(func() {
+		c.eng.close(TakenOver)
+		left = c.eng.park(c, c.server.handler.Published)
+	})
+	then(left)
 }
 
 // Refuse implements [Conn].
 func (c *netConn) Refuse(reason mqtt.Reason) { c.do(func() { c.eng.refuse(reason) }) }
+
+// Refreshed implements [Conn].
+func (c *netConn) Refreshed(reason mqtt.Reason, until time.Time) {
+	c.do(func() { c.eng.refreshed(reason, until) })
+}
 
 // Deliver implements [Conn].
 func (c *netConn) Deliver(m Message, done func(error)) {
@@ -258,17 +270,11 @@ func (c *netConn) Tag() any {
 	return c.tag
 }
 
-// buffers are lent to connections that have something to write.
-var buffers = sync.Pool{New: func() any { return new([]byte) }}
-
-func getBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
-
-// putBuffer takes a buffer back, unless one large message made it large.
-func putBuffer(b []byte) {
-	if cap(b) > 0 && cap(b) <= 16<<10 {
-		b = b[:0]
-		buffers.Put(&b)
-	}
+// Quiet implements [Conn].
+func (c *netConn) Quiet() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Duration(c.eng.quiet) * time.Second
 }
 
 // cut closes at once, without farewell.

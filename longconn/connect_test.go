@@ -44,10 +44,10 @@ func TestConnectIsAnsweredByTheRules(t *testing.T) {
 				}
 			},
 		},
-		"5 wants to be kept and is told 0 seconds": {
-			change: func(c *mqtt.Connect) { c.Properties.SessionExpiry = 3600 },
+		"5 wants to be kept for longer than we do and is told": {
+			change: func(c *mqtt.Connect) { c.Properties.SessionExpiry = 1 << 30 },
 			check: func(t *testing.T, _ bool, p mqtt.Properties) {
-				if !p.Has(mqtt.PropSessionExpiry) || p.SessionExpiry != 0 {
+				if p.SessionExpiry != 3600 {
 					t.Errorf("expiry %d", p.SessionExpiry)
 				}
 			},
@@ -62,7 +62,7 @@ func TestConnectIsAnsweredByTheRules(t *testing.T) {
 		},
 		"5 is told the limits": {
 			check: func(t *testing.T, _ bool, p mqtt.Properties) {
-				if p.MaximumPacketSize != 64<<10 || p.ReceiveMaximum == 0 || p.TopicAliasMaximum != 0 || p.ServerKeepAlive != 0 {
+				if p.MaximumPacketSize != 64<<10 || p.ReceiveMaximum == 0 || p.TopicAliasMaximum != 8 || p.ServerKeepAlive != 0 {
 					t.Errorf("%+v", p)
 				}
 			},
@@ -106,10 +106,10 @@ func TestBreachesEndTheConnectionWithTheirReason(t *testing.T) {
 		"reserved flags":                     {[]byte{0xC1, 0}, mqtt.MalformedPacket},
 		"a packet over the limit":            {[]byte{0x30, 0xFF, 0xFF, 0x7F}, mqtt.PacketTooLarge},
 		"a retained message [MQTT-3.2.2-14]": {mqtt.AppendPublish(nil, mqtt.V5, mqtt.Publish{Topic: "receipts", Retain: true}), mqtt.RetainNotSupported},
-		"a topic alias [MQTT-3.2.2-17]":      {[]byte{0x30, 6, 0, 0, 3, 0x23, 0, 1}, mqtt.TopicAliasInvalid},
+		"a topic alias without a meaning":    {[]byte{0x30, 6, 0, 0, 3, 0x23, 0, 1}, mqtt.ProtocolError},
+		"too high an alias [MQTT-3.2.2-17]":  {[]byte{0x30, 6, 0, 0, 3, 0x23, 0, 9}, mqtt.TopicAliasInvalid},
 		"a wildcard topic":                   {mqtt.AppendPublish(nil, mqtt.V5, mqtt.Publish{Topic: "#"}), mqtt.TopicInvalid},
-		"a subscription identifier":          {[]byte{0x82, 13, 0, 1, 2, 0x0B, 1, 0, 5, 'i', 'n', 'b', 'o', 'x', 1}, mqtt.SubIDNotSupported},
-		"PUBREC, for we never send QoS 2":    {mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBREC, 1, mqtt.Success), mqtt.ProtocolError},
+		"a subscription identifier of 0":     {[]byte{0x82, 13, 0, 1, 2, 0x0B, 0, 0, 5, 'i', 'n', 'b', 'o', 'x', 1}, mqtt.ProtocolError},
 		"an identifier of 0":                 {mqtt.AppendAck(nil, mqtt.V5, mqtt.PUBACK, 0, mqtt.Success), mqtt.ProtocolError},
 	}
 	for name, tt := range tests {

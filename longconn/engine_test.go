@@ -13,51 +13,64 @@ import (
 // bench is an engine without a transport.
 type bench struct {
 	engine
-	log []string // what would have been passed on
-	now time.Time
+	log     []string // what would have been passed on
+	now     time.Time
+	told    bool // the first message was delivered
+	welcome Welcome
+	left    *parked // by an earlier connection
 }
 
 func newBench() *bench {
 	cfg := DefaultConfig()
 	b := &bench{now: time.Unix(1_800_000_000, 0)}
-	b.engine = newEngine(&cfg, &Stats{}, func() uint64 { return 1 }, b.now)
+	srv := &services{cfg: &cfg, stats: &Stats{}, hub: NewHub(), serial: func() uint64 { return 1 }, gate: newGate(&cfg)}
+	b.engine = newEngine(srv, b.now)
 	return b
 }
 
 // settle does what a transport would: it answers CONNECT and publications,
 // writes, and notes the rest. It returns what was written.
 func (b *bench) settle() (written []byte) {
-	for len(b.events) > 0 || len(b.out) > 0 {
-		events := b.events
-		b.events = nil
+	for b.work != nil && (len(b.work.events) > 0 || len(b.work.out) > 0) {
+		events := b.work.events
+		b.work.events = nil
 		for _, ev := range events {
-			switch ev.kind {
-			case evConnect:
-				b.log = append(b.log, "connect "+ev.hello.ClientID)
-				b.accept(b.now, Welcome{})
-			case evAcked:
-				b.log = append(b.log, "acked "+ev.id)
-			case evPublished:
-				b.log = append(b.log, fmt.Sprintf("published %s %s", ev.pub.topic, ev.pub.payload))
-				if ev.pub.packet != 0 {
-					b.ack(ev.pub.packet, mqtt.Success)
-				}
-			case evReport:
-				ev.done(ev.err)
-			case evReady:
-				b.log = append(b.log, "ready")
-			case evClosed:
-				b.log = append(b.log, "closed "+b.cause.String())
-			}
+			b.pass(ev)
 		}
-		out, sent := b.out, b.sent
-		b.out, b.sent = nil, nil
+		w := b.w()
+		out, sent := w.out, w.sent
+		w.out, w.sent = nil, nil
 		written = append(written, out...)
 		for _, done := range sent {
 			done(nil)
 		}
 	}
+	b.rest()
 	return written
+}
+
+func (b *bench) pass(ev event) {
+	switch ev.kind {
+	case evConnect:
+		b.log = append(b.log, "connect "+ev.hello.ClientID)
+		b.accept(b.now, b.welcome, b.left)
+	case evRefresh:
+		b.log = append(b.log, "refresh "+string(ev.token))
+		b.refreshed(mqtt.Success, time.Time{})
+	case evAcked:
+		b.log = append(b.log, "acked "+ev.id)
+	case evPublished:
+		b.log = append(b.log, fmt.Sprintf("published %s %s", ev.pub.topic, ev.pub.payload))
+		if ev.pub.packet != 0 {
+			b.ack(ev.pub.packet, mqtt.Success)
+		}
+	case evReport:
+		ev.done(ev.err)
+	case evReady:
+		b.log = append(b.log, "ready")
+	case evClosed:
+		b.log = append(b.log, "closed "+b.cause.String())
+	}
 }
 
 // conversation is all that a client may say: CONNECT, much, and what it says
@@ -84,7 +97,8 @@ func converse(t *testing.T, parts ...[]byte) (packets, log []string) {
 	for _, p := range parts {
 		b.feed(b.now, p)
 		written = append(written, b.settle()...)
-		if b.state == open && b.down == nil {
+		if b.state == open && !b.told {
+			b.told = true
 			b.deliver(b.now, Message{ID: "m1", Payload: []byte("hi")}, func(err error) {
 				b.log = append(b.log, fmt.Sprint("report ", err))
 			})
@@ -147,11 +161,21 @@ func TestEngineGivesItsMemoryBack(t *testing.T) {
 		b.feed(b.now, mqtt.AppendAck(nil, mqtt.V311, mqtt.PUBACK, id, mqtt.Success))
 		b.settle()
 	}
-	if b.in != nil || b.out != nil || b.sent != nil || b.events != nil || b.up != nil || b.hello != nil {
-		t.Error("an idle connection still holds buffers")
+	if b.work != nil {
+		t.Errorf("an idle connection still holds %+v", b.work)
 	}
-	if d := b.down; d.inflight != nil || d.queue != nil || d.bytes != 0 || len(d.acked) != 40 {
-		t.Errorf("an idle connection holds %+v", d)
+	if s := b.sess; s.inflight != nil || s.queue != nil || s.bytes != 0 || len(s.acked) != 40 || s.waiting != nil {
+		t.Errorf("an idle connection holds %+v", s)
+	}
+	b.feed(b.now, mqtt.AppendAck(mqtt.AppendPing(nil, mqtt.PINGREQ), mqtt.V311, mqtt.PUBREL, 12, mqtt.Success))
+	b.settle()
+	b.feed(b.now, mqtt.AppendPing(nil, mqtt.PINGREQ))
+	b.settle()
+	if b.sess != nil || b.work != nil || b.ext != nil {
+		t.Errorf("a quiet connection holds %+v", b.sess)
+	}
+	if held := b.srv.gate.held.Load(); held != 0 {
+		t.Errorf("%d bytes are thought to wait", held)
 	}
 }
 
@@ -174,7 +198,7 @@ func TestPacketIdentifiersWrapAndSkipThoseInFlight(t *testing.T) {
 	if got := send("first"); got != 1 {
 		t.Errorf("first identifier %d", got)
 	}
-	b.down.next = 65535
+	b.sess.next = 65535
 	if got := send("last"); got != 65535 {
 		t.Errorf("identifier %d, want 65535", got)
 	}
@@ -228,8 +252,8 @@ func FuzzEngine(f *testing.F) {
 				b.deliver(b.now, Message{ID: fmt.Sprint(len(written)), Payload: part}, func(error) {})
 				written = append(written, b.settle()...)
 			}
-			if len(b.in) > b.cfg.MaxPacket {
-				t.Fatalf("keeps %d bytes", len(b.in))
+			if b.work != nil && len(b.work.in) > b.srv.cfg.MaxPacket {
+				t.Fatalf("keeps %d bytes", len(b.work.in))
 			}
 		}
 		ends := 0

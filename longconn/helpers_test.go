@@ -18,7 +18,10 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-const soon = 5 * time.Second
+const soon = 10 * time.Second
+
+// transport is the one under test: all tests run on each; see TestMain.
+var transport = "goroutines"
 
 // porter lets in whoever knows the word and notes what happens.
 type porter struct {
@@ -29,8 +32,10 @@ type porter struct {
 	acked     map[string]int
 	closed    map[string][]longconn.Cause
 	ready     int
-	asked     int           // CONNECTs
-	hold      chan struct{} // if not nil, Connect waits for it in a goroutine
+	refreshed int
+	welcome   longconn.Welcome // but for key and tag
+	asked     int              // CONNECTs
+	hold      chan struct{}    // if not nil, Connect waits for it in a goroutine
 }
 
 func newPorter() *porter {
@@ -53,7 +58,11 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 		if name == "" {
 			name, assigned = h.Username, h.Username
 		}
-		if c.Accept(longconn.Welcome{Key: name, Tag: name, AssignedClientID: assigned}) {
+		p.Lock()
+		w := p.welcome
+		p.Unlock()
+		w.Key, w.Tag, w.AssignedClientID = name, name, assigned
+		if c.Accept(w) {
 			p.Change(func() { p.conns[name] = c })
 		}
 	}
@@ -70,6 +79,15 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 		<-hold
 		answer()
 	}()
+}
+
+func (p *porter) Refresh(c longconn.Conn, token []byte) {
+	p.Change(func() { p.refreshed++ })
+	if string(token) != "sesame" {
+		c.Refreshed(mqtt.NotAuthorized, time.Time{})
+		return
+	}
+	c.Refreshed(mqtt.Success, time.Time{})
 }
 
 func (p *porter) Acked(_ longconn.Conn, id string) { p.Change(func() { p.acked[id]++ }) }
@@ -116,6 +134,7 @@ func openFor(t testing.TB, change ...func(*longconn.Config)) *house {
 	cfg := longconn.DefaultConfig()
 	cfg.TCP, cfg.WebSocket = "127.0.0.1:0", "127.0.0.1:0"
 	cfg.Grace = time.Second
+	cfg.Transport = transport
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -12,15 +12,16 @@
 //
 // What a device may rely on:
 //
-//   - The subscription to [Config.Inbox] exists from CONNECT on. Asking for it
-//     is granted QoS 1 whatever was asked for; UNSUBSCRIBE ends it.
-//   - Nothing is kept of a session once its connection is gone: CONNACK never
-//     says "session present", and tells MQTT 5 clients an expiry of 0. Durable
-//     is only what the handler keeps, and hands over again on the next
-//     connection as a new PUBLISH, with DUP 0.
-//   - On one connection a message is sent once: never again while it is
-//     unacknowledged [MQTT-4.4.0-1], nor after.
-//   - Wills are checked and then ignored: no other client could read them.
+//   - The subscription to [Config.Inbox] exists from CONNECT on, at QoS 1.
+//     Asking for it with QoS 2 is granted, with QoS 0 too but at QoS 1: what
+//     nobody acknowledges is no proof. UNSUBSCRIBE ends it.
+//   - A session outlives its connection for as long as the client asks and
+//     [Config.SessionExpiry] allows: what is in flight is sent again with DUP on
+//     the next connection to this process, and only then [MQTT-4.4.0-1].
+//     Durable is what the handler keeps, and hands over again elsewhere.
+//   - Wills are passed to the handler, as a publication of their own kind.
+//   - Retained messages, wildcards and shared subscriptions are refused with
+//     the reason that the specification has for it.
 package longconn
 
 import (
@@ -35,6 +36,7 @@ var (
 	ErrGone     = errors.New("longconn: connection is gone")           // not written
 	ErrFull     = errors.New("longconn: window and queue are full")    // not written; Handler.Ready follows
 	ErrExpired  = errors.New("longconn: message expired in the queue") // not written
+	ErrReplaced = errors.New("longconn: a newer message took its place in the queue")
 	ErrTooLarge = errors.New("longconn: message exceeds the packet limit")
 	ErrBroken   = errors.New("longconn: connection broke while writing") // may have arrived
 )
@@ -48,6 +50,16 @@ type Message struct {
 	Payload []byte
 	// Expires is when the message stops being worth sending; zero means never.
 	Expires time.Time
+	// Topic is what it is published on; empty means [Config.Inbox].
+	Topic string
+	// Collapse, if set, names what the message is the latest word on: of those
+	// that wait for a slow reader only the latest is kept.
+	Collapse string
+	// Lossy messages go out with QoS 0, without proof, and only if the client
+	// keeps up.
+	Lossy bool
+	// Properties are for MQTT 5 clients; nil if there are none.
+	Properties *mqtt.Properties
 }
 
 // Hello is a client asking to come in.
@@ -56,9 +68,13 @@ type Hello struct {
 	Serial   uint64
 	ClientID string // may be empty: then the server is to assign one
 	Username string
-	Password []byte
+	Password []byte // or, with [TokenAuth], the token
 	Remote   string // the peer's network address
 	Version  byte   // mqtt.V311 or mqtt.V5
+	// Method is [TokenAuth], or empty.
+	Method string
+	// User are the user properties of CONNECT.
+	User []mqtt.Pair
 }
 
 // Welcome lets a client in.
@@ -70,12 +86,23 @@ type Welcome struct {
 	Tag any
 	// AssignedClientID is told to an MQTT 5 client that came without one.
 	AssignedClientID string
+	// KeepAlive is imposed on MQTT 5 clients that ask for a longer one; zero
+	// means [Config.MaxKeepAlive].
+	KeepAlive time.Duration
+	// Until is when the client must have shown a new token; zero means never.
+	Until time.Time
 }
 
 // Publication is what a client published.
 type Publication struct {
 	Topic   string
 	Payload []byte // the handler's to keep
+	// Properties are those of MQTT 5, such as the topic to answer on; nil if
+	// there are none.
+	Properties *mqtt.Properties
+	// Will is true for what a client left to be published after its end. Nobody
+	// waits for its Ack.
+	Will bool
 	// Ack must be called once, from anywhere. Until then the client keeps the
 	// message and would send it again on its next connection. A reason of 0x80
 	// and above refuses: a 3.1.1 client, which cannot be told, is acknowledged
@@ -89,9 +116,12 @@ type Handler interface {
 	// Connect asks whether a client may come in. Answer with Accept or Refuse,
 	// at once or later, from anywhere. What the client sends meanwhile waits.
 	Connect(c Conn, hello Hello)
+	// Refresh asks whether a client that is in may stay, with the new token that
+	// it shows. Answer with [Conn.Refreshed].
+	Refresh(c Conn, token []byte)
 	// Acked is proof: the client's software took the message.
 	Acked(c Conn, id string)
-	// Published delivers what the client said.
+	// Published delivers what the client said. A will may follow Closed.
 	Published(c Conn, p Publication)
 	// Ready says that there is room again after [ErrFull], or that the inbox
 	// was subscribed again: hand over whatever still waits.
@@ -101,23 +131,41 @@ type Handler interface {
 	Closed(c Conn, cause Cause)
 }
 
+// TokenAuth is the authentication method by which an MQTT 5 client shows its
+// token, in CONNECT or AUTH, and later a new one without reconnecting.
+const TokenAuth = "herald-token"
+
 // Conn is one open connection. It is what a transport implements; its methods
 // may be called from anywhere and never block.
 type Conn interface {
 	// Accept lets the client in; false means that it went away or that a newer
-	// connection holds the key.
+	// connection holds the key. After true, Closed will follow, perhaps at once.
 	Accept(Welcome) bool
 	// Refuse turns the client away.
 	Refuse(mqtt.Reason)
-	// Deliver hands over a message and reports once, through done: nil when the
-	// kernel has the bytes, or one of the Err values above. While the window is
-	// full it waits in a bounded queue, and so does the report. done must not
-	// block.
+	// Refreshed answers [Handler.Refresh]: until is the new end of the client's
+	// stay. A reason of 0x80 and above ends it now.
+	Refreshed(reason mqtt.Reason, until time.Time)
+	// Deliver hands over a message and reports once, through done, which may be
+	// nil: no error when the kernel has the bytes, else one of the Err values
+	// above. While the window is full it waits in a bounded queue, and so does
+	// the report. done must not block.
 	Deliver(m Message, done func(error))
 	// Close ends the connection, telling the client why where it can be told.
 	Close(Cause)
 	// Tag is what Accept was given; nil before.
 	Tag() any
+	// Quiet is the longest time that the client was silent and then heard
+	// again; see [Handler.Closed].
+	Quiet() time.Duration
+}
+
+// peer is what one transport asks of another when a session moves between them.
+type peer interface {
+	Conn
+	// surrender ends the connection because another took the session over, and
+	// passes on what is left of it, or nil.
+	surrender(then func(*parked))
 }
 
 // Cause is why a connection ended.
@@ -134,11 +182,15 @@ const (
 	Malformed                 // the client broke the protocol
 	Slow                      // the client did not read, or sent more than it may
 	Shutdown                  // this process is going away
+	Moved                     // sent to another server
+	Expired                   // its token ran out, or the new one was refused
+	Crowded                   // no memory to spare
 	causes
 )
 
 var causeNames = [causes]string{
 	"lost", "disconnected", "refused", "handshake", "silent", "taken_over", "malformed", "slow", "shutdown",
+	"moved", "expired", "crowded",
 }
 
 func (c Cause) String() string { return causeNames[c] }
@@ -154,6 +206,12 @@ func (c Cause) reason() mqtt.Reason {
 		return mqtt.QuotaExceeded
 	case Shutdown:
 		return mqtt.ServerShuttingDown
+	case Moved:
+		return mqtt.UseAnotherServer
+	case Expired:
+		return mqtt.NotAuthorized
+	case Crowded:
+		return mqtt.ServerBusy
 	default:
 		return mqtt.Unspecified
 	}

@@ -6,58 +6,67 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/herald-push/herald/longconn/mqtt"
 )
 
-// Server is the goroutine transport: it accepts connections over TCP and
-// WebSocket and gives each to an engine.
+// Server accepts connections over TCP and WebSocket and gives each to an
+// engine.
 type Server struct {
 	cfg     Config
-	hub     *Hub
+	srv     *services
 	handler Handler
 	log     *slog.Logger
 	stats   Stats
 	serial  atomic.Uint64
 	tcp, ws net.Listener // nil if not wanted
+	loops   loops        // that serve both; none with the goroutine transport
 
 	mu      sync.Mutex
 	conns   map[*netConn]struct{}
+	waiting map[net.Conn]struct{} // connections whose proxy has not spoken
 	closing bool
 	readers sync.WaitGroup
 }
 
 // Open listens on the configured addresses. [Server.Run] serves and closes them.
 func Open(ctx context.Context, cfg Config, hub *Hub, h Handler, log *slog.Logger) (*Server, error) {
-	s := &Server{cfg: cfg, hub: hub, handler: h, log: log, conns: map[*netConn]struct{}{}}
+	s := &Server{cfg: cfg, handler: h, log: log, conns: map[*netConn]struct{}{}, waiting: map[net.Conn]struct{}{}}
+	s.srv = &services{cfg: &s.cfg, stats: &s.stats, hub: hub, serial: func() uint64 { return s.serial.Add(1) }, gate: newGate(&s.cfg)}
 	var err error
-	if s.tcp, err = listener(ctx, cfg.TCPListener, cfg.TCP, cfg.TLS); err != nil {
+	if s.tcp, err = listener(ctx, cfg.TCPListener, cfg.TCP); err != nil {
 		return nil, err
 	}
-	if s.ws, err = listener(ctx, cfg.WebSocketListener, cfg.WebSocket, cfg.TLS); err != nil {
+	if s.ws, err = listener(ctx, cfg.WebSocketListener, cfg.WebSocket); err != nil {
 		closeListener(s.tcp)
 		return nil, err
+	}
+	if haveLoops && cfg.Transport != "goroutines" {
+		if s.loops, err = openLoops(ctx, s); err != nil {
+			closeListener(s.tcp)
+			closeListener(s.ws)
+			return nil, err
+		}
 	}
 	return s, nil
 }
 
 // listener is the port that is open already, or else the one at addr; nil if
 // there is neither.
-func listener(ctx context.Context, l net.Listener, addr string, tlsConfig *tls.Config) (net.Listener, error) {
-	if l == nil {
-		if addr == "" {
-			return nil, nil
-		}
-		var err error
-		if l, err = Listen(ctx, addr); err != nil {
-			return nil, fmt.Errorf("longconn: listen on %s: %w", addr, err)
-		}
+func listener(ctx context.Context, l net.Listener, addr string) (net.Listener, error) {
+	if l != nil || addr == "" {
+		return l, nil
 	}
-	if tlsConfig != nil {
-		l = tls.NewListener(l, tlsConfig)
+	l, err := Listen(ctx, addr)
+	if err != nil {
+		return nil, fmt.Errorf("longconn: listen on %s: %w", addr, err)
 	}
 	return l, nil
 }
@@ -92,35 +101,54 @@ func addr(l net.Listener) net.Addr {
 // Stats counts what happened since the server was opened.
 func (s *Server) Stats() Snapshot { return s.stats.Snapshot() }
 
-// Run serves until ctx ends. Then it accepts no more, tells every client that
-// the server is shutting down, and returns once all are gone, or cut off after
-// [Config.Grace]. No call of the handler follows its return, save through a
-// [Conn] that someone still holds.
+// Run serves until ctx ends. Then it accepts no more, sends every client away,
+// [Config.EvictRate] a second, and returns once all are gone, or cut off after
+// [Config.Drain] and [Config.Grace]. No call of the handler follows its return,
+// save through a [Conn] that someone still holds.
 func (s *Server) Run(ctx context.Context) error {
-	web := &http.Server{
-		Handler:           s,
-		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-	}
 	serving, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var listeners sync.WaitGroup
-	if s.tcp != nil {
-		listeners.Go(func() { cancel(s.acceptAll(s.tcp)) })
-	}
-	if s.ws != nil {
-		listeners.Go(func() { cancel(web.Serve(s.ws)) })
-	}
+	var parts sync.WaitGroup
+	parts.Go(func() { s.srv.hub.tend(serving) })
+	stop := s.serveAll(&parts, cancel)
 	<-serving.Done()
-
 	closeListener(s.tcp)
 	s.drain()
-	web.Close() //nolint:errcheck // hijacked connections were drained above
-	listeners.Wait()
+	stop()
+	parts.Wait()
 	if ctx.Err() != nil {
 		return nil
 	}
 	return fmt.Errorf("longconn: serve: %w", context.Cause(serving))
+}
+
+// serveAll starts what accepts. It returns what ends it once the connections
+// are gone.
+func (s *Server) serveAll(parts *sync.WaitGroup, fail context.CancelCauseFunc) (stop func()) {
+	if s.loops != nil {
+		s.loops.run(parts)
+		return func() {
+			s.loops.stop()
+			closeListener(s.ws)
+		}
+	}
+	web := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		ConnContext:       proxyContext,
+	}
+	if s.tcp != nil {
+		parts.Go(func() { fail(s.acceptAll(s.tcp)) })
+	}
+	if s.ws != nil {
+		l := net.Listener(&doorway{Listener: s.ws, s: s})
+		if s.cfg.TLS != nil {
+			l = tls.NewListener(l, s.cfg.TLS)
+		}
+		parts.Go(func() { fail(web.Serve(l)) })
+	}
+	return func() { web.Close() } //nolint:errcheck // hijacked connections were drained before
 }
 
 // acceptAll accepts until the listener is closed. Running out of descriptors
@@ -136,27 +164,65 @@ func (s *Server) acceptAll(l net.Listener) error {
 			s.log.Warn("longconn: accept failed", "err", err)
 			<-time.After(pause)
 		default:
-			if c := s.adopt(nc); c != nil {
-				go s.serve(c)
+			if s.await(nc) {
+				go s.receive(nc)
 			}
 		}
 	}
 }
 
-// adopt makes nc one of the server's connections. It returns nil, having closed
-// nc, when the server is going away or is far over its cap; a connection that
-// is a little over the cap is let speak, to be told that the server is busy.
-func (s *Server) adopt(nc net.Conn) *netConn {
+// await notes a connection until its proxy has spoken.
+func (s *Server) await(nc net.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := len(s.conns)
-	if s.closing || n >= s.cfg.MaxConnections+s.cfg.MaxConnections/10+16 {
+	if s.closing {
+		go nc.Close()
+		return false
+	}
+	s.waiting[nc] = struct{}{}
+	s.readers.Add(1)
+	return true
+}
+
+// receive serves a connection of the TCP listener.
+func (s *Server) receive(nc net.Conn) {
+	defer s.readers.Done()
+	whole, err := nc, error(nil)
+	if s.cfg.ProxyProtocol {
+		whole, err = readProxy(nc, s.cfg.HandshakeTimeout)
+	}
+	s.mu.Lock()
+	delete(s.waiting, nc)
+	s.mu.Unlock()
+	if err != nil {
+		nc.Close()
+		s.stats.closedBy[Malformed].Add(1)
+		return
+	}
+	if s.cfg.TLS != nil {
+		whole = tls.Server(whole, s.cfg.TLS)
+	}
+	if c := s.adopt(whole); c != nil {
+		s.serve(c)
+	}
+}
+
+// adopt makes nc one of the server's connections. It returns nil, having closed
+// nc, when the server is going away, far over its cap, or the address over its
+// own; a connection that is a little over the cap is let speak, to be told that
+// the server is busy.
+func (s *Server) adopt(nc net.Conn) *netConn {
+	addr := addrOf(nc.RemoteAddr())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := int(s.stats.open.Load())
+	if s.closing || s.crammed(n) || !s.srv.gate.enter(addr) {
 		go nc.Close()
 		s.stats.closedBy[Refused].Add(1)
 		return nil
 	}
-	c := &netConn{server: s, nc: nc}
-	c.eng = newEngine(&s.cfg, &s.stats, s.nextSerial, time.Now())
+	c := &netConn{server: s, nc: nc, addr: addr}
+	c.eng = newEngine(s.srv, time.Now())
 	c.eng.busy = n >= s.cfg.MaxConnections
 	s.conns[c] = struct{}{}
 	s.readers.Add(1)
@@ -165,7 +231,17 @@ func (s *Server) adopt(nc net.Conn) *netConn {
 	return c
 }
 
-func (s *Server) nextSerial() uint64 { return s.serial.Add(1) }
+// crammed reports that a server with n connections cannot even turn one away
+// with words.
+func (s *Server) crammed(n int) bool { return n >= s.cfg.MaxConnections+s.cfg.MaxConnections/10+16 }
+
+func addrOf(a net.Addr) netip.Addr {
+	ap, err := netip.ParseAddrPort(a.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}
 
 // serve runs an adopted connection to its end.
 func (s *Server) serve(c *netConn) {
@@ -174,27 +250,140 @@ func (s *Server) serve(c *netConn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.stats.open.Add(-1)
-	s.stats.closedBy[c.eng.cause].Add(1)
+	s.gone(c.addr, &c.eng)
 }
 
-// drain ends every connection.
+// gone counts a connection out.
+func (s *Server) gone(addr netip.Addr, e *engine) {
+	s.srv.gate.leave(addr, e.accepted)
+	s.stats.open.Add(-1)
+	s.stats.closedBy[e.cause].Add(1)
+}
+
+// welcomed counts a session in.
+func (s *Server) welcomed(addr netip.Addr) {
+	s.srv.gate.proven(addr)
+	s.stats.accepted.Add(1)
+}
+
+// member is a connection of either transport.
+type member interface {
+	holder
+	// welcome lets the client in, with what is left of an earlier session.
+	welcome(w Welcome, left *parked)
+}
+
+// admit claims the key for c, which has its tag, and lets the client in once a
+// connection that held the key has given it up.
+func admit(c member, hub *Hub, w Welcome) bool {
+	loser, left, ok := hub.claim(w.Key, c)
+	switch {
+	case !ok:
+		c.Close(TakenOver)
+	case loser != nil:
+		loser.surrender(func(left *parked) { c.welcome(w, left) })
+	default:
+		c.welcome(w, left)
+	}
+	return ok
+}
+
+// pass makes the call of the handler that an event stands for.
+func (s *Server) pass(c Conn, ev *event, cause Cause, acker func(uint16) func(mqtt.Reason)) {
+	switch ev.kind {
+	case evConnect:
+		s.handler.Connect(c, *ev.hello)
+	case evRefresh:
+		s.handler.Refresh(c, ev.token)
+	case evAcked:
+		s.handler.Acked(c, ev.id)
+	case evPublished:
+		s.stats.published.Add(1)
+		ack := func(mqtt.Reason) {}
+		if ev.pub.packet != 0 {
+			ack = acker(ev.pub.packet)
+		}
+		s.handler.Published(c, Publication{
+			Topic: ev.pub.topic, Payload: ev.pub.payload, Properties: ev.pub.properties, Will: ev.pub.will, Ack: ack,
+		})
+	case evReady:
+		s.handler.Ready(c)
+	case evReport:
+		ev.done(ev.err)
+	case evClosed:
+		s.stats.accepted.Add(-1)
+		s.handler.Closed(c, cause)
+	}
+}
+
+// drain sends every connection away: at a bounded pace, in no order, so that
+// those who come back elsewhere do not come all at once.
 func (s *Server) drain() {
 	s.mu.Lock()
 	s.closing = true
-	all := make([]*netConn, 0, len(s.conns))
+	for nc := range s.waiting {
+		nc.Close()
+	}
+	s.mu.Unlock()
+	all := s.everyone()
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	cause := Shutdown
+	if s.cfg.Redirect != "" {
+		cause = Moved
+	}
+	deadline := time.Now().Add(s.cfg.Drain)
+	const beats = 20 // a second
+	for size := max(1, s.cfg.EvictRate/beats); len(all) > 0; {
+		n := min(size, len(all))
+		if time.Now().After(deadline) {
+			n = len(all)
+		}
+		for _, c := range all[:n] {
+			c.Close(cause)
+		}
+		if all = all[n:]; len(all) > 0 {
+			<-time.After(time.Second / beats)
+		}
+	}
+	cutOff := time.AfterFunc(s.cfg.Grace, s.cut)
+	defer cutOff.Stop()
+	if s.loops != nil {
+		s.loops.wait()
+	}
+	s.readers.Wait()
+}
+
+// everyone is all connections.
+func (s *Server) everyone() []Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]Conn, 0, len(s.conns))
 	for c := range s.conns {
 		all = append(all, c)
 	}
-	s.mu.Unlock()
-	for _, c := range all {
-		c.Close(Shutdown)
+	if s.loops != nil {
+		all = s.loops.everyone(all)
 	}
-	cutOff := time.AfterFunc(s.cfg.Grace, func() {
-		for _, c := range all {
-			c.cut()
-		}
-	})
-	defer cutOff.Stop()
-	s.readers.Wait()
+	return all
+}
+
+// cut closes what is left, without farewell.
+func (s *Server) cut() {
+	s.mu.Lock()
+	for c := range s.conns {
+		c.cut()
+	}
+	s.mu.Unlock()
+	if s.loops != nil {
+		s.loops.cut()
+	}
+}
+
+// loops is the event loops of a server.
+type loops interface {
+	run(parts *sync.WaitGroup)
+	everyone([]Conn) []Conn
+	cut()  // closes all connections at once
+	wait() // until there are no connections
+	stop() // ends the loops
 }

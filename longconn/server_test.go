@@ -16,8 +16,8 @@ import (
 
 func TestSubscribeGrantsTheInboxOnly(t *testing.T) {
 	for version, want := range map[byte]string{
-		mqtt.V311: "\x00\x07\x01\x01\x80\x80\x80",
-		mqtt.V5:   "\x00\x07\x00\x01\x01\x87\xa2\x9e",
+		mqtt.V311: "\x00\x07\x01\x02\x80\x80\x80",
+		mqtt.V5:   "\x00\x07\x00\x01\x02\x87\xa2\x9e",
 	} {
 		h := open(t)
 		r := h.enter(t, version, "d1")

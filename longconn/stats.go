@@ -7,6 +7,7 @@ type Stats struct {
 	open, accepted, opened                                atomic.Int64
 	bytesIn, bytesOut, packetsIn                          atomic.Uint64
 	delivered, acked, rejected, repeated, full, published atomic.Uint64
+	collapsed, writes                                     atomic.Uint64
 	closedBy                                              [causes]atomic.Uint64
 }
 
@@ -24,6 +25,8 @@ type Snapshot struct {
 	Repeated  uint64            // messages not sent because the connection knew them
 	Full      uint64            // messages refused for want of room
 	Published uint64            // publications of clients
+	Collapsed uint64            // messages whose place a newer one took
+	Writes    uint64            // system calls that wrote
 	Closed    map[string]uint64 // connections ended, by [Cause]
 }
 
@@ -34,6 +37,7 @@ func (s *Stats) Snapshot() Snapshot {
 		BytesIn: s.bytesIn.Load(), BytesOut: s.bytesOut.Load(), PacketsIn: s.packetsIn.Load(),
 		Delivered: s.delivered.Load(), Acked: s.acked.Load(), Rejected: s.rejected.Load(),
 		Repeated: s.repeated.Load(), Full: s.full.Load(), Published: s.published.Load(),
+		Collapsed: s.collapsed.Load(), Writes: s.writes.Load(),
 		Closed: make(map[string]uint64, causes),
 	}
 	for c := range causes {

@@ -2,6 +2,7 @@ package longconn
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/herald-push/herald/longconn/mqtt"
 )
@@ -10,15 +11,6 @@ import (
 // handler's Ack. MQTT 5 clients are told; 3.1.1 has no word for it, so there
 // ten times as many are borne before the connection is closed.
 const receiveMaximum = 64
-
-// uplink is what the client published and was not answered yet.
-type uplink struct {
-	// waiting is in order of arrival, as the answers must be [MQTT-4.6.0-2].
-	waiting []answer
-	// released are QoS 2 packets taken and acknowledged with PUBREC, whose
-	// PUBREL has not come.
-	released []uint16
-}
 
 // answer is what a PUBLISH is to be answered with, once known.
 type answer struct {
@@ -37,10 +29,12 @@ func (e *engine) publish(h mqtt.Header, body []byte) error {
 		switch {
 		case p.Retain:
 			return &mqtt.Fault{Reason: mqtt.RetainNotSupported, Detail: "retain"}
-		case p.Properties.Has(mqtt.PropTopicAlias):
-			return &mqtt.Fault{Reason: mqtt.TopicAliasInvalid, Detail: "topic alias above the maximum of 0"}
 		case p.Properties.Has(mqtt.PropSubscriptionID):
 			return protocolError("subscription identifier from a client") // [MQTT-3.3.4-6]
+		case p.Properties.Has(mqtt.PropTopicAlias):
+			if p.Topic, err = e.x().topic(p.Topic, p.Properties.TopicAlias); err != nil {
+				return err
+			}
 		}
 	}
 	if p.QoS > 0 {
@@ -49,55 +43,77 @@ func (e *engine) publish(h mqtt.Header, body []byte) error {
 			return err
 		}
 	}
-	e.events = append(e.events, event{kind: evPublished, pub: &inbound{
-		topic:   p.Topic,
-		payload: append([]byte(nil), p.Payload...),
-		packet:  p.ID,
+	e.emit(event{kind: evPublished, pub: &inbound{
+		topic:      p.Topic,
+		payload:    append([]byte(nil), p.Payload...),
+		properties: ownProperties(&p.Properties),
+		packet:     p.ID,
 	}})
 	return nil
+}
+
+// topic is the topic of a PUBLISH with an alias, which it gives a meaning if
+// the topic is there too. Aliases end with the connection [MQTT-3.3.2-7].
+func (x *extras) topic(topic string, alias uint16) (string, error) {
+	if alias > topicAliases { // [MQTT-3.2.2-17]
+		return "", &mqtt.Fault{Reason: mqtt.TopicAliasInvalid, Detail: "topic alias above the maximum"}
+	}
+	if x.in == nil {
+		x.in = make([]string, topicAliases)
+	}
+	if topic != "" {
+		x.in[alias-1] = topic
+		return topic, nil
+	}
+	if x.in[alias-1] == "" {
+		return "", protocolError("topic alias without a meaning")
+	}
+	return x.in[alias-1], nil
 }
 
 // expectAnswer files a PUBLISH to be acknowledged. again means that it is here
 // already and its repetition must not reach the handler.
 func (e *engine) expectAnswer(p mqtt.Publish) (again bool, err error) {
-	if e.up == nil {
-		e.up = &uplink{}
-	}
-	if p.QoS == 2 && slices.Contains(e.up.released, p.ID) {
-		e.write(mqtt.AppendAck(e.buffer(), e.version, mqtt.PUBREC, p.ID, mqtt.Success))
+	s := e.s()
+	if slices.Contains(s.released, p.ID) {
+		if p.QoS != 2 {
+			return false, &mqtt.Fault{Reason: mqtt.PacketIDInUse, Detail: "packet identifier in use"}
+		}
+		e.write(mqtt.AppendAck(e.buffer(), e.version, mqtt.PUBREC, p.ID, mqtt.Success)) // [MQTT-4.3.3-10]
 		return true, nil
 	}
-	if slices.ContainsFunc(e.up.waiting, func(a answer) bool { return a.packet == p.ID }) {
+	if slices.ContainsFunc(s.waiting, func(a answer) bool { return a.packet == p.ID }) {
 		return true, nil
 	}
 	limit := receiveMaximum
 	if e.version != mqtt.V5 {
 		limit *= 10
 	}
-	if len(e.up.waiting)+len(e.up.released) >= limit {
+	if len(s.waiting)+len(s.released) >= limit {
 		return false, &mqtt.Fault{Reason: mqtt.ReceiveMaximumExceeded, Detail: "too many publications at once"}
 	}
-	e.up.waiting = append(e.up.waiting, answer{packet: p.ID, qos: p.QoS})
+	s.waiting = append(s.waiting, answer{packet: p.ID, qos: p.QoS})
 	return false, nil
 }
 
 // ack records the handler's answer and sends those that are due.
 func (e *engine) ack(packet uint16, reason mqtt.Reason) {
-	if e.state != open || e.up == nil {
+	if e.state != open || e.sess == nil {
 		return
 	}
 	if reason == mqtt.QuotaExceeded && e.version != mqtt.V5 {
 		e.close(Slow)
 		return
 	}
-	for i := range e.up.waiting {
-		if a := &e.up.waiting[i]; a.packet == packet {
+	s := e.sess
+	for i := range s.waiting {
+		if a := &s.waiting[i]; a.packet == packet {
 			a.known, a.reason = true, reason
 			break
 		}
 	}
 	n := 0
-	for _, a := range e.up.waiting {
+	for _, a := range s.waiting {
 		if !a.known {
 			break
 		}
@@ -107,12 +123,12 @@ func (e *engine) ack(packet uint16, reason mqtt.Reason) {
 			continue
 		}
 		e.write(mqtt.AppendAck(e.buffer(), e.version, mqtt.PUBREC, a.packet, a.reason))
-		if a.reason < mqtt.Unspecified || e.version != mqtt.V5 {
-			e.up.released = append(e.up.released, a.packet)
+		if a.reason < mqtt.Unspecified || e.version != mqtt.V5 { // else it is a new one next time [MQTT-4.3.3-9]
+			s.released = append(s.released, a.packet)
 		}
 	}
-	e.up.waiting = slices.Delete(e.up.waiting, 0, n)
-	e.up.tidy(e)
+	s.waiting = slices.Delete(s.waiting, 0, n)
+	s.tidy()
 }
 
 // pubrel ends a publication of QoS 2.
@@ -122,52 +138,58 @@ func (e *engine) pubrel(h mqtt.Header, body []byte) error {
 		return err
 	}
 	reason := mqtt.PacketIDNotFound
-	if e.up != nil {
-		if i := slices.Index(e.up.released, id); i >= 0 {
+	if e.sess != nil {
+		if i := slices.Index(e.sess.released, id); i >= 0 {
 			reason = mqtt.Success
-			e.up.released = slices.Delete(e.up.released, i, i+1)
-			e.up.tidy(e)
+			e.sess.released = slices.Delete(e.sess.released, i, i+1)
+			e.sess.tidy()
 		}
 	}
 	e.write(mqtt.AppendAck(e.buffer(), e.version, mqtt.PUBCOMP, id, reason))
 	return nil
 }
 
-// tidy gives the memory back once nothing is waiting.
-func (u *uplink) tidy(e *engine) {
-	if len(u.waiting)+len(u.released) == 0 {
-		e.up = nil
+// tidy gives the memory back once nothing of the client's is waiting.
+func (s *session) tidy() {
+	if len(s.waiting) == 0 {
+		s.waiting = nil
+	}
+	if len(s.released) == 0 {
+		s.released = nil
 	}
 }
 
 func (e *engine) subscribe(body []byte) error {
-	s, err := mqtt.DecodeSubscribe(body, e.version)
+	sub, err := mqtt.DecodeSubscribe(body, e.version)
 	if err != nil {
 		return err
 	}
-	if s.Properties.Has(mqtt.PropSubscriptionID) {
-		return &mqtt.Fault{Reason: mqtt.SubIDNotSupported, Detail: "subscription identifier"}
+	reasons := make([]mqtt.Reason, len(sub.Filters))
+	again := false
+	for i, f := range sub.Filters {
+		reasons[i] = e.grant(f)
+		if f.Topic == e.srv.cfg.Inbox {
+			s := e.s()
+			s.grant, s.subID = byte(reasons[i]), sub.Properties.SubscriptionID // [MQTT-3.8.4-3]
+			again = again || s.muted
+			s.muted = false
+		}
 	}
-	reasons := make([]mqtt.Reason, len(s.Filters))
-	for i, f := range s.Filters {
-		reasons[i] = e.grant(f.Topic)
-	}
-	e.write(mqtt.AppendSuback(e.buffer(), e.version, s.ID, reasons))
-	if e.muted && slices.Contains(reasons, mqtt.GrantedQoS1) {
-		e.muted = false
-		e.events = append(e.events, event{kind: evReady})
+	e.write(mqtt.AppendSuback(e.buffer(), e.version, sub.ID, reasons))
+	if again {
+		e.emit(event{kind: evReady})
 	}
 	return nil
 }
 
 // grant decides on one filter: a client has its inbox and nothing else.
-func (e *engine) grant(filter string) mqtt.Reason {
+func (e *engine) grant(f mqtt.Filter) mqtt.Reason {
 	switch {
-	case filter == e.cfg.Inbox:
-		return mqtt.GrantedQoS1
-	case len(filter) > 7 && filter[:7] == "$share/":
+	case f.Topic == e.srv.cfg.Inbox:
+		return mqtt.Reason(max(f.QoS, 1))
+	case e.version == mqtt.V5 && strings.HasPrefix(f.Topic, "$share/"):
 		return mqtt.SharedNotSupported
-	case slices.ContainsFunc([]byte(filter), func(b byte) bool { return b == '+' || b == '#' }):
+	case strings.ContainsAny(f.Topic, "+#"):
 		return mqtt.WildcardsNotSupported
 	default:
 		return mqtt.NotAuthorized
@@ -182,10 +204,18 @@ func (e *engine) unsubscribe(body []byte) error {
 	reasons := make([]mqtt.Reason, len(filters))
 	for i, f := range filters {
 		reasons[i] = mqtt.NoSubscriptionExisted
-		if f == e.cfg.Inbox && !e.muted {
-			e.muted, reasons[i] = true, mqtt.Success
+		if f == e.srv.cfg.Inbox && !e.s().muted {
+			e.mute()
+			reasons[i] = mqtt.Success
 		}
 	}
 	e.write(mqtt.AppendUnsuback(e.buffer(), e.version, id, reasons))
 	return nil
+}
+
+// mute ends the inbox's subscription. What waits is no longer sent; what was
+// sent runs its course [MQTT-3.10.4-2] [MQTT-3.10.4-3].
+func (e *engine) mute() {
+	e.abandon()
+	e.sess.muted, e.sess.subID, e.sess.grant = true, 0, 1
 }

@@ -46,6 +46,9 @@ func (c *wsConn) RemoteAddr() net.Addr { return c.remote }
 func (c *wsConn) cut() error { return c.ws.CloseNow() }
 
 func remoteAddr(r *http.Request) net.Addr {
+	if late, ok := r.Context().Value(proxyKey{}).(*lateProxied); ok && late.inner != nil {
+		return late.inner.RemoteAddr()
+	}
 	return stringAddr(r.RemoteAddr)
 }
 

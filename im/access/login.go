@@ -54,6 +54,30 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 	a.drain(s)
 }
 
+// Refresh implements [longconn.Handler]: the new token must be of the device
+// that is in.
+func (a *Access) Refresh(c longconn.Conn, token []byte) {
+	s := sessionOf(c)
+	a.spawn(func() {
+		c.Refreshed(a.recheck(s, token), time.Time{})
+	})
+}
+
+// recheck finds out whether a token lets a session stay.
+func (a *Access) recheck(s *session, token []byte) mqtt.Reason {
+	ctx, cancel := context.WithTimeout(a.life, a.cfg.LoginTimeout)
+	defer cancel()
+	app, device, err := a.tokens.Verify(ctx, string(token))
+	switch {
+	case err != nil && (a.cfg.Away(err) || ctx.Err() != nil):
+		return mqtt.Success // its time is not up yet, and it is not its fault
+	case err != nil || app != s.App || device != s.Device:
+		a.log.Info("access: new token refused", "device", s.Key(), "err", err)
+		return mqtt.NotAuthorized
+	}
+	return mqtt.Success
+}
+
 // identify finds out who it is, or the reason to turn it away.
 func (a *Access) identify(ctx context.Context, hello longconn.Hello) (app, device string, reason mqtt.Reason) {
 	app, device, err := a.tokens.Verify(ctx, string(hello.Password))

@@ -101,15 +101,19 @@ func (r *reader) will(flags, version byte) *Will {
 	return w
 }
 
-// AppendConnect appends the packet that a client opens with. Of the properties
-// it writes SessionExpiry, ReceiveMaximum and MaximumPacketSize where they are
-// not 0; it writes no will.
+// AppendConnect appends the packet that a client opens with.
 func AppendConnect(b []byte, c Connect) []byte {
 	var flags byte
 	if c.Clean {
 		flags |= flagClean
 	}
 	p := appendString(nil, "MQTT")
+	if c.Will != nil {
+		flags |= flagWill | c.Will.QoS<<3
+		if c.Will.Retain {
+			flags |= flagWillRetain
+		}
+	}
 	if c.HasUser {
 		flags |= flagUser
 	}
@@ -118,19 +122,15 @@ func AppendConnect(b []byte, c Connect) []byte {
 	}
 	p = append16(append(p, c.Version, flags), c.KeepAlive)
 	if c.Version == V5 {
-		var props []byte
-		if v := c.Properties.SessionExpiry; v != 0 {
-			props = append32(append(props, byte(PropSessionExpiry)), v)
-		}
-		if v := c.Properties.ReceiveMaximum; v != 0 {
-			props = append16(append(props, byte(PropReceiveMaximum)), v)
-		}
-		if v := c.Properties.MaximumPacketSize; v != 0 {
-			props = append32(append(props, byte(PropMaximumPacketSize)), v)
-		}
-		p = append(appendVarint(p, len(props)), props...)
+		p = c.Properties.appendBlock(p, conn)
 	}
 	p = appendString(p, c.ClientID)
+	if c.Will != nil {
+		if c.Version == V5 {
+			p = c.Will.Properties.appendBlock(p, will)
+		}
+		p = appendString(appendString(p, c.Will.Topic), c.Will.Payload)
+	}
 	if c.HasUser {
 		p = appendString(p, c.Username)
 	}
@@ -141,24 +141,20 @@ func AppendConnect(b []byte, c Connect) []byte {
 }
 
 // Connack is the server's answer to CONNECT. Everything after Reason is only
-// for MQTT 5 and only written with [Success].
+// for MQTT 5; session and limits are only written with [Success].
 type Connack struct {
-	Reason            Reason
-	SessionPresent    bool
-	SessionExpiry     *uint32 // what the server makes of the client's wish
-	ReceiveMaximum    uint16
-	MaximumPacketSize uint32
-	ServerKeepAlive   uint16 // 0: the client's own holds
-	AssignedClientID  string
+	Reason         Reason
+	SessionPresent bool
+	SessionExpiry  *uint32 // what the server makes of the client's wish
+	Properties     Properties
 }
 
 // AppendConnack appends the answer in the form of the given version. To an
 // MQTT 5 client it declares what this server does not do: retained messages,
-// wildcards, subscription identifiers, shared subscriptions and topic aliases
-// (whose absence means 0).
+// wildcards and shared subscriptions.
 func AppendConnack(b []byte, version byte, c Connack) []byte {
 	var present byte
-	if c.SessionPresent {
+	if c.SessionPresent && c.Reason == Success {
 		present = 1
 	}
 	if version != V5 {
@@ -166,30 +162,15 @@ func AppendConnack(b []byte, version byte, c Connack) []byte {
 	}
 	var props []byte
 	if c.Reason == Success {
-		props = c.properties()
+		props = []byte{byte(PropRetainAvailable), 0, byte(PropWildcardAvailable), 0, byte(PropSharedAvailable), 0}
+		if c.SessionExpiry != nil {
+			props = append32(append(props, byte(PropSessionExpiry)), *c.SessionExpiry)
+		}
 	}
+	props = c.Properties.append(props, cack)
 	b = appendVarint(append(b, byte(CONNACK)<<4), 2+sizeVarint(len(props))+len(props))
 	b = append(b, present, byte(c.Reason))
 	return append(appendVarint(b, len(props)), props...)
-}
-
-func (c *Connack) properties() []byte {
-	p := []byte{
-		byte(PropRetainAvailable), 0, byte(PropWildcardAvailable), 0,
-		byte(PropSubIDAvailable), 0, byte(PropSharedAvailable), 0,
-	}
-	p = append16(append(p, byte(PropReceiveMaximum)), c.ReceiveMaximum)
-	p = append32(append(p, byte(PropMaximumPacketSize)), c.MaximumPacketSize)
-	if c.SessionExpiry != nil {
-		p = append32(append(p, byte(PropSessionExpiry)), *c.SessionExpiry)
-	}
-	if c.ServerKeepAlive != 0 {
-		p = append16(append(p, byte(PropServerKeepAlive)), c.ServerKeepAlive)
-	}
-	if c.AssignedClientID != "" {
-		p = appendString(append(p, byte(PropAssignedClientID)), c.AssignedClientID)
-	}
-	return p
 }
 
 // returnCode translates a reason to a CONNACK return code of 3.1.1: table 3.1.

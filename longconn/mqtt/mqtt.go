@@ -49,7 +49,11 @@ type Reason byte
 const (
 	Success                Reason = 0x00
 	GrantedQoS1            Reason = 0x01
+	GrantedQoS2            Reason = 0x02
+	DisconnectWithWill     Reason = 0x04
 	NoSubscriptionExisted  Reason = 0x11
+	ContinueAuth           Reason = 0x18
+	Reauthenticate         Reason = 0x19
 	Unspecified            Reason = 0x80
 	MalformedPacket        Reason = 0x81
 	ProtocolError          Reason = 0x82
@@ -74,7 +78,11 @@ const (
 	QuotaExceeded          Reason = 0x97
 	PayloadInvalid         Reason = 0x99
 	RetainNotSupported     Reason = 0x9A
+	UseAnotherServer       Reason = 0x9C
+	ServerMoved            Reason = 0x9D
 	SharedNotSupported     Reason = 0x9E
+	RateExceeded           Reason = 0x9F
+	MaximumConnectTime     Reason = 0xA0
 	SubIDNotSupported      Reason = 0xA1
 	WildcardsNotSupported  Reason = 0xA2
 )

@@ -155,7 +155,7 @@ func TestPacketsFromTheSpecificationAreRead(t *testing.T) {
 		"CONNECT of 5 with user properties twice": {
 			V5,
 			"10 1b 0004 'MQTT' 05 02 0000 0e 26 0001 'a' 0001 'b' 26 0001 'a' 0001 'b' 0000",
-			Connect{Version: V5, Clean: true, Properties: Properties{has: 1 << PropUser}},
+			Connect{Version: V5, Clean: true, Properties: Properties{has: 1 << PropUser, User: []Pair{{"a", "b"}, {"a", "b"}}}},
 		},
 		"PUBLISH of QoS 2, again":      {V311, "3c 07 0001 'a' 0007 'hi'", Publish{Topic: "a", ID: 7, QoS: 2, Dup: true, Payload: []byte("hi")}},
 		"PUBLISH of nothing":           {V311, "30 03 0001 'a'", Publish{Topic: "a", Payload: []byte{}}},
@@ -217,7 +217,9 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 		if id != 3 || err != nil || (version == V5) != (reason == NotAuthorized) {
 			t.Errorf("PUBACK: %d, %d, %v", id, reason, err)
 		}
-		ack := AppendConnack(nil, version, Connack{ServerKeepAlive: 30, SessionExpiry: &expiry, ReceiveMaximum: 4, MaximumPacketSize: 5, AssignedClientID: "id"})
+		ack := AppendConnack(nil, version, Connack{SessionExpiry: &expiry, Properties: Properties{
+			ServerKeepAlive: 30, ReceiveMaximum: 4, MaximumPacketSize: 5, AssignedClientID: "id",
+		}})
 		_, body, _, _ = Split(ack, 99)
 		reason, present, p, err := DecodeConnack(body, version)
 		if reason != Success || present || err != nil {

@@ -99,27 +99,43 @@ var catalogue = [43]struct {
 	PropSharedAvailable:   {aFlag, cack},
 }
 
+// Pair is a user property: a name and a value, both the sender's own affair.
+type Pair struct{ Name, Value string }
+
 // Properties are those that this server or its clients act on; the others are
 // checked and passed over. A number is 0 and a text empty if [Properties.Has]
-// is false.
+// is false. Written are those that are not zero.
 type Properties struct {
 	has uint64
 
 	SessionExpiry     uint32 // seconds
 	MessageExpiry     uint32 // seconds
+	WillDelay         uint32 // seconds
 	MaximumPacketSize uint32
 	SubscriptionID    uint32
 	ReceiveMaximum    uint16
 	TopicAliasMaximum uint16
 	TopicAlias        uint16
 	ServerKeepAlive   uint16 // seconds
+	PayloadFormat     byte   // 1: the payload is UTF-8
+	RequestProblem    byte   // absent means 1: see Has
+	RequestResponse   byte
 	AssignedClientID  string
 	AuthMethod        string
 	ReasonString      string
+	ServerReference   string
+	ContentType       string
+	ResponseTopic     string
+	Correlation       []byte // aliases the input
+	AuthData          []byte // aliases the input
+	User              []Pair // in order
 }
 
 // Has reports whether the property was there.
 func (p *Properties) Has(id Property) bool { return p.has&(1<<id) != 0 }
+
+// Any reports whether there were properties at all.
+func (p *Properties) Any() bool { return p.has != 0 }
 
 // properties reads a block of properties that stands in a packet of kind where.
 func (r *reader) properties(where in) (p Properties) {
@@ -150,6 +166,7 @@ func (r *reader) property(where in, p *Properties) {
 	p.has |= 1 << id
 	var number uint32
 	var text string
+	var data []byte
 	switch catalogue[id].shape {
 	case aFlag:
 		if number = uint32(r.byte()); number > 1 {
@@ -164,19 +181,19 @@ func (r *reader) property(where in, p *Properties) {
 	case aString:
 		text = r.string()
 	case aBinary:
-		r.binary()
+		data = r.binary()
 	case aPair:
-		r.string()
-		r.string()
+		p.User = append(p.User, Pair{r.string(), r.string()})
 	case noShape:
 	}
 	if r.err == nil {
-		r.keep(p, id, number, text)
+		r.check(id, number, text)
+		p.keep(id, number, text, data)
 	}
 }
 
-// keep files the value, refusing the zeros that the specification forbids.
-func (r *reader) keep(p *Properties, id Property, number uint32, text string) {
+// check refuses the values that the specification forbids.
+func (r *reader) check(id Property, number uint32, text string) {
 	switch id {
 	case PropReceiveMaximum, PropMaximumPacketSize, PropSubscriptionID:
 		if number == 0 {
@@ -184,15 +201,25 @@ func (r *reader) keep(p *Properties, id Property, number uint32, text string) {
 		}
 	case PropTopicAlias:
 		if number == 0 {
-			r.fail(&Fault{TopicAliasInvalid, "topic alias 0"})
+			r.fail(&Fault{TopicAliasInvalid, "topic alias 0"}) // [MQTT-3.3.2-8]
 		}
-	default: // the others may be 0
+	case PropResponseTopic:
+		if !validTopic(text) {
+			r.fail(violation("response topic is empty or has wildcards")) // [MQTT-3.3.2-14]
+		}
+	default: // any value
 	}
+}
+
+// keep files a value.
+func (p *Properties) keep(id Property, number uint32, text string, data []byte) {
 	switch id {
 	case PropSessionExpiry:
 		p.SessionExpiry = number
 	case PropMessageExpiry:
 		p.MessageExpiry = number
+	case PropWillDelay:
+		p.WillDelay = number
 	case PropMaximumPacketSize:
 		p.MaximumPacketSize = number
 	case PropSubscriptionID:
@@ -205,12 +232,95 @@ func (r *reader) keep(p *Properties, id Property, number uint32, text string) {
 		p.TopicAlias = uint16(number)
 	case PropServerKeepAlive:
 		p.ServerKeepAlive = uint16(number)
+	case PropPayloadFormat:
+		p.PayloadFormat = byte(number)
+	case PropRequestProblem:
+		p.RequestProblem = byte(number)
+	case PropRequestResponse:
+		p.RequestResponse = byte(number)
 	case PropAssignedClientID:
 		p.AssignedClientID = text
 	case PropAuthMethod:
 		p.AuthMethod = text
 	case PropReasonString:
 		p.ReasonString = text
+	case PropServerReference:
+		p.ServerReference = text
+	case PropContentType:
+		p.ContentType = text
+	case PropResponseTopic:
+		p.ResponseTopic = text
+	case PropCorrelationData:
+		p.Correlation = data
+	case PropAuthData:
+		p.AuthData = data
 	default: // checked; nobody here acts on it
 	}
+}
+
+// append writes the properties that are not zero and may stand in a packet of
+// kind where, without the length of the block.
+func (p *Properties) append(b []byte, where in) []byte {
+	number := func(id Property, v uint32) {
+		if v == 0 || catalogue[id].in&where == 0 {
+			return
+		}
+		b = append(b, byte(id))
+		switch catalogue[id].shape {
+		case aFlag:
+			b = append(b, byte(v))
+		case aShort:
+			b = append16(b, uint16(v))
+		case aVarint:
+			b = appendVarint(b, int(v))
+		default:
+			b = append32(b, v)
+		}
+	}
+	text := func(id Property, s string) {
+		if s != "" && catalogue[id].in&where != 0 {
+			b = appendString(append(b, byte(id)), s)
+		}
+	}
+	data := func(id Property, d []byte) {
+		if d != nil && catalogue[id].in&where != 0 {
+			b = appendString(append(b, byte(id)), d)
+		}
+	}
+	number(PropSessionExpiry, p.SessionExpiry)
+	number(PropMessageExpiry, p.MessageExpiry)
+	number(PropWillDelay, p.WillDelay)
+	number(PropMaximumPacketSize, p.MaximumPacketSize)
+	number(PropSubscriptionID, p.SubscriptionID)
+	number(PropReceiveMaximum, uint32(p.ReceiveMaximum))
+	number(PropTopicAliasMaximum, uint32(p.TopicAliasMaximum))
+	number(PropTopicAlias, uint32(p.TopicAlias))
+	number(PropServerKeepAlive, uint32(p.ServerKeepAlive))
+	number(PropPayloadFormat, uint32(p.PayloadFormat))
+	number(PropRequestResponse, uint32(p.RequestResponse))
+	text(PropAssignedClientID, p.AssignedClientID)
+	text(PropAuthMethod, p.AuthMethod)
+	text(PropReasonString, p.ReasonString)
+	text(PropServerReference, p.ServerReference)
+	text(PropContentType, p.ContentType)
+	text(PropResponseTopic, p.ResponseTopic)
+	data(PropCorrelationData, p.Correlation)
+	data(PropAuthData, p.AuthData)
+	for _, pair := range p.User {
+		b = appendString(appendString(append(b, byte(PropUser)), pair.Name), pair.Value)
+	}
+	return b
+}
+
+// appendBlock writes the properties with the length of the block before them.
+func (p *Properties) appendBlock(b []byte, where in) []byte {
+	block := p.append(nil, where)
+	return append(appendVarint(b, len(block)), block...)
+}
+
+// plain reports that a PUBLISH has no property but the expiry, which is what
+// nearly all have; they are written without a detour.
+func (p *Properties) plain() bool {
+	return p.TopicAlias == 0 && p.PayloadFormat == 0 && p.SubscriptionID == 0 && p.ContentType == "" &&
+		p.ResponseTopic == "" && p.Correlation == nil && p.User == nil
 }

@@ -46,8 +46,7 @@ func DecodePublish(h Header, body []byte, version byte) (Publish, error) {
 // validTopic reports whether s can be a topic name: not empty, no wildcards.
 func validTopic(s string) bool { return s != "" && !strings.ContainsAny(s, "+#") }
 
-// AppendPublish appends a PUBLISH. Of the properties it writes MessageExpiry,
-// where it is not 0, and to MQTT 5 clients only.
+// AppendPublish appends a PUBLISH. 3.1.1 clients get no properties.
 func AppendPublish(b []byte, version byte, p Publish) []byte {
 	head := byte(PUBLISH)<<4 | p.QoS<<1
 	if p.Dup {
@@ -61,12 +60,14 @@ func AppendPublish(b []byte, version byte, p Publish) []byte {
 	if p.QoS > 0 {
 		b = append16(b, p.ID)
 	}
-	if version == V5 {
-		if p.Properties.MessageExpiry != 0 {
-			b = append32(append(b, 5, byte(PropMessageExpiry)), p.Properties.MessageExpiry)
-		} else {
-			b = append(b, 0)
-		}
+	switch {
+	case version != V5:
+	case !p.Properties.plain():
+		b = p.Properties.appendBlock(b, publ)
+	case p.Properties.MessageExpiry != 0:
+		b = append32(append(b, 5, byte(PropMessageExpiry)), p.Properties.MessageExpiry)
+	default:
+		b = append(b, 0)
 	}
 	return append(b, p.Payload...)
 }
@@ -78,11 +79,15 @@ func SizePublish(version byte, p Publish) int {
 	if p.QoS > 0 {
 		n += 2
 	}
-	if version == V5 {
+	switch {
+	case version != V5:
+	case !p.Properties.plain():
+		block := len(p.Properties.append(nil, publ))
+		n += sizeVarint(block) + block
+	case p.Properties.MessageExpiry != 0:
+		n += 6
+	default:
 		n++
-		if p.Properties.MessageExpiry != 0 {
-			n += 5
-		}
 	}
 	return n
 }

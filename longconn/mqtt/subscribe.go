@@ -6,7 +6,8 @@ import "strings"
 type Filter struct {
 	Topic string
 	QoS   byte
-	// NoLocal and RetainAsPublished of MQTT 5 are checked and passed over.
+	// The other options of MQTT 5 are checked and passed over: they concern
+	// retained messages and one's own, of which a device gets none.
 }
 
 // Subscribe asks for topics.
@@ -45,8 +46,14 @@ func (r *reader) checkFilter(filter string, options, version byte) {
 		r.fail(malformed("topic filter")) // [MQTT-4.7.1-1] [MQTT-4.7.3-1]
 	case options&3 == 3, options&reserved != 0, options>>4&3 == 3:
 		r.fail(malformed("subscription options")) // [MQTT-3.8.3-5]
-	case strings.HasPrefix(filter, "$share/") && options&4 != 0:
-		r.fail(violation("no local on a shared subscription")) // [MQTT-3.8.3-4]
+	case version == V5 && strings.HasPrefix(filter, "$share/"):
+		if options&4 != 0 {
+			r.fail(violation("no local on a shared subscription")) // [MQTT-3.8.3-4]
+		}
+		name, topic, _ := strings.Cut(filter[len("$share/"):], "/")
+		if name == "" || topic == "" || strings.ContainsAny(name, "+#") {
+			r.fail(malformed("shared subscription")) // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+		}
 	}
 }
 
@@ -88,12 +95,24 @@ func DecodeUnsubscribe(body []byte, version byte) (id uint16, filters []string, 
 func AppendSubscribe(b []byte, version byte, s Subscribe) []byte {
 	p := append16(nil, s.ID)
 	if version == V5 {
-		p = append(p, 0)
+		p = s.Properties.appendBlock(p, subs)
 	}
 	for _, f := range s.Filters {
 		p = append(appendString(p, f.Topic), f.QoS)
 	}
 	return append(appendVarint(append(b, byte(SUBSCRIBE)<<4|2), len(p)), p...)
+}
+
+// AppendUnsubscribe appends an UNSUBSCRIBE as a client sends it.
+func AppendUnsubscribe(b []byte, version byte, id uint16, filters ...string) []byte {
+	p := append16(nil, id)
+	if version == V5 {
+		p = append(p, 0)
+	}
+	for _, f := range filters {
+		p = appendString(p, f)
+	}
+	return append(appendVarint(append(b, byte(UNSUBSCRIBE)<<4|2), len(p)), p...)
 }
 
 // AppendSuback appends the answer to a SUBSCRIBE: one reason per filter, which
@@ -145,11 +164,42 @@ func DecodeDisconnect(body []byte, version byte) (Reason, Properties, error) {
 
 // AppendDisconnect appends a server's DISCONNECT to an MQTT 5 client. A 3.1.1
 // server has no such packet: nothing is appended, closing is all it can say.
-func AppendDisconnect(b []byte, version byte, reason Reason) []byte {
+func AppendDisconnect(b []byte, version byte, reason Reason, p Properties) []byte {
 	if version != V5 {
 		return b
 	}
-	return append(b, byte(DISCONNECT)<<4, 1, byte(reason))
+	block := p.append(nil, disc)
+	if len(block) == 0 {
+		return append(b, byte(DISCONNECT)<<4, 1, byte(reason))
+	}
+	b = appendVarint(append(b, byte(DISCONNECT)<<4), 1+sizeVarint(len(block))+len(block))
+	return append(appendVarint(append(b, byte(reason)), len(block)), block...)
+}
+
+// DecodeAuth reads an AUTH, which only MQTT 5 has.
+func DecodeAuth(body []byte) (Reason, Properties, error) {
+	r := reader{b: body}
+	var reason Reason
+	var p Properties
+	if len(r.b) > 0 {
+		reason = Reason(r.byte())
+		if len(r.b) > 0 {
+			p = r.properties(auth)
+		}
+	}
+	switch reason {
+	case Success, ContinueAuth, Reauthenticate:
+	default:
+		r.fail(malformed("reason of AUTH")) // [MQTT-3.15.2-1]
+	}
+	return reason, p, r.end()
+}
+
+// AppendAuth appends an AUTH.
+func AppendAuth(b []byte, reason Reason, p Properties) []byte {
+	block := p.append(nil, auth)
+	b = appendVarint(append(b, byte(AUTH)<<4), 1+sizeVarint(len(block))+len(block))
+	return append(appendVarint(append(b, byte(reason)), len(block)), block...)
 }
 
 // AppendPing appends a PINGREQ or PINGRESP.
