@@ -60,7 +60,9 @@ func (t *ExchangeTransport) RoundTrip(req *http.Request) (*http.Response, error)
 		return nil, errSecond
 	}
 	x.done = true
-	if req.Body != nil {
+	if e, own := t.Base.(*ownEngine); own && e.knows(req) {
+		x.written.Store(true) // its errors say what was not
+	} else if req.Body != nil {
 		req.Body = &watchedBody{ReadCloser: req.Body, read: &x.written}
 		if again := req.GetBody; again != nil {
 			req.GetBody = func() (io.ReadCloser, error) {
@@ -78,7 +80,9 @@ func (t *ExchangeTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	if x.Body, x.Err = readAll(res); x.Err != nil {
 		return nil, x.Err
 	}
-	res.Body = io.NopCloser(bytes.NewReader(x.Body))
+	if res.Body = http.NoBody; len(x.Body) > 0 {
+		res.Body = io.NopCloser(bytes.NewReader(x.Body))
+	}
 	return res, nil
 }
 
@@ -91,10 +95,16 @@ func (x *Exchange) Answered() bool {
 // readAll reads an answer's body; most accepted ones have none.
 func readAll(res *http.Response) ([]byte, error) {
 	defer res.Body.Close()
-	if res.ContentLength == 0 {
+	n := res.ContentLength
+	if n < 0 || n > maxAnswer {
+		return io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	}
+	if n == 0 {
 		return nil, nil
 	}
-	return io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	b := make([]byte, n)
+	got, err := io.ReadFull(res.Body, b)
+	return b[:got], err
 }
 
 // watchedBody notes that the transport began to read the request's body, which
@@ -193,13 +203,6 @@ func TLS(ca string) (*tls.Config, error) {
 	}
 	c.RootCAs = roots
 	return c, nil
-}
-
-// Engine is a transport of its own for one service that takes many small
-// requests: our HTTP/2 client, and HTTP/1.1 where the service offers no better.
-// Up to conns connections are opened to a host.
-func Engine(c *tls.Config, conns int) *h2.Transport {
-	return &h2.Transport{TLS: c, MaxConns: conns, Fallback: HTTPTransport(c)}
 }
 
 // HTTPTransport is a transport of its own for one service: HTTP/2 where the

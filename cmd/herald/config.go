@@ -20,6 +20,7 @@ import (
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
 	"github.com/herald-push/herald/longconn"
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/scheduler"
 	"github.com/herald-push/herald/selector"
 )
@@ -42,6 +43,9 @@ type Config struct {
 	// WebSocket is where browsers reach the devices' door from outside, such as
 	// wss://push.example.com/mqtt. With it the dashboards can play a device.
 	WebSocket string `yaml:"websocket"`
+	// Egress is the HTTP client towards APNs and FCM: own, Herald's HTTP/2 client,
+	// or go, net/http's, should the other ever be in the way. Default own.
+	Egress providers.Engine `yaml:"egress"`
 
 	Log          LogConfig          `yaml:"log"`
 	Redis        RedisConfig        `yaml:"redis"`
@@ -108,6 +112,7 @@ func defaultConfig() Config {
 		Roles:        allRoles(),
 		Data:         "data",
 		Listen:       ":8080",
+		Egress:       providers.OwnEngine,
 		Log:          LogConfig{Level: "info", Format: "text"},
 		API:          api.DefaultConfig(),
 		DeviceTokens: devicetoken.DefaultConfig(),
@@ -224,7 +229,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.LongConn,
+		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.LongConn,
 	} {
 		errs = append(errs, section.Validate())
 	}

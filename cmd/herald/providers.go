@@ -21,7 +21,8 @@ import (
 // openers is the one list of the services that carry notifications. The live
 // connection is not in it: it needs no credentials, and wire.go adds it.
 // Services that report later do so at publicURL; without one they do not.
-func openers(publicURL string) map[string]providers.Opener {
+// Egress is the engine under those that take it.
+func openers(publicURL string, egress providers.Engine) map[string]providers.Opener {
 	callback := func(provider string) string {
 		if publicURL == "" {
 			return ""
@@ -29,8 +30,8 @@ func openers(publicURL string) map[string]providers.Opener {
 		return strings.TrimSuffix(publicURL, "/") + "/v1/callbacks/" + provider
 	}
 	return map[string]providers.Opener{
-		"apns":    apns.New,
-		"fcm":     fcm.New,
+		"apns":    apns.Opener(egress),
+		"fcm":     fcm.Opener(egress),
 		"honor":   honor.New,
 		"http":    custom.New,
 		"huawei":  huawei.New,

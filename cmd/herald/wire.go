@@ -145,7 +145,7 @@ func (h *house) wireLive(ctx context.Context) (err error) {
 
 // wireJourney is the way from the queue to the device.
 func (h *house) wireJourney(context.Context) error {
-	h.providers = providers.NewSet(h.store, openers(h.cfg.PublicURL), map[string]providers.Provider{push.Live: live.New(h.router)})
+	h.providers = providers.NewSet(h.store, openers(h.cfg.PublicURL, h.cfg.Egress), map[string]providers.Provider{push.Live: live.New(h.router)})
 	h.scheduler = scheduler.New(h.cfg.Scheduler, scheduler.Parts{
 		Redis:    h.redis,
 		Devices:  h.devices,
@@ -206,7 +206,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 	}
 	roads := map[string]api.CheckCredentials{push.Live: nil}
 	callbacks := map[string]api.Callback{}
-	for name := range openers(h.cfg.PublicURL) {
+	for name := range openers(h.cfg.PublicURL, h.cfg.Egress) {
 		roads[name] = func(credentials []byte) error { return h.providers.Check(name, credentials) }
 		callbacks[name] = func(ctx context.Context, r *http.Request, body []byte) ([]push.Receipt, error) {
 			return h.providers.Callback(ctx, name, r, body)

@@ -1,15 +1,11 @@
 package h2
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
-	"net/http"
-	"strconv"
-	"strings"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -17,46 +13,44 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
+// defaultStreams is what a server that does not say is taken to allow at once.
+const defaultStreams = 1000
+
 // conn is the client's end of a connection.
 type conn struct {
 	mux[*stream]
-	idle time.Duration
+	host *host
 
-	// places is how many requests hold a place here; its host's lock guards it.
-	places     int
-	maxStreams atomic.Uint32
-	closing    atomic.Bool // takes no new requests
+	// Guarded by the host's lock.
+	places int       // how many requests hold a place here
+	unused time.Time // since when none does
+
+	expires time.Time
+	limit   atomic.Int64 // streams the server allows
+	closing atomic.Bool  // takes no new requests
 
 	lastRead atomic.Int64 // unix nanoseconds
-	pinged   atomic.Bool
-	health   *time.Timer
-	settled  func(*conn) // nil while the connection is made
+	pinged   time.Time    // when the ping was sent that is not answered; guarded by mu
+	watch    *time.Timer
 
-	res *http.Response // whose header block is being read
+	last    uint32  // of the latest GOAWAY; guarded by mu
+	ans     *answer // whose header block is being read
+	answers answerReader
 }
 
-// stream is one request and what becomes of it.
-type stream struct {
-	flow
-	req *http.Request
-
-	// Written by the reader, read after done.
-	res  *http.Response
-	got  []byte
-	err  error
-	done chan struct{}
-}
-
-// newConn greets the server. settled is called when its settings change later.
-func newConn(ctx context.Context, nc net.Conn, idle time.Duration, settled func(*conn)) (*conn, error) {
-	c := &conn{idle: idle}
+// newConn greets the server and waits for its settings, which say how many
+// streams it allows.
+func newConn(ctx context.Context, nc net.Conn, h *host) (*conn, error) {
+	now := time.Now()
+	c := &conn{host: h, unused: now, expires: now.Add(h.lifetime()), last: maxWindow}
 	c.init(nc)
-	c.maxStreams.Store(100) // until the server's settings come
+	c.maxOpen = defaultStreams
 
 	hello := []byte(http2.ClientPreface)
 	hello = appendSettings(hello,
 		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
-		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow})
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow},
+		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxHeaders})
 	hello = appendWindowUpdate(hello, 0, connWindow-initialWindow)
 	deadline, _ := ctx.Deadline()
 	_ = nc.SetDeadline(deadline)
@@ -64,316 +58,337 @@ func newConn(ctx context.Context, nc net.Conn, idle time.Duration, settled func(
 		_ = nc.Close()
 		return nil, fmt.Errorf("send preface: %w", err)
 	}
-	// The server's settings come first and say how many streams it allows.
 	in := newReader(c, nc)
 	if err := in.hello(); err != nil {
 		_ = nc.Close()
 		return nil, err
 	}
 	_ = nc.SetDeadline(time.Time{})
-
-	c.settled = settled
 	c.alive()
-	c.health = time.AfterFunc(idle, c.checkHealth)
+	c.mu.Lock() // check may run at once
+	c.watch = time.AfterFunc(h.t.probe(), c.check)
+	c.mu.Unlock()
 	go func() { c.close(in.run()) }()
-	go func() { c.close(c.write()) }()
+	go func() {
+		c.close(c.write())
+		_ = nc.Close()
+	}()
 	return c, nil
 }
 
 // roundTrip sends one request and waits for its answer.
-func (c *conn) roundTrip(req *http.Request, body []byte) (*http.Response, error) {
-	st := &stream{req: req, flow: flow{body: body}, done: make(chan struct{})}
+func (c *conn) roundTrip(st *stream) error {
 	c.mu.Lock()
-	if c.err != nil || c.closing.Load() {
+	if c.closing.Load() || !c.postLocked(st) {
 		c.mu.Unlock()
-		return nil, fmt.Errorf("h2: %w: connection is closing", ErrNotSent)
+		return fmt.Errorf("h2: %w: connection is closing", ErrNotSent)
 	}
-	c.queue = append(c.queue, st)
-	c.wake.Signal()
 	c.mu.Unlock()
-
+	gone := st.req.Context().Done()
+	if gone == nil {
+		<-st.done
+		return st.err
+	}
 	select {
 	case <-st.done:
-	case <-req.Context().Done():
-		if c.cancel(st) {
-			return nil, fmt.Errorf("h2: %w: %w", ErrNotSent, req.Context().Err())
+	case <-gone:
+		if sent, given := c.giveUp(st); given {
+			if !sent {
+				return fmt.Errorf("h2: %w: %w", ErrNotSent, st.req.Context().Err())
+			}
+			return fmt.Errorf("h2: no answer: %w", st.req.Context().Err())
 		}
-		select {
-		case <-st.done: // the answer came at the same moment
-		default:
-			return nil, fmt.Errorf("h2: no answer: %w", req.Context().Err())
-		}
+		<-st.done // the answer came at the same moment
 	}
-	if st.err != nil {
-		return nil, st.err
-	}
-	return st.res, nil
+	return st.err
 }
 
-// cancel gives a request up. It reports whether nothing of it was written.
-func (c *conn) cancel(st *stream) bool {
+// giveUp takes a request back: from the queue, or from the server. It reports
+// false if its outcome is known already.
+func (c *conn) giveUp(st *stream) (sent, given bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	st.cancelled = true
-	if !st.written {
-		return true
+	if st.id == 0 {
+		i := slices.Index(c.queue, st)
+		if i < 0 {
+			return false, false
+		}
+		c.queue = slices.Delete(c.queue, i, i+1)
+		return false, true
 	}
-	if _, open := c.streams[st.id]; open {
-		delete(c.streams, st.id)
-		c.control = appendReset(c.control, st.id, http2.ErrCodeCancel)
-		c.wake.Signal()
+	if c.streams[st.id] != st {
+		return true, false
 	}
-	return false
-}
-
-// finish ends a stream with its answer or an error.
-func (c *conn) finish(st *stream, err error) {
-	if err == nil && st.res == nil {
-		err = errors.New("h2: stream ended without an answer")
-	}
-	if st.err = err; err == nil {
-		st.res.Body = bodyOf(st.got)
-		st.res.ContentLength = int64(len(st.got))
-	}
-	close(st.done)
+	c.forgetLocked(st)
+	c.ready = appendReset(c.ready, st.id, http2.ErrCodeCancel)
+	c.wake.Signal()
+	return true, true
 }
 
 // close ends the connection; every request under way fails with cause.
 func (c *conn) close(cause error) {
 	c.closing.Store(true)
 	c.mu.Lock()
+	leaving := c.batch // what is made ready for this write has not left
+	if !c.failLocked(cause, 0) {
+		c.mu.Unlock()
+		return
+	}
+	lost := make([]*stream, 0, len(c.streams))
+	for _, st := range c.streams {
+		lost = append(lost, st)
+	}
+	unsent := c.queue
+	clear(c.streams)
+	c.queue, c.blocked = nil, nil
+	c.mu.Unlock()
+
+	c.watch.Stop()
+	c.host.drop(c)
+	for _, st := range lost {
+		// A failed line leaves what was made ready unwritten.
+		if st.batch == leaving && c.err != errDone && !isFault(cause) { //nolint:errorlint // made by us, never wrapped
+			st.finish(fmt.Errorf("h2: %w: connection lost: %w", ErrNotSent, cause))
+			continue
+		}
+		st.finish(fmt.Errorf("h2: connection lost: %w", cause))
+	}
+	for _, st := range unsent {
+		st.finish(fmt.Errorf("h2: %w: connection lost: %w", ErrNotSent, cause))
+	}
+}
+
+// check asks a silent connection whether it lives, and its host whether it is
+// still of use.
+func (c *conn) check() {
+	probe, now := c.host.t.probe(), time.Now()
+	heard := time.Unix(0, c.lastRead.Load())
+	c.mu.Lock()
 	if c.err != nil {
 		c.mu.Unlock()
 		return
 	}
-	c.err = cause
-	orphans := make([]*stream, 0, len(c.streams)+len(c.queue))
-	for _, st := range c.streams {
-		orphans = append(orphans, st)
+	patience := probe
+	if len(c.streams) == 0 {
+		patience *= 4
 	}
-	orphans = append(orphans, c.queue...)
-	clear(c.streams)
-	c.queue = nil
-	c.wake.Signal()
+	dead := false
+	switch {
+	case !c.pinged.IsZero() && heard.After(c.pinged):
+		c.pinged = time.Time{}
+	case !c.pinged.IsZero():
+		dead = now.Sub(c.pinged) >= probe
+	case now.Sub(heard) >= patience:
+		c.pinged = now
+		c.ready = appendPing(c.ready, false, [8]byte{'h', 'e', 'r', 'a', 'l', 'd'})
+		c.wake.Signal()
+	}
 	c.mu.Unlock()
-
-	c.health.Stop()
-	_ = c.nc.Close()
-	for _, st := range orphans {
-		if st.written {
-			c.finish(st, fmt.Errorf("h2: connection lost: %w", cause))
-		} else {
-			c.finish(st, fmt.Errorf("h2: %w: connection lost: %w", ErrNotSent, cause))
-		}
+	if dead {
+		c.close(fmt.Errorf("no answer to a ping for %v", probe))
+		return
 	}
+	c.host.review(c, now)
+	c.watch.Reset(probe)
 }
 
-// checkHealth asks a connection that has been silent whether it lives.
-func (c *conn) checkHealth() {
-	silent := time.Since(time.Unix(0, c.lastRead.Load()))
-	switch {
-	case silent < c.idle:
-		c.pinged.Store(false)
-		c.health.Reset(c.idle - silent)
-	case c.pinged.Swap(true):
-		c.close(fmt.Errorf("no answer to a ping for %v", c.idle))
-	default:
-		c.reply(func(b []byte) []byte { return appendPing(b, false, [8]byte{'h', 'e', 'r', 'a', 'l', 'd'}) })
-		c.health.Reset(c.idle)
-	}
+func isFault(err error) bool {
+	_, is := errors.AsType[fault](err)
+	return is
 }
 
 func (c *conn) alive() { c.lastRead.Store(time.Now().UnixNano()) }
 
 func (c *conn) settings(flags http2.Flags, p []byte) error {
-	before := c.maxStreams.Load()
-	err := c.apply(flags, p, c.maxStreams.Store)
-	if c.settled != nil && c.maxStreams.Load() > before {
-		c.settled(c)
+	if err := c.apply(flags, p); err != nil {
+		return err
 	}
-	return err
-}
-
-func (c *conn) field(f hpack.HeaderField) {
-	if c.res == nil {
-		c.res = &http.Response{Proto: "HTTP/2.0", ProtoMajor: 2, Header: make(http.Header, 4)}
-	}
-	if f.Name != ":status" {
-		c.res.Header.Add(f.Name, f.Value)
-		return
-	}
-	code, err := strconv.Atoi(f.Value)
-	if err != nil {
-		code = http.StatusBadGateway
-	}
-	c.res.StatusCode = code
-	c.res.Status = f.Value + " " + http.StatusText(code)
-}
-
-func (c *conn) headers(id uint32, ends bool) error {
-	res, st := c.res, c.stream(id)
-	c.res = nil
-	if st == nil { // given up meanwhile
-		return nil
-	}
-	if res != nil && res.StatusCode >= 200 && st.res == nil { // not informational, not a trailer
-		res.Request = st.req
-		st.res = res
-	}
-	if ends {
-		c.complete(st, nil)
+	c.mu.Lock()
+	limit := int64(c.maxOpen)
+	c.wake.Signal()
+	c.mu.Unlock()
+	if more := limit - c.limit.Swap(limit); more > 0 && c.watch != nil {
+		c.host.wake(c)
 	}
 	return nil
 }
 
-func (c *conn) data(id uint32, p []byte, ends bool) error {
-	st := c.stream(id)
+func (c *conn) grow(id, by uint32) error {
+	if ok, err := c.widen(id, by); ok || err != nil {
+		return err
+	}
+	return c.abort(id, http2.ErrCodeFlowControl, "window of the stream is broken")
+}
+
+// abort ends a stream because of what the server does on it.
+func (c *conn) abort(id uint32, code http2.ErrCode, reason string) error {
+	c.mu.Lock()
+	st := c.streams[id]
+	if st != nil {
+		c.forgetLocked(st)
+		c.ready = appendReset(c.ready, id, code)
+		c.wake.Signal()
+	}
+	c.mu.Unlock()
+	if st != nil {
+		st.finish(fmt.Errorf("h2: %s: %v", reason, code))
+	}
+	return nil
+}
+
+func (c *conn) reset(id uint32, code http2.ErrCode) error {
+	if _, unopened := c.look(id); unopened {
+		return protocolFault("RST_STREAM on a stream that is not open")
+	}
+	st := c.take(id, false)
+	switch {
+	case st == nil:
+	case code == http2.ErrCodeNo && st.ans != nil: // answered early and wants no more body
+		st.finish(nil)
+	case code == http2.ErrCodeRefusedStream: // RFC 9113, section 8.7: certainly not processed
+		st.finish(fmt.Errorf("h2: %w: %v", errRefused, code))
+	default:
+		st.finish(fmt.Errorf("h2: stream reset by the server: %v", code))
+	}
+	c.rest()
+	return nil
+}
+
+// look finds the stream of a frame: nil if its outcome is known already.
+// unopened says that we never opened one of that number.
+func (c *conn) look(id uint32) (st *stream, unopened bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.streams[id], id%2 == 0 || id >= c.nextID
+}
+
+// take removes a stream whose outcome is known; nil if somebody has done so. A
+// request whose body has not all left is cut short.
+func (c *conn) take(id uint32, cut bool) *stream {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	st := c.streams[id]
 	if st == nil {
 		return nil
 	}
-	if st.got = append(st.got, p...); len(st.got) > MaxBody {
-		c.complete(st, fmt.Errorf("h2: answer is over %d bytes", MaxBody))
-		return nil
+	c.forgetLocked(st)
+	if cut && st.sent < len(st.body) {
+		c.ready = appendReset(c.ready, id, http2.ErrCodeNo)
+		c.wake.Signal()
 	}
-	if ends {
-		c.complete(st, nil)
+	if c.nextID > 1<<30 {
+		c.closing.Store(true) // a new connection long before the ids are used up
 	}
-	return nil
+	return st
 }
 
-func (c *conn) reset(id uint32, code http2.ErrCode) {
-	st := c.stream(id)
-	switch {
-	case st == nil:
-	case code == http2.ErrCodeNo && st.res != nil: // answered early and wants no more body
-		c.complete(st, nil)
-	case code == http2.ErrCodeRefusedStream: // RFC 9113, 8.7: certainly not processed
-		c.complete(st, fmt.Errorf("h2: %w: stream refused", ErrNotSent))
-	default:
-		c.complete(st, fmt.Errorf("h2: stream reset by the server: %v", code))
+// rest closes a connection that takes no new requests once it has none.
+func (c *conn) rest() {
+	if !c.closing.Load() {
+		return
+	}
+	c.mu.Lock()
+	idle := len(c.streams) == 0 && len(c.queue) == 0
+	c.mu.Unlock()
+	if idle {
+		c.close(errDone)
 	}
 }
 
 // goAway takes the server's farewell: what it has not seen may be sent again,
 // the rest may still be answered.
-func (c *conn) goAway(last uint32) error {
+func (c *conn) goAway(last uint32, code http2.ErrCode) error {
 	c.closing.Store(true)
 	c.mu.Lock()
-	unseen := c.queue
+	if last > c.last {
+		c.mu.Unlock()
+		return protocolFault("GOAWAY takes back an earlier one")
+	}
+	c.last = last
+	unsent := c.queue
 	c.queue = nil
+	var unseen []*stream
 	for id, st := range c.streams {
 		if id > last {
 			unseen = append(unseen, st)
-			delete(c.streams, id)
 		}
 	}
-	left := len(c.streams)
-	c.mu.Unlock()
 	for _, st := range unseen {
-		c.finish(st, fmt.Errorf("h2: %w: server said goodbye", ErrNotSent))
+		c.forgetLocked(st)
 	}
-	if left == 0 {
-		return io.EOF
-	}
-	return nil
-}
-
-// complete takes a stream off the books and finishes it, unless somebody else
-// did so before.
-func (c *conn) complete(st *stream, err error) {
-	c.mu.Lock()
-	if c.streams[st.id] != st {
-		c.mu.Unlock()
-		return
-	}
-	delete(c.streams, st.id)
-	if len(st.body) > st.sent { // the server answered before it had read all
-		c.control = appendReset(c.control, st.id, http2.ErrCodeNo)
-		st.cancelled = true
-		c.wake.Signal()
-	}
-	if c.nextID > 1<<30 { // a new connection long before the ids are used up
-		c.closing.Store(true)
-	}
-	last := c.closing.Load() && len(c.streams) == 0 && len(c.queue) == 0
 	c.mu.Unlock()
-	c.finish(st, err)
-	if last {
-		c.close(net.ErrClosed)
+	c.host.drop(c)
+	for _, st := range unsent {
+		st.finish(fmt.Errorf("h2: %w: server said goodbye: %v", ErrNotSent, code))
 	}
+	for _, st := range unseen {
+		st.finish(fmt.Errorf("h2: %w: server said goodbye: %v", errRefused, code))
+	}
+	c.rest()
+	return nil
 }
 
-// left tells a caller's trace, if there is one, that the request has left.
-func (st *stream) left() { wrote(st.req) }
-
-// encode implements message.
-func (st *stream) encode(w *writer) error {
-	req := st.req
-	host := req.Host
-	if host == "" {
-		host = req.URL.Host
+func (c *conn) field(f hpack.HeaderField) {
+	if c.ans == nil {
+		c.ans = newAnswer()
 	}
-	method := req.Method
-	if method == "" {
-		method = http.MethodGet
-	}
-	err := w.fields(
-		hpack.HeaderField{Name: ":method", Value: method},
-		hpack.HeaderField{Name: ":scheme", Value: "https"},
-		hpack.HeaderField{Name: ":authority", Value: host},
-		hpack.HeaderField{Name: ":path", Value: req.URL.RequestURI(), Sensitive: true})
-	if err != nil {
-		return err
-	}
-	if len(st.body) > 0 || method != http.MethodGet && method != http.MethodHead {
-		if err := w.fields(hpack.HeaderField{Name: "content-length", Value: strconv.Itoa(len(st.body)), Sensitive: true}); err != nil {
-			return err
-		}
-	}
-	return w.header(req.Header)
+	c.answers.field(c.ans, f)
 }
 
-// header encodes the fields of an http.Header that HTTP/2 allows.
-func (w *writer) header(h http.Header) error {
-	for name, values := range h {
-		lower, ok := w.name(name)
-		if !ok {
-			continue
+func (c *conn) headers(id uint32, ends bool) error {
+	ans := c.ans
+	c.ans = nil
+	st, unopened := c.look(id)
+	switch {
+	case unopened:
+		return protocolFault("HEADERS on a stream that is not open")
+	case st == nil: // given up meanwhile
+		return nil
+	case ans == nil || ans.malformed():
+		return c.abort(id, http2.ErrCodeProtocol, "malformed answer")
+	case st.ans != nil: // trailers: nobody here wants them
+		if !ends || ans.status != 0 {
+			return c.abort(id, http2.ErrCodeProtocol, "second header block does not end the answer")
 		}
-		for _, value := range values {
-			if err := w.fields(hpack.HeaderField{Name: lower, Value: value, Sensitive: unique(lower)}); err != nil {
-				return err
-			}
-		}
+	case ans.status == 0:
+		return c.abort(id, http2.ErrCodeProtocol, "answer has no status")
+	case ans.status >= 200:
+		st.ans = ans
+	case ends: // informational
+		return c.abort(id, http2.ErrCodeProtocol, "answer ends before it begins")
+	}
+	if ends {
+		c.complete(id)
 	}
 	return nil
 }
 
-// unique names the headers whose value hardly ever repeats.
-func unique(name string) bool {
-	return name == "apns-id" || name == "apns-collapse-id" || name == "apns-expiration" || name == "apns-unique-id"
+func (c *conn) data(id uint32, p []byte, size int, ends bool) error {
+	st, unopened := c.look(id)
+	switch {
+	case unopened:
+		return protocolFault("DATA on a stream that is not open")
+	case st == nil:
+		return nil
+	case st.ans == nil:
+		return c.abort(id, http2.ErrCodeProtocol, "answer begins with its body")
+	}
+	if st.ans.taken += size; st.ans.taken > streamWindow {
+		return c.abort(id, http2.ErrCodeFlowControl, "answer is beyond its window")
+	}
+	if st.ans.got = append(st.ans.got, p...); len(st.ans.got) > MaxBody {
+		return c.abort(id, http2.ErrCodeCancel, fmt.Sprintf("answer is over %d bytes", MaxBody))
+	}
+	if ends {
+		c.complete(id)
+	}
+	return nil
 }
 
-// name gives a header's name as HTTP/2 wants it; false for one that must not be
-// sent (RFC 9113, section 8.2.2).
-func (w *writer) name(canonical string) (string, bool) {
-	lower, known := w.lower[canonical]
-	if !known {
-		switch lower = strings.ToLower(canonical); lower {
-		case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length":
-			lower = ""
-		}
-		if w.lower == nil || len(w.lower) > 256 {
-			w.lower = map[string]string{}
-		}
-		w.lower[canonical] = lower
+// complete hands a whole answer to who waits for it.
+func (c *conn) complete(id uint32) {
+	if st := c.take(id, true); st != nil {
+		st.finish(st.ans.whole(st.req))
 	}
-	return lower, lower != ""
-}
-
-func bodyOf(b []byte) io.ReadCloser {
-	if len(b) == 0 {
-		return http.NoBody
-	}
-	return io.NopCloser(bytes.NewReader(b))
+	c.rest()
 }

@@ -192,15 +192,12 @@ func TestFailuresSayWhetherAnythingWasSent(t *testing.T) {
 	}
 }
 
-func TestServersWithoutHTTP2AreServedByTheFallback(t *testing.T) {
-	srv := httptest.NewTLSServer(http.HandlerFunc(echo)) // HTTP/1.1 only
+func TestServersWithoutHTTP2AreNotSpokenTo(t *testing.T) {
+	var heard atomic.Bool
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { heard.Store(true) })) // HTTP/1.1 only
 	defer srv.Close()
-	tr := transportTo(t, srv)
-	tr.Fallback = srv.Client().Transport
-	for range 2 {
-		if res, got, err := post(t.Context(), t, tr, srv.URL, "hello"); err != nil || got != "hello" || res.ProtoMajor != 1 {
-			t.Errorf("got %q, %v", got, err)
-		}
+	if _, _, err := post(t.Context(), t, transportTo(t, srv), srv.URL, "hello"); !errors.Is(err, ErrNotSent) || heard.Load() {
+		t.Errorf("err = %v, want ErrNotSent; heard %v", err, heard.Load())
 	}
 }
 

@@ -1,16 +1,14 @@
 package h2
 
 import (
-	"bytes"
-	"encoding/binary"
-	"errors"
 	"fmt"
+	"math"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 )
 
 const (
@@ -19,177 +17,246 @@ const (
 	streamWindow  = 4 << 20
 	connWindow    = 64 << 20
 	initialWindow = 65535 // RFC 9113, section 6.9.2
+	maxWindow     = 1<<31 - 1
 	writeTimeout  = 10 * time.Second
+	// batchBytes is how much is made ready while a write is under way: four full
+	// TLS records. What does not fit waits in the queue, where it can still be
+	// taken back.
+	batchBytes = 64 << 10
+	// farewellTime bounds the last write of a connection that has failed.
+	farewellTime = time.Second
 )
 
 // flow is what one end sends on one stream: a header block, then a body as the
-// windows allow. Guarded by mux.mu, but for what the writer alone reads.
+// windows allow. Guarded by mux.mu.
 type flow struct {
-	id        uint32
-	body      []byte
-	sent      int   // bytes of body granted so far
-	window    int64 // what may be sent on the stream
-	written   bool  // some of it may have reached the other end
-	cancelled bool
-
-	// Of the batch being written.
-	open  bool
-	grant int
+	id     uint32
+	body   []byte
+	sent   int    // bytes of body in frames so far
+	window int64  // what may be sent on the stream
+	batch  uint64 // the write that the header block leaves with
 }
 
 func (f *flow) out() *flow { return f }
 
-// message is a flow with its headers and what to do once it has left.
+// message is a flow with its headers.
 type message interface {
 	comparable
 	out() *flow
-	encode(w *writer) error
-	left() // the header block has been handed to the kernel
+	encode(e *encoder)
+	left() func() // called once the header block is with the kernel; may be nil
 }
 
 // mux is what both ends of a connection share: everything that leaves it, and
-// the one goroutine that writes. Messages that wait while a write is under way
-// leave together with the next.
+// the one goroutine that writes. Frames are made by whoever sends, under mu, in
+// the order in which they will leave; those that are made while a write is under
+// way leave together with the next.
 type mux[M message] struct {
 	nc net.Conn
-	// sentAll, if set, is told under mu that a message was granted to its end.
+	// sentAll, if set, is told under mu that the last frame of a message is made.
 	sentAll func(M)
 
-	mu         sync.Mutex
-	wake       sync.Cond
-	queue      []M          // to be opened
-	blocked    []M          // open, with body left that the windows did not allow
-	streams    map[uint32]M // open
-	control    []byte       // frames of our own to send first
-	nextID     uint32
-	window     int64 // what we may still send on the connection
-	initial    int64 // what we may send on a new stream
-	maxFrame   int
-	tableLimit uint32 // of the other end's decoder; 0: unchanged
-	err        error  // why the connection ended
+	mu       sync.Mutex
+	wake     sync.Cond
+	enc      *encoder
+	ready    []byte       // frames for the next write
+	batch    uint64       // number of the next write
+	left     []func()     // who wants to know of it
+	queue    []M          // to be opened
+	blocked  []M          // open, with body left that the windows did not allow
+	streams  map[uint32]M // open
+	maxOpen  int          // streams the other end allows
+	nextID   uint32
+	window   int64 // what we may still send on the connection
+	initial  int64 // what we may send on a new stream
+	maxFrame int
+	err      error // why the connection ended
 }
 
 func (m *mux[M]) init(nc net.Conn) {
 	m.nc, m.streams, m.nextID = nc, map[uint32]M{}, 1
-	m.window, m.initial, m.maxFrame = initialWindow, initialWindow, 16384
+	m.window, m.initial, m.maxFrame, m.maxOpen = initialWindow, initialWindow, 16384, math.MaxInt
+	m.enc = newEncoder(&m.ready)
+	m.batch = 1
 	m.wake.L = &m.mu
 }
 
-// write sends what is waiting until the connection ends, and says why it did.
+// write sends what is ready until the connection ends, and says why it did.
 func (m *mux[M]) write() error {
-	w := &writer{}
-	w.enc = hpack.NewEncoder(&w.block)
-	var batch []M
-	var control []byte
+	var last []byte
+	var left []func()
 	for {
-		var maxFrame int
 		var err error
-		if batch, control, maxFrame, err = m.nextBatch(w, batch, control); err != nil {
+		if last, left, err = m.nextBatch(last); len(last) > 0 {
+			wait := writeTimeout
+			if err != nil {
+				wait = farewellTime
+			}
+			_ = m.nc.SetWriteDeadline(time.Now().Add(wait))
+			if _, failed := m.nc.Write(last); failed != nil && err == nil {
+				err = fmt.Errorf("write: %w", failed)
+			}
+		}
+		if err != nil {
 			return err
 		}
-		w.bytes = append(w.bytes[:0], control...)
-		for _, msg := range batch {
-			if err := frames(w, msg, maxFrame); err != nil {
-				return err
-			}
-		}
-		_ = m.nc.SetWriteDeadline(time.Now().Add(writeTimeout))
-		if _, err := m.nc.Write(w.bytes); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		for _, msg := range batch {
-			if msg.out().open {
-				msg.left()
-			}
+		for _, tell := range left {
+			tell()
 		}
 	}
 }
 
-// nextBatch waits for something to send and grants each message its part of
-// the windows. It fills the buffers of the batch before.
-func (m *mux[M]) nextBatch(w *writer, batch []M, control []byte) ([]M, []byte, int, error) {
+// nextBatch waits for frames to send, and gives the buffer of the batch before
+// to those to come. With an error come the connection's last frames.
+func (m *mux[M]) nextBatch(spare []byte) ([]byte, []func(), error) {
+	if cap(spare) > 4*batchBytes {
+		spare = nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for {
-		if m.err != nil {
-			return nil, nil, 0, m.err
+		if m.err == nil {
+			m.fillLocked()
 		}
-		if m.tableLimit != 0 {
-			w.enc.SetMaxDynamicTableSizeLimit(m.tableLimit)
-			m.tableLimit = 0
-		}
-		batch = m.openLocked(m.unblockLocked(batch[:0]))
-		if len(batch) > 0 || len(m.control) > 0 {
-			control, m.control = m.control, control[:0]
-			return batch, control, m.maxFrame, nil
+		if len(m.ready) > 0 || m.err != nil {
+			batch, left := m.ready, m.left
+			m.ready, m.left = spare[:0], nil
+			m.batch++
+			return batch, left, m.err
 		}
 		m.wake.Wait()
 	}
 }
 
-// unblockLocked goes on with bodies that the windows had stopped.
-func (m *mux[M]) unblockLocked(batch []M) []M {
-	still := m.blocked[:0]
-	for _, msg := range m.blocked {
-		f := msg.out()
-		if f.cancelled {
-			continue
-		}
-		if f.open = false; m.grantLocked(msg) {
-			batch = append(batch, msg)
-		}
-		if f.sent < len(f.body) {
-			still = append(still, msg)
-		}
+// post sends a message as soon as there is room for it. It reports false if
+// the connection has ended.
+func (m *mux[M]) postLocked(msg M) bool {
+	if m.err != nil {
+		return false
 	}
-	clear(m.blocked[len(still):])
-	m.blocked = still
-	return batch
+	if len(m.queue) == 0 && m.roomLocked() {
+		m.openLocked(msg)
+	} else {
+		m.queue = append(m.queue, msg)
+	}
+	m.wake.Signal()
+	return true
 }
 
-// openLocked opens the messages in the queue.
-func (m *mux[M]) openLocked(batch []M) []M {
-	for _, msg := range m.queue {
-		f := msg.out()
-		if f.cancelled {
-			continue
-		}
-		if f.id == 0 { // ours to name
-			f.id, f.window = m.nextID, m.initial
-			m.nextID += 2
-			m.streams[f.id] = msg
-		}
-		f.written, f.open = true, true
-		m.grantLocked(msg)
-		batch = append(batch, msg)
-		if f.sent < len(f.body) {
-			m.blocked = append(m.blocked, msg)
-		}
-	}
-	clear(m.queue)
-	m.queue = m.queue[:0]
-	return batch
+func (m *mux[M]) roomLocked() bool {
+	return len(m.ready) < batchBytes && len(m.streams) < m.maxOpen
 }
 
-// grantLocked gives a message as much of the windows as it needs and they have.
-func (m *mux[M]) grantLocked(msg M) bool {
+// fillLocked goes on with bodies that the windows had stopped, then opens what
+// is in the queue.
+func (m *mux[M]) fillLocked() {
+	if len(m.blocked) > 0 {
+		m.blocked = slices.DeleteFunc(m.blocked, func(msg M) bool {
+			m.sendLocked(msg)
+			return msg.out().sent == len(msg.out().body)
+		})
+	}
+	n := 0
+	for n < len(m.queue) && m.roomLocked() {
+		m.openLocked(m.queue[n])
+		n++
+	}
+	if n > 0 {
+		m.queue = slices.Delete(m.queue, 0, n)
+	}
+}
+
+// openLocked makes a message's header block and as much of its body as the
+// windows allow.
+func (m *mux[M]) openLocked(msg M) {
 	f := msg.out()
-	n := min(int64(len(f.body)-f.sent), f.window, m.window)
-	f.grant = int(max(0, n))
-	f.window -= int64(f.grant)
-	m.window -= int64(f.grant)
-	if f.sent += f.grant; f.sent == len(f.body) && m.sentAll != nil {
+	if f.id == 0 { // ours to name
+		f.id, f.window = m.nextID, m.initial
+		m.nextID += 2
+		m.streams[f.id] = msg
+	}
+	f.batch = m.batch
+	if tell := msg.left(); tell != nil {
+		m.left = append(m.left, tell)
+	}
+	m.headersLocked(msg)
+	if m.sendLocked(msg); f.sent < len(f.body) {
+		m.blocked = append(m.blocked, msg)
+	}
+}
+
+// headersLocked appends a header block in as many frames as it needs.
+func (m *mux[M]) headersLocked(msg M) {
+	f, at := msg.out(), len(m.ready)
+	flags := http2.FlagHeadersEndHeaders
+	if len(f.body) == 0 {
+		flags |= http2.FlagHeadersEndStream
+	}
+	m.ready = appendFrame(m.ready, http2.FrameHeaders, flags, f.id, 0)
+	m.enc.begin()
+	msg.encode(m.enc)
+	length := len(m.ready) - at - frameHead
+	if length <= m.maxFrame {
+		setLength(m.ready[at:], length)
+		return
+	}
+	block := slices.Clone(m.ready[at+frameHead:])
+	m.ready = m.ready[:at]
+	flags &^= http2.FlagHeadersEndHeaders
+	for kind := http2.FrameHeaders; len(block) > 0; kind, flags = http2.FrameContinuation, 0 {
+		n := min(len(block), m.maxFrame)
+		if n == len(block) {
+			flags |= http2.FlagHeadersEndHeaders
+		}
+		m.ready = append(appendFrame(m.ready, kind, flags, f.id, n), block[:n]...)
+		block = block[n:]
+	}
+}
+
+// sendLocked appends as much of a message's body as the windows allow.
+func (m *mux[M]) sendLocked(msg M) {
+	f := msg.out()
+	for f.sent < len(f.body) {
+		n := int(min(int64(len(f.body)-f.sent), f.window, m.window, int64(m.maxFrame)))
+		if n <= 0 {
+			return
+		}
+		f.window -= int64(n)
+		m.window -= int64(n)
+		var flags http2.Flags
+		if f.sent+n == len(f.body) {
+			flags = http2.FlagDataEndStream
+		}
+		m.ready = append(appendFrame(m.ready, http2.FrameData, flags, f.id, n), f.body[f.sent:f.sent+n]...)
+		f.sent += n
+	}
+	if m.sentAll != nil {
 		m.sentAll(msg)
 	}
-	return f.grant > 0
 }
 
-// reply queues a control frame.
+// forgetLocked takes a message off the books.
+func (m *mux[M]) forgetLocked(msg M) {
+	f := msg.out()
+	delete(m.streams, f.id)
+	if f.sent < len(f.body) {
+		if i := slices.Index(m.blocked, msg); i >= 0 {
+			m.blocked = slices.Delete(m.blocked, i, i+1)
+		}
+	}
+	if len(m.queue) > 0 {
+		m.wake.Signal() // there may be room now
+	}
+}
+
+// reply makes a control frame.
 func (m *mux[M]) reply(frame func([]byte) []byte) {
 	m.mu.Lock()
-	m.control = frame(m.control)
-	m.wake.Signal()
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	if m.err == nil {
+		m.ready = frame(m.ready)
+		m.wake.Signal()
+	}
 }
 
 // stream finds an open stream; the zero message if there is none.
@@ -199,123 +266,22 @@ func (m *mux[M]) stream(id uint32) M {
 	return m.streams[id]
 }
 
-// apply takes the other end's settings. streams is told how many streams at
-// once it allows, if it says so.
-func (m *mux[M]) apply(flags http2.Flags, p []byte, streams func(uint32)) error {
-	if flags.Has(http2.FlagSettingsAck) {
-		return nil
+// failLocked ends the connection for cause, telling the other end if it is its
+// fault. It reports false if it had ended before.
+func (m *mux[M]) failLocked(cause error, lastSeen uint32) bool {
+	if m.err != nil {
+		return false
 	}
-	if len(p)%6 != 0 {
-		return errors.New("SETTINGS is not a multiple of 6 bytes")
+	m.err = cause
+	switch f, broken := cause.(fault); { //nolint:errorlint // only a bare fault is the other end's
+	case broken:
+		m.ready = appendGoAway(m.ready, lastSeen, f.code)
+	case cause == errDone: //nolint:errorlint // made by us, never wrapped
+		m.ready = appendGoAway(m.ready, lastSeen, http2.ErrCodeNo)
+	default: // the line is dead
+		m.ready = nil
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for ; len(p) > 0; p = p[6:] {
-		value := binary.BigEndian.Uint32(p[2:])
-		switch http2.SettingID(binary.BigEndian.Uint16(p)) {
-		case http2.SettingMaxConcurrentStreams:
-			streams(value)
-		case http2.SettingInitialWindowSize:
-			if value > 1<<31-1 {
-				return errors.New("initial window is too large")
-			}
-			for _, msg := range m.streams {
-				msg.out().window += int64(value) - m.initial
-			}
-			m.initial = int64(value)
-		case http2.SettingMaxFrameSize:
-			if value < 16384 || value > 1<<24-1 {
-				return errors.New("maximum frame size is out of range")
-			}
-			m.maxFrame = int(value)
-		case http2.SettingHeaderTableSize:
-			m.tableLimit = max(1, min(value, 64<<10))
-		default: // nothing that we send depends on the others
-		}
-	}
-	m.control = appendFrame(m.control, http2.FrameSettings, http2.FlagSettingsAck, 0, 0)
+	_ = m.nc.SetWriteDeadline(time.Now().Add(farewellTime))
 	m.wake.Signal()
-	return nil
-}
-
-// grow widens a window.
-func (m *mux[M]) grow(id uint32, p []byte) error {
-	if len(p) != 4 {
-		return errors.New("WINDOW_UPDATE is not 4 bytes")
-	}
-	by := int64(binary.BigEndian.Uint32(p) & (1<<31 - 1))
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if id == 0 {
-		m.window += by
-	} else if msg, ok := m.streams[id]; ok {
-		msg.out().window += by
-	}
-	if len(m.blocked) > 0 {
-		m.wake.Signal()
-	}
-	return nil
-}
-
-// writer holds the buffers of a connection's writing side.
-type writer struct {
-	enc   *hpack.Encoder
-	block bytes.Buffer
-	bytes []byte
-	lower map[string]string // header names as HTTP/2 wants them
-}
-
-// frames appends what a message may send in this batch.
-func frames[M message](w *writer, msg M, maxFrame int) error {
-	f := msg.out()
-	if f.open {
-		w.block.Reset()
-		if err := msg.encode(w); err != nil {
-			return err
-		}
-		w.headerFrames(f.id, len(f.body) == 0, maxFrame)
-	}
-	last := f.sent == len(f.body)
-	part := f.body[f.sent-f.grant : f.sent]
-	for len(part) > 0 {
-		n := min(len(part), maxFrame)
-		var flags http2.Flags
-		if last && n == len(part) {
-			flags = http2.FlagDataEndStream
-		}
-		w.bytes = appendFrame(w.bytes, http2.FrameData, flags, f.id, n)
-		w.bytes = append(w.bytes, part[:n]...)
-		part = part[n:]
-	}
-	return nil
-}
-
-func (w *writer) headerFrames(id uint32, ends bool, maxFrame int) {
-	block := w.block.Bytes()
-	kind := http2.FrameHeaders
-	for first := true; first || len(block) > 0; first = false {
-		n := min(len(block), maxFrame)
-		var flags http2.Flags
-		if n == len(block) {
-			flags |= http2.FlagHeadersEndHeaders
-		}
-		if first && ends {
-			flags |= http2.FlagHeadersEndStream
-		}
-		w.bytes = appendFrame(w.bytes, kind, flags, id, n)
-		w.bytes = append(w.bytes, block[:n]...)
-		block = block[n:]
-		kind = http2.FrameContinuation
-	}
-}
-
-// fields encodes some header fields. What differs with every message is kept
-// out of the compression table, which then holds what repeats.
-func (w *writer) fields(fields ...hpack.HeaderField) error {
-	for _, f := range fields {
-		if err := w.enc.WriteField(f); err != nil {
-			return fmt.Errorf("encode headers: %w", err)
-		}
-	}
-	return nil
+	return true
 }

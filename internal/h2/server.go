@@ -1,16 +1,13 @@
 package h2
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
-	"strconv"
 	"sync"
 	"time"
 
@@ -21,7 +18,10 @@ import (
 // Server answers HTTP/2 over TLS with an [http.Handler]. It is made to play a
 // push service under load: request and response bodies are held in memory,
 // answers leave whole, and those that are ready together leave together.
-// A handler that panics with [http.ErrAbortHandler] resets its stream.
+//
+// A handler that panics with an [Abort] or [http.ErrAbortHandler] gives no
+// answer. One that sets the header "Connection: close", as for net/http, sends a
+// farewell: requests that are under way are still answered.
 type Server struct {
 	Handler http.Handler
 	// TLS holds the certificate.
@@ -29,6 +29,14 @@ type Server struct {
 	// MaxStreams is how many requests one connection may have under way.
 	// Default 1000, as observed of APNs.
 	MaxStreams uint32
+}
+
+// Abort is what a handler panics with to play a server that fails.
+type Abort struct {
+	// Code is in the RST_STREAM that ends the request, and in the GOAWAY.
+	Code http2.ErrCode
+	// GoAway ends the connection instead: what is under way gets no answer.
+	GoAway bool
 }
 
 // Serve answers the connections of ln until ctx ends, then closes them all and
@@ -50,37 +58,38 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 			}
 			return fmt.Errorf("h2: accept: %w", err)
 		}
-		group.Go(func() { s.conn(ctx, tls.Server(nc, cfg)) })
+		group.Go(func() { s.ServeConn(ctx, tls.Server(buffered(nc), cfg)) })
 	}
 }
 
-func (s *Server) conn(ctx context.Context, nc *tls.Conn) {
+// ServeConn answers one connection until it or ctx ends, and closes it.
+func (s *Server) ServeConn(ctx context.Context, nc *tls.Conn) {
 	ctx, stop := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { _ = nc.Close() })
-	c := &serverConn{ctx: ctx, handler: s.Handler, remote: nc.RemoteAddr().String()}
+	c := &serverConn{ctx: ctx, handler: s.Handler, remote: nc.RemoteAddr().String(), maxStreams: int(or(s.MaxStreams, 1000))}
 	c.init(nc)
-	c.sentAll = func(x *exchange) { delete(c.streams, x.id) }
-	var group sync.WaitGroup
+	c.sentAll = c.doneLocked
+	var writing sync.WaitGroup
 	defer func() {
-		stop()
 		c.end(net.ErrClosed)
-		group.Wait()
+		writing.Wait() // it says goodbye
+		stop()
 		c.handlers.Wait()
 	}()
-	if !c.greet(nc, or(s.MaxStreams, 1000)) {
+	if !c.greet(nc) {
 		return
 	}
-	state := nc.ConnectionState()
-	c.tls = &state
-	group.Go(func() {
+	writing.Go(func() {
 		c.end(c.write())
 		stop()
 	})
-	_ = newReader(c, nc).run() // the client left, or speaks nonsense
+	state := nc.ConnectionState()
+	c.tls = &state
+	c.end(newReader(c, nc).run()) // the client left, or speaks nonsense
 }
 
 // greet shakes hands; false if the other end does not speak HTTP/2.
-func (c *serverConn) greet(nc *tls.Conn, maxStreams uint32) bool {
+func (c *serverConn) greet(nc *tls.Conn) bool {
 	_ = nc.SetDeadline(time.Now().Add(dialTimeout))
 	defer func() { _ = nc.SetDeadline(time.Time{}) }()
 	preface := make([]byte, len(http2.ClientPreface))
@@ -88,8 +97,9 @@ func (c *serverConn) greet(nc *tls.Conn, maxStreams uint32) bool {
 		return false
 	}
 	hello := appendSettings(nil,
-		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: maxStreams},
-		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow})
+		http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: uint32(c.maxStreams)},
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow},
+		http2.Setting{ID: http2.SettingMaxHeaderListSize, Val: maxHeaders})
 	hello = appendWindowUpdate(hello, 0, connWindow-initialWindow)
 	_, err := nc.Write(hello)
 	return err == nil
@@ -98,49 +108,42 @@ func (c *serverConn) greet(nc *tls.Conn, maxStreams uint32) bool {
 // serverConn is the server's end of a connection.
 type serverConn struct {
 	mux[*exchange]
-	ctx      context.Context
-	handler  http.Handler
-	remote   string
-	tls      *tls.ConnectionState
-	handlers sync.WaitGroup
+	ctx        context.Context
+	handler    http.Handler
+	remote     string
+	tls        *tls.ConnectionState
+	handlers   sync.WaitGroup
+	maxStreams int
 
-	req *exchange // whose header block is being read
+	newest  uint32    // stream; the reader's own
+	leaving bool      // said goodbye; guarded by mu
+	req     *exchange // whose header block is being read
 }
 
-// exchange is one request being answered.
-type exchange struct {
-	flow
-	ctx    context.Context
-	cancel context.CancelFunc
-	req    *http.Request
-	got    []byte
-
-	status int
-	header http.Header
-}
-
+// end ends the connection.
 func (c *serverConn) end(err error) {
 	c.mu.Lock()
-	if c.err == nil {
-		c.err = err
-	}
-	c.wake.Signal()
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	c.failLocked(err, c.newest)
 }
 
 func (c *serverConn) alive() {}
 
-func (c *serverConn) settings(flags http2.Flags, p []byte) error {
-	return c.apply(flags, p, func(uint32) {})
-}
+func (c *serverConn) settings(flags http2.Flags, p []byte) error { return c.apply(flags, p) }
 
-func (c *serverConn) goAway(uint32) error { return nil }
+func (c *serverConn) goAway(uint32, http2.ErrCode) error { return nil }
+
+func (c *serverConn) grow(id, by uint32) error {
+	if ok, err := c.widen(id, by); ok || err != nil {
+		return err
+	}
+	c.abort(id, http2.ErrCodeFlowControl)
+	return nil
+}
 
 func (c *serverConn) field(f hpack.HeaderField) {
 	if c.req == nil {
-		c.req = &exchange{req: &http.Request{
-			Proto: "HTTP/2.0", ProtoMajor: 2, RemoteAddr: c.remote, Header: make(http.Header, 8), TLS: c.tls,
-		}}
+		c.req = newExchange()
 	}
 	r := c.req.req
 	switch f.Name {
@@ -160,17 +163,32 @@ func (c *serverConn) headers(id uint32, ends bool) error {
 	x := c.req
 	c.req = nil
 	if id%2 == 0 || x == nil {
-		return errors.New("HEADERS on a stream that is not the client's")
+		return protocolFault("HEADERS on a stream that is not the client's")
 	}
 	if c.stream(id) != nil { // trailers: nothing here wants them
-		return c.data(id, nil, ends)
+		return c.data(id, nil, 0, ends)
 	}
+	if id <= c.newest {
+		return fault{http2.ErrCodeStreamClosed, "HEADERS on a stream that is closed"}
+	}
+	c.mu.Lock()
+	if c.leaving {
+		c.mu.Unlock()
+		return nil
+	}
+	c.newest = id
+	refused := len(c.streams) >= c.maxStreams
+	c.mu.Unlock()
 	u, err := url.ParseRequestURI(x.req.RequestURI)
-	if err != nil {
+	switch {
+	case refused:
+		c.reply(func(b []byte) []byte { return appendReset(b, id, http2.ErrCodeRefusedStream) })
+		return nil
+	case err != nil:
 		c.reply(func(b []byte) []byte { return appendReset(b, id, http2.ErrCodeProtocol) })
 		return nil
 	}
-	x.req.URL = u
+	x.req.URL, x.req.RemoteAddr, x.req.TLS = u, c.remote, c.tls
 	x.id = id
 	x.ctx, x.cancel = context.WithCancel(c.ctx)
 	c.mu.Lock()
@@ -183,14 +201,18 @@ func (c *serverConn) headers(id uint32, ends bool) error {
 	return nil
 }
 
-func (c *serverConn) data(id uint32, p []byte, ends bool) error {
+func (c *serverConn) data(id uint32, p []byte, _ int, ends bool) error {
 	x := c.stream(id)
-	if x == nil {
+	switch {
+	case x == nil && id > c.newest:
+		return protocolFault("DATA on a stream that is not open")
+	case x == nil:
 		return nil
+	case x.ended:
+		return fault{http2.ErrCodeStreamClosed, "DATA behind the end of a request"}
 	}
 	if x.got = append(x.got, p...); len(x.got) > MaxBody {
-		c.reset(id, http2.ErrCodeCancel)
-		c.reply(func(b []byte) []byte { return appendReset(b, id, http2.ErrCodeCancel) })
+		c.abort(id, http2.ErrCodeCancel)
 		return nil
 	}
 	if ends {
@@ -199,79 +221,32 @@ func (c *serverConn) data(id uint32, p []byte, ends bool) error {
 	return nil
 }
 
-func (c *serverConn) reset(id uint32, _ http2.ErrCode) {
+func (c *serverConn) reset(id uint32, _ http2.ErrCode) error {
+	if id > c.newest {
+		return protocolFault("RST_STREAM on a stream that is not open")
+	}
+	c.drop(id)
+	return nil
+}
+
+// abort resets a stream.
+func (c *serverConn) abort(id uint32, code http2.ErrCode) {
+	if c.drop(id) {
+		c.reply(func(b []byte) []byte { return appendReset(b, id, code) })
+	}
+}
+
+// drop forgets a stream and tells its handler.
+func (c *serverConn) drop(id uint32) bool {
 	c.mu.Lock()
 	x := c.streams[id]
-	delete(c.streams, id)
 	if x != nil {
-		x.cancelled = true
+		c.forgetLocked(x)
+		x.gone = true
 	}
 	c.mu.Unlock()
 	if x != nil {
 		x.cancel()
 	}
-}
-
-// serve runs the handler in a goroutine of its own, for it may wait.
-func (c *serverConn) serve(x *exchange) {
-	x.req.Body = bodyOf(x.got)
-	x.req.ContentLength = int64(len(x.got))
-	x.req = x.req.WithContext(x.ctx)
-	c.handlers.Go(func() {
-		defer x.cancel()
-		defer func() {
-			if v := recover(); v != nil {
-				if v != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-					panic(v)
-				}
-				c.reset(x.id, http2.ErrCodeInternal)
-				c.reply(func(b []byte) []byte { return appendReset(b, x.id, http2.ErrCodeInternal) })
-			}
-		}()
-		w := &response{x: x}
-		c.handler.ServeHTTP(w, x.req)
-		w.WriteHeader(http.StatusOK)
-		x.body = w.body.Bytes()
-		c.mu.Lock()
-		if !x.cancelled && c.err == nil {
-			c.queue = append(c.queue, x)
-			c.wake.Signal()
-		}
-		c.mu.Unlock()
-	})
-}
-
-func (x *exchange) left() {}
-
-// encode implements message.
-func (x *exchange) encode(w *writer) error {
-	err := w.fields(hpack.HeaderField{Name: ":status", Value: strconv.Itoa(x.status)})
-	if err != nil {
-		return err
-	}
-	return w.header(x.header)
-}
-
-// response gathers an answer.
-type response struct {
-	x    *exchange
-	body bytes.Buffer
-}
-
-func (r *response) Header() http.Header {
-	if r.x.header == nil {
-		r.x.header = make(http.Header, 4)
-	}
-	return r.x.header
-}
-
-func (r *response) WriteHeader(status int) {
-	if r.x.status == 0 && status >= 200 {
-		r.x.status = status
-	}
-}
-
-func (r *response) Write(p []byte) (int, error) {
-	r.WriteHeader(http.StatusOK)
-	return r.body.Write(p)
+	return x != nil
 }

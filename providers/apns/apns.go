@@ -4,7 +4,6 @@ package apns
 
 import (
 	"context"
-	"crypto/tls"
 	_ "embed"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,6 @@ import (
 	"github.com/sideshow/apns2"
 	"github.com/sideshow/apns2/token"
 
-	"github.com/herald-push/herald/internal/h2"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
@@ -51,6 +49,15 @@ type environment struct {
 
 // New opens a provider from an app's credentials. It is a [providers.Opener].
 func New(credentials []byte) (providers.Provider, error) {
+	return open(credentials, providers.OwnEngine)
+}
+
+// Opener is New with another engine.
+func Opener(e providers.Engine) providers.Opener {
+	return func(credentials []byte) (providers.Provider, error) { return open(credentials, e) }
+}
+
+func open(credentials []byte, e providers.Engine) (providers.Provider, error) {
 	c, err := parse(credentials)
 	if err != nil {
 		return nil, err
@@ -59,7 +66,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{topic: c.Topic, codes: codes, transport: newTransport(c.tls)}
+	p := &Provider{topic: c.Topic, codes: codes, transport: newTransport(e.Transport(c.tls, maxConns))}
 	if c.key != nil {
 		p.token = &token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID}
 	}
@@ -258,11 +265,10 @@ const maxConns = 32
 // close it.
 type transport struct {
 	providers.ExchangeTransport
-	engine *h2.Transport
+	engine providers.Transport
 }
 
-func newTransport(c *tls.Config) *transport {
-	engine := &h2.Transport{TLS: c, MaxConns: maxConns}
+func newTransport(engine providers.Transport) *transport {
 	return &transport{providers.ExchangeTransport{Base: engine}, engine}
 }
 

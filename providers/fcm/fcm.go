@@ -17,7 +17,6 @@ import (
 	"firebase.google.com/go/v4/messaging"
 	"google.golang.org/api/option"
 
-	"github.com/herald-push/herald/internal/h2"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
@@ -37,12 +36,21 @@ type Provider struct {
 	client    *messaging.Client
 	tokens    *providers.Tokens
 	codes     *providers.Codes
-	transport *h2.Transport
+	transport providers.Transport
 }
 
 // New opens a provider from an app's credentials. It is a [providers.Opener].
 // It does not touch the network.
 func New(credentials []byte) (providers.Provider, error) {
+	return open(credentials, providers.OwnEngine)
+}
+
+// Opener is New with another engine.
+func Opener(e providers.Engine) providers.Opener {
+	return func(credentials []byte) (providers.Provider, error) { return open(credentials, e) }
+}
+
+func open(credentials []byte, e providers.Engine) (providers.Provider, error) {
 	c, err := parse(credentials)
 	if err != nil {
 		return nil, err
@@ -51,7 +59,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := providers.Engine(c.tls, maxConns)
+	transport := e.Transport(c.tls, maxConns)
 	once := &once{wire: providers.ExchangeTransport{Base: transport}}
 
 	ctx := context.Background() // the SDK keeps no hold of it when it is given a client
