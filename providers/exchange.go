@@ -86,6 +86,9 @@ func (t *ExchangeTransport) RoundTrip(req *http.Request) (*http.Response, error)
 	return res, nil
 }
 
+// Tried reports whether the SDK got as far as making the request.
+func (x *Exchange) Tried() bool { return x.done }
+
 // Answered reports whether the service's verdict is known. That of a refusal is
 // even if its explanation was cut off.
 func (x *Exchange) Answered() bool {

@@ -83,7 +83,7 @@ func open(credentials []byte, e providers.Engine) (providers.Provider, error) {
 
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	w, err := p.Weigh(d)
+	w, o, err := weigh(d)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -96,8 +96,10 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	}
 	a := &attempt{token: token}
 	x := &a.exchange
-	id, sendErr := p.client.Send(a.in(ctx), message(d))
+	id, sendErr := p.client.Send(a.in(ctx), message(d, o))
 	switch {
+	case !x.Tried() && ctx.Err() == nil: // the SDK checks a message before it sends it
+		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrRejected, Detail: "the message cannot be sent", Err: sendErr}
 	case !x.Answered():
 		return push.Answer{}, x.Failure(name, sendErr)
 	case x.Status/100 == 2 && sendErr == nil:
@@ -130,13 +132,16 @@ func (p *Provider) refusal(a *attempt) error {
 		return x.NotTheirs(name)
 	}
 	word := answer.Error.Status // canonical, unless FCM has a word of its own
-	badToken := false
+	badToken, field := false, ""
 	for _, d := range answer.Error.Details {
 		if d.ErrorCode != "" {
 			word = d.ErrorCode
 		}
 		for _, v := range d.Violations {
 			badToken = badToken || v.Field == "message.token"
+			if field == "" && isFieldName(v.Field) {
+				field = v.Field
+			}
 		}
 	}
 	if word == "INVALID_ARGUMENT" && badToken {
@@ -146,10 +151,20 @@ func (p *Provider) refusal(a *attempt) error {
 	if after := x.RetryAfter(); after > 0 {
 		e.RetryAfter = after
 	}
+	if errors.Is(e.Kind, push.ErrRejected) && field != "" {
+		e.Detail += ": " + field
+	}
 	if x.Status == http.StatusUnauthorized && errors.Is(e.Kind, push.ErrUnavailable) && p.tokens.Refused(a.token) {
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
 	return e
+}
+
+// isFieldName knows a path of Google's own names, which tells nothing of a
+// message's content.
+func isFieldName(path string) bool {
+	return strings.HasPrefix(path, "message.") && len(path) <= 80 && strings.Trim(path, "abcdefghijklmnopqrstuvwxyz_.") == "" &&
+		!strings.HasPrefix(path, "message.data.")
 }
 
 // attempt is one request on its way through the SDK.

@@ -76,6 +76,22 @@ func TestServiceThatIsDownIsAskedOnceAndSaysWhen(t *testing.T) {
 	}
 }
 
+func TestFaultyFieldIsNamed(t *testing.T) {
+	for field, want := range map[string]string{
+		"message.android.ttl":   "INVALID_ARGUMENT: a field of the message is invalid: message.android.ttl",
+		"message.data.s3cret":   "INVALID_ARGUMENT: a field of the message is invalid",
+		"registration-token-of": "INVALID_ARGUMENT: a field of the message is invalid",
+	} {
+		s := service(t)
+		s.Accept = refusal(400, "INVALID_ARGUMENT", "INVALID_ARGUMENT", field)
+		_, err := providertest.HTTP(s).Start(t, providertest.Accepts).Provider.Send(t.Context(), delivery("n1.0.0"))
+		var e *push.Error
+		if !errors.As(err, &e) || e.Detail != want {
+			t.Errorf("%s: Send() error = %+v, want the detail %q", field, err, want)
+		}
+	}
+}
+
 func TestRefusedAccessTokenIsFetchedAnewOnce(t *testing.T) {
 	s := service(t)
 	s.Accept = refusal(401, "UNAUTHENTICATED", "", "")

@@ -24,21 +24,32 @@ const (
 	notificationKey = "herald_notification"
 )
 
-// Weigh implements [providers.Provider].
+// Weigh implements [providers.Provider]. Google does not say how it counts the
+// blocks for one platform, so all of their JSON counts.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	n := len(d.Title) + len(d.Body) + len(d.Replace()) + len(d.CollapseKey) +
+	w, _, err := weigh(d)
+	return w, err
+}
+
+// weigh returns the options with the size.
+func weigh(d *push.Delivery) (push.Payload, *options, error) {
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return push.Payload{Limit: maxPayload}, nil, err
+	}
+	n := len(d.Overrides[name]) + len(d.Title) + len(d.Body) + len(d.Replace()) + len(d.CollapseKey) +
 		len(idKey) + len(d.ID) + len(notificationKey) + len(d.Notification.ID)
 	for key, value := range d.Data {
 		if isReserved(key) {
-			return push.Payload{Limit: maxPayload}, rejected("", fmt.Sprintf("data must not have the key %.40q, which is Google's own", key))
+			return push.Payload{Limit: maxPayload}, nil, rejected("", fmt.Sprintf("data must not have the key %.40q, which is Google's own", key))
 		}
 		n += len(key) + len(value)
 	}
 	w := push.Payload{Bytes: n, Limit: maxPayload}
 	if n > maxPayload {
-		return w, rejected("400", fmt.Sprintf("the message has %d bytes; Google takes %d", n, maxPayload))
+		return w, nil, rejected("400", fmt.Sprintf("the message has %d bytes; Google takes %d", n, maxPayload))
 	}
-	return w, nil
+	return w, &o, nil
 }
 
 func rejected(code, detail string) *push.Error {
@@ -49,7 +60,7 @@ func rejected(code, detail string) *push.Error {
 // The collapse key replaces what waits for a device that is away; it is set only
 // if the caller gave one, for FCM keeps at most four of them for a device and
 // throws the others' messages away.
-func message(d *push.Delivery) *messaging.Message {
+func message(d *push.Delivery, o *options) *messaging.Message {
 	data := make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
 	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
@@ -66,10 +77,13 @@ func message(d *push.Delivery) *messaging.Message {
 		ttl := min(max(time.Until(d.ExpiresAt).Round(time.Second), 0), maxTTL)
 		android.TTL = &ttl
 	}
-	return &messaging.Message{
+	m := &messaging.Message{
 		Token:        d.Address.Token,
 		Data:         data,
 		Notification: &messaging.Notification{Title: d.Title, Body: d.Body},
 		Android:      android,
+		APNS:         &messaging.APNSConfig{Headers: appleHeaders(d)},
 	}
+	o.say(m)
+	return m
 }

@@ -57,7 +57,7 @@ func newGoogle(v *vendor, id *identity) *google {
 	g := &google{vendor: v, public: &id.fcm.PublicKey, granted: make(map[string]time.Time)}
 	v.words = words{
 		internal: "INTERNAL", limited: "QUOTA_EXCEEDED",
-		tell:  func(w http.ResponseWriter, word string) { g.tell(w, word, "") },
+		tell:  func(w http.ResponseWriter, word string) { g.tell(w, word) },
 		knows: func(word string) bool { return fcmErrors[word].status != 0 },
 	}
 	return g
@@ -91,7 +91,8 @@ func (g *google) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // fcmRequest is what the sandbox looks at in a request.
 type fcmRequest struct {
-	Message struct {
+	ValidateOnly bool `json:"validate_only"`
+	Message      struct {
 		Token        string            `json:"token"`
 		Data         map[string]string `json:"data"`
 		Notification struct{ Title, Body string }
@@ -106,28 +107,29 @@ type fcmRequest struct {
 
 func (g *google) send(w http.ResponseWriter, project string, body []byte) {
 	var req fcmRequest
+	if vs := violations(body); len(vs) > 0 {
+		g.invalid(w, vs...)
+		return
+	}
 	if json.Unmarshal(body, &req) != nil {
-		g.invalid(w, "message")
+		g.invalid(w, violation{"message", "Invalid value"})
 		return
 	}
 	m := &req.Message
 	switch {
 	case len(m.Token) < 16 || len(m.Token) > 4096 || strings.ContainsAny(m.Token, " \t\r\n"):
-		g.invalid(w, "message.token")
+		g.invalid(w, violation{"message.token", "The registration token is not a valid FCM registration token"})
 		return
 	case !isDuration(m.Android.TTL):
-		g.invalid(w, "message.android.ttl")
-		return
-	case m.Android.Priority != "" && !strings.EqualFold(m.Android.Priority, "high") && !strings.EqualFold(m.Android.Priority, "normal"):
-		g.invalid(w, "message.android.priority")
+		g.invalid(w, violation{"message.android.ttl", "Invalid ttl"})
 		return
 	case weight(m.Data, m.Notification.Title, m.Notification.Body) > fcmLimit:
-		g.invalid(w, "message")
+		g.invalid(w, violation{"message", "Message too big"})
 		return
 	}
 	for key := range m.Data {
 		if key == "from" || key == "message_type" || strings.HasPrefix(key, "google") || strings.HasPrefix(key, "gcm") {
-			g.invalid(w, "message.data")
+			g.invalid(w, violation{"message.data", "Invalid data payload key: " + key})
 			return
 		}
 	}
@@ -135,20 +137,28 @@ func (g *google) send(w http.ResponseWriter, project string, body []byte) {
 		g.refuse(w, "UNREGISTERED")
 		return
 	}
+	if req.ValidateOnly {
+		g.name(w, "projects/"+project+"/messages/fake_message_id")
+		return
+	}
 	id := "projects/" + project + "/messages/0:" + strconv.FormatInt(g.serial.Add(1), 10)
 	g.accept(record{token: m.Token, id: id, collapse: m.Android.Notification.Tag, payload: body, read: readFCM})
+	g.name(w, id)
+}
+
+func (g *google) name(w http.ResponseWriter, id string) {
 	w.Header().Set("Content-Type", "application/json; charset=UTF-8")
 	fmt.Fprintf(w, `{"name":%q}`, id)
 }
 
-// invalid refuses a field.
-func (g *google) invalid(w http.ResponseWriter, field string) {
+// invalid refuses fields.
+func (g *google) invalid(w http.ResponseWriter, fields ...violation) {
 	g.counts.refuse("INVALID_ARGUMENT")
-	g.tell(w, "INVALID_ARGUMENT", field)
+	g.tell(w, "INVALID_ARGUMENT", fields...)
 }
 
 // tell answers with an error as Google's APIs do.
-func (g *google) tell(w http.ResponseWriter, word, field string) {
+func (g *google) tell(w http.ResponseWriter, word string, fields ...violation) {
 	e := fcmErrors[word]
 	details := []any{}
 	if word != "UNAUTHENTICATED" {
@@ -156,10 +166,9 @@ func (g *google) tell(w http.ResponseWriter, word, field string) {
 			"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": word,
 		})
 	}
-	if field != "" {
+	if len(fields) > 0 {
 		details = append(details, map[string]any{
-			"@type":           "type.googleapis.com/google.rpc.BadRequest",
-			"fieldViolations": []any{map[string]string{"field": field, "description": "Invalid value"}},
+			"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": fields,
 		})
 	}
 	g.retryAfter(w, e.status)
