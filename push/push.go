@@ -73,6 +73,10 @@ type Notification struct {
 	Title string            `json:"title,omitempty"`
 	Body  string            `json:"body,omitempty"`
 	Data  map[string]string `json:"data,omitempty"`
+	// Template is the app's template that Title, Body and Data were worded by,
+	// with Variables; "" if the caller gave them.
+	Template  string            `json:"template,omitempty"`
+	Variables map[string]string `json:"variables,omitempty"`
 	// CollapseKey lets a newer notification replace an older one on the device.
 	// 0 to 64 bytes.
 	CollapseKey string `json:"collapse_key,omitempty"`
@@ -82,6 +86,16 @@ type Notification struct {
 	Overrides map[string]json.RawMessage `json:"overrides,omitempty"`
 	// DeliverAt is the earliest time of sending; zero means now.
 	DeliverAt time.Time `json:"deliver_at,omitzero"`
+	// DeliverAtLocal is a wall time ([WallTime]) that each device is sent to at
+	// by its own clock. DeliverAt is then when the first clock on earth shows
+	// it, and ExpiresAt counts from the last; see [Notification.Clock].
+	DeliverAtLocal string `json:"deliver_at_local,omitempty"`
+	// QuietHours is what becomes of it in quiet hours; "" is the app's choice.
+	QuietHours QuietAction `json:"quiet_hours,omitempty"`
+	// Digest collects it with others into one notification; nil sends it alone.
+	Digest *DigestRule `json:"digest,omitempty"`
+	// Silent lets it arrive without sound or vibration.
+	Silent bool `json:"silent,omitempty"`
 	// AcceptedAt is when the API took it, ExpiresAt when it stops being worth
 	// sending: the later of AcceptedAt and DeliverAt plus the caller's ttl.
 	AcceptedAt time.Time `json:"accepted_at"`
@@ -174,6 +188,12 @@ type Policy struct {
 	// SMSClasses may fall back to SMS without the caller asking for it by name
 	// in the route, and are the only ones that may use SMS at all.
 	SMSClasses []Class `json:"sms_classes"`
+	// Timezone (IANA) is that of devices and users who have none. Default UTC.
+	Timezone string `json:"timezone,omitempty"`
+	// QuietHours are the app's; a user may have a window of their own.
+	QuietHours *QuietHours `json:"quiet_hours,omitempty"`
+	// Caps bound how much a user gets.
+	Caps []Cap `json:"caps,omitempty"`
 }
 
 // AllowsSMS reports whether a notification of class c may cost an SMS.

@@ -71,6 +71,14 @@ func (d *Door) Enqueue(ctx context.Context, n *push.Notification, bodyHash [32]b
 	return firstProgress(m.first), nil
 }
 
+// accepted hands in a notification that Herald itself has made: durable, and
+// once however often it is repeated.
+func (d *Door) accepted(ctx context.Context, n *push.Notification, hash [32]byte) error {
+	m := &member{entry: redisstore.Entry{Notification: n, Hash: hash, Devices: len(named(n.To))}}
+	d.commit(ctx, []*member{m})
+	return m.err
+}
+
 // group is notifications that are committed together.
 type group struct {
 	members []*member

@@ -45,7 +45,7 @@ func newHouse(t *testing.T) *house {
 
 func (h *house) parts() Parts {
 	return Parts{
-		Redis: h.rdb, Devices: h, Apps: h, Picker: h, Sender: h, Recorder: h, Presence: h, Letter: letter,
+		Redis: h.rdb, Devices: h, Apps: h, Picker: h, Sender: h, Recorder: h, Presence: h, Letter: letter, Users: h,
 		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	}
 }
@@ -147,6 +147,7 @@ type neighbours struct {
 	order    []string
 	connects map[string]bool
 	app      push.App
+	users    map[string]push.User
 	sends    []sent
 	receipts []push.Receipt
 	ids      map[string]bool // of receipts, as a store that drops duplicates has them
@@ -160,6 +161,7 @@ type neighbours struct {
 type sent struct {
 	provider, delivery, device string
 	at                         time.Time
+	n                          *push.Notification
 }
 
 func newNeighbours() *neighbours {
@@ -192,12 +194,21 @@ func (n *neighbours) Devices(_ context.Context, _ string, ids []string) ([]*push
 	return all, nil
 }
 
-func (n *neighbours) Page(_ context.Context, _ string, _ push.Audience, after string, limit int) ([]string, error) {
+func (n *neighbours) Page(_ context.Context, _ string, to push.Audience, after string, limit int) ([]string, error) {
 	if n.paged != nil {
 		n.paged(after)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if to.User != "" {
+		var ids []string
+		for _, id := range n.order {
+			if n.devices[id].User == to.User && id > after {
+				ids = append(ids, id)
+			}
+		}
+		return ids, nil
+	}
 	from, found := slices.BinarySearch(n.order, after)
 	if found {
 		from++
@@ -214,6 +225,12 @@ func (n *neighbours) Forget(_ context.Context, _, device string, a push.Address)
 
 func (n *neighbours) App(context.Context, string) (push.App, error) { return n.app, nil }
 
+func (n *neighbours) HasUsers(context.Context, string) (bool, error) { return len(n.users) > 0, nil }
+
+func (n *neighbours) Users(context.Context, string, []string) (map[string]push.User, error) {
+	return n.users, nil
+}
+
 func (n *neighbours) Rank(_ *push.Device, _ push.Class, providers []string) []push.Choice {
 	all := make([]push.Choice, len(providers))
 	for i, p := range providers {
@@ -224,7 +241,7 @@ func (n *neighbours) Rank(_ *push.Device, _ push.Class, providers []string) []pu
 
 func (n *neighbours) Send(ctx context.Context, _, provider string, d *push.Delivery) (push.Answer, error) {
 	n.mu.Lock()
-	n.sends = append(n.sends, sent{provider, d.ID, d.Device, time.Now()})
+	n.sends = append(n.sends, sent{provider, d.ID, d.Device, time.Now(), d.Notification})
 	answer := n.answer
 	n.mu.Unlock()
 	if answer != nil {

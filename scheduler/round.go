@@ -25,6 +25,7 @@ type round struct {
 	now     time.Time
 	parcels []*parcel
 	room    *room
+	forms   map[form]*push.Notification
 }
 
 // parcel is a chunk under way.
@@ -46,6 +47,8 @@ type delivery struct {
 	seen   redisstore.Cell // as it was read
 	cell   redisstore.Cell // as it will be
 	device *push.Device    // nil if unknown
+	user   push.User       // what its user has said; often nothing
+	ruled  ruling
 	roads  []road
 	passed []string // providers whose lanes were closed in this round
 	boxed  bool     // it lies in the inbox of a live device
@@ -65,6 +68,14 @@ func (r *round) run(ctx context.Context) error {
 	if err := r.findDevices(ctx, ds); err != nil {
 		return err
 	}
+	ds, bound, err := r.rule(ctx, ds)
+	if err != nil {
+		return err
+	}
+	if err := r.obey(ctx, bound); err != nil {
+		return err
+	}
+	r.room.keep(len(ds))
 	if err := r.fillInboxes(ctx, ds); err != nil {
 		return err
 	}
@@ -74,8 +85,7 @@ func (r *round) run(ctx context.Context) error {
 	if err := r.setTimers(ctx, ds); err != nil {
 		return err
 	}
-	ds, err := r.claim(ctx, ds)
-	if err != nil {
+	if ds, err = r.claim(ctx, ds); err != nil {
 		return err
 	}
 	if err := r.setTimers(ctx, nil); err != nil { // for what another task took meanwhile
@@ -111,16 +121,20 @@ func (r *round) choose() []*delivery {
 			if !r.wants(p, &s.Cell) {
 				continue
 			}
-			ds = append(ds, &delivery{
-				Delivery: push.Delivery{
-					Notification: p.n, Device: s.Cell.Device,
-					ID: push.DeliveryID(p.n.ID, p.chunk.Number, s.Index),
-				},
-				parcel: p, index: s.Index, seen: s.Cell, cell: s.Cell,
-			})
+			ds = append(ds, newDelivery(p, *s))
 		}
 	}
 	return ds
+}
+
+func newDelivery(p *parcel, s redisstore.Slot) *delivery {
+	return &delivery{
+		Delivery: push.Delivery{
+			Notification: p.n, Device: s.Cell.Device,
+			ID: push.DeliveryID(p.n.ID, p.chunk.Number, s.Index),
+		},
+		parcel: p, index: s.Index, seen: s.Cell, cell: s.Cell,
+	}
 }
 
 // wants tells whether a delivery is this round's to go on with, and notes on
@@ -138,6 +152,9 @@ func (r *round) wants(p *parcel, c *redisstore.Cell) bool {
 	case redisstore.Retry:
 		if p.ending != "" || (r.kind == taskDeliver && c.Hold.At <= now) {
 			return true
+		}
+		if c.Hold.Provider == "" {
+			return false // a rule holds it, and a task of its own will come for it
 		}
 	case redisstore.Waiting:
 		return p.ending != ""

@@ -55,7 +55,8 @@ type Presence interface {
 	Online(ctx context.Context, app string, devices []string) ([]bool, error)
 }
 
-// Parts are what a [Door] and a [Worker] are made with. All are needed.
+// Parts are what a [Door] and a [Worker] are made with. All are needed but for those that say
+// otherwise.
 type Parts struct {
 	Redis    redis.UniversalClient
 	Devices  Devices
@@ -69,6 +70,13 @@ type Parts struct {
 	Letter  func(n *push.Notification, delivery string, sentAt time.Time) ([]byte, error)
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
+	// Users may be nil: then nobody has quiet hours of their own.
+	Users Users
+	// Schedules may be nil: then nothing is sent again and again.
+	Schedules Schedules
+	// Wording fills in a notification's content from its template; nil where
+	// there are no templates.
+	Wording func(ctx context.Context, n *push.Notification) error
 }
 
 // Scheduler is a [Door] and a [Worker] in one process.

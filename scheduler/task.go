@@ -19,6 +19,7 @@ const (
 	taskExpand  = "expand"  // one notification whose audience is still to be read
 	taskDeliver = "deliver" // deliveries to attempt, now or again
 	taskCheck   = "check"   // deliveries to look after: has proof come?
+	taskDigest  = "digest"  // a digest whose window has ended
 )
 
 // bundle is the payload of [taskBundle]: up to [bundleSize] notifications of

@@ -23,6 +23,7 @@ type Worker struct {
 	cfg     Config
 	parts   Parts
 	log     *slog.Logger
+	door    *Door // for what the worker itself hands in
 	journal *redisstore.Journal
 	inbox   *redisstore.Inbox
 	tasks   queue
@@ -32,6 +33,12 @@ type Worker struct {
 	rooms   map[string]*semaphore.Weighted // for deliveries in memory, by urgency
 	crew    *crew
 	backlog *backlog
+
+	// What the rules ask.
+	users   *userCache // nil where users cannot say anything
+	caps    *redisstore.Caps
+	newest  *redisstore.Newest
+	digests *redisstore.Digests
 }
 
 // NewWorker makes a worker. It does not touch Redis before [Worker.Run].
@@ -46,10 +53,15 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		rooms:   make(map[string]*semaphore.Weighted, len(queues)),
 		crew:    newCrew(),
 		backlog: &backlog{rdb: parts.Redis},
+		users:   newUserCache(parts.Users),
+		caps:    redisstore.NewCaps(parts.Redis),
+		newest:  redisstore.NewNewest(parts.Redis),
+		digests: redisstore.NewDigests(parts.Redis),
 	}
 	for _, q := range queues {
 		w.rooms[q] = semaphore.NewWeighted(int64(cfg.InFlight))
 	}
+	w.door = &Door{cfg: cfg, parts: parts, log: w.log, journal: w.journal, inbox: w.inbox, tasks: w.tasks}
 	w.metrics = newWorkerMetrics(parts.Metrics, w.lanes)
 	return w
 }
@@ -70,6 +82,9 @@ func (w *Worker) Run(ctx context.Context) error {
 		})
 	}
 	group.Go(func() { w.adopt(ctx) })
+	if w.parts.Schedules != nil {
+		group.Go(func() { w.fire(ctx) })
+	}
 	group.Wait()
 	return nil
 }
@@ -117,6 +132,7 @@ func (w *Worker) handler(urgency string) asynq.Handler {
 	mux.Handle(taskExpand, &expander{w, urgency})
 	mux.Handle(taskDeliver, &carrier{w, urgency, taskDeliver})
 	mux.Handle(taskCheck, &carrier{w, urgency, taskCheck})
+	mux.Handle(taskDigest, &digester{w})
 	return mux
 }
 

@@ -1,6 +1,9 @@
 package redisstore
 
-import "strconv"
+import (
+	"strconv"
+	"time"
+)
 
 // Every Redis key of push is made here. The hash tag in braces keeps what one
 // script touches on one node of a cluster.
@@ -9,6 +12,9 @@ import "strconv"
 //	herald:{app/c:ID.K}    hash    chunk K of it: "n" devices, cells under "0" to "n-1", counters under "#" and a stage's letter ("#2": paid twice, and which under "2:" and their index)
 //	herald:{app/d:DEVICE}  string  a device as the source has it, for ten minutes; "" while it is being changed
 //	herald:{app/i:DEVICE}  hash    the inbox: delivery → payload, what a live connection still has to bring
+//	herald:{app/f:CLASS:WHO} zset   notification → when: what a user (u:…) or a device without one (d:…) was sent, for caps
+//	herald:{app/k:DEVICE}  hash    collapse key → the newest notification that has it
+//	herald:{app/g:KEY:WHO} hash    a digest that is being collected; with ":DUE" behind it, one that is being sent
 const prefix = "herald:{"
 
 func notificationKey(app, id string) string { return prefix + app + "/n:" + id + "}" }
@@ -20,3 +26,14 @@ func chunkKey(app, id string, chunk int) string {
 func deviceKey(app, device string) string { return prefix + app + "/d:" + device + "}" }
 
 func inboxKey(app, device string) string { return prefix + app + "/i:" + device + "}" }
+
+func capKey(app, class, who string) string { return prefix + app + "/f:" + class + ":" + who + "}" }
+
+func collapseKey(app, device string) string { return prefix + app + "/k:" + device + "}" }
+
+func digestKey(app, key, who string) string { return prefix + app + "/g:" + key + ":" + who + "}" }
+
+// closedKey lies on the same node as the open digest.
+func closedKey(open string, due time.Time) string {
+	return open + ":" + strconv.FormatInt(due.UnixMilli(), 10)
+}
