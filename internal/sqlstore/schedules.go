@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -28,7 +29,7 @@ func (s *Store) PutSchedule(ctx context.Context, sc *push.Schedule) error {
 		RETURNING created_at, last_at`
 	t := now()
 	var created, last int64
-	err := s.write.queryRow(ctx, query, sc.App, sc.ID, sc.Cron, sc.Timezone, string(sc.Request), asJSON(sc.Notification),
+	err := s.db.Write().QueryRow(ctx, query, sc.App, sc.ID, sc.Cron, sc.Timezone, string(sc.Request), asJSON(sc.Notification),
 		sc.TTLSeconds, sc.NextAt.UnixMicro(), t).Scan(&created, &last)
 	sc.CreatedAt, sc.UpdatedAt, sc.LastAt = at(created), at(t), at(last)
 	return fail("put schedule of app "+sc.App, err)
@@ -36,7 +37,7 @@ func (s *Store) PutSchedule(ctx context.Context, sc *push.Schedule) error {
 
 const scheduleColumns = `app, id, cron, timezone, request, notification, ttl_seconds, next_at, last_at, created_at, updated_at`
 
-func scheduleOf(scan scanner) (*push.Schedule, error) {
+func scheduleOf(scan database.Scanner) (*push.Schedule, error) {
 	sc := &push.Schedule{Notification: new(push.Notification)}
 	var request, notification []byte
 	var next, last, created, updated int64
@@ -51,7 +52,7 @@ func scheduleOf(scan scanner) (*push.Schedule, error) {
 // Schedule returns one schedule.
 func (s *Store) Schedule(ctx context.Context, app, id string) (*push.Schedule, error) {
 	const query = `SELECT ` + scheduleColumns + ` FROM schedules WHERE app = $1 AND id = $2`
-	sc, err := scheduleOf(s.read.queryRow(ctx, query, app, id).Scan)
+	sc, err := scheduleOf(s.db.Read().QueryRow(ctx, query, app, id).Scan)
 	return sc, fail("schedule of app "+app, err)
 }
 
@@ -59,10 +60,10 @@ func (s *Store) Schedule(ctx context.Context, app, id string) (*push.Schedule, e
 // of the page before, "" for the first.
 func (s *Store) Schedules(ctx context.Context, app, after string, limit int) ([]*push.Schedule, error) {
 	const query = `SELECT ` + scheduleColumns + ` FROM schedules WHERE app = $1 AND id > $2 ORDER BY id LIMIT $3`
-	if !storable(after) {
+	if !database.Storable(after) {
 		return nil, nil
 	}
-	all, err := collect(ctx, s.read, query, []any{app, after, limit}, scheduleOf)
+	all, err := database.Collect(ctx, s.db.Read(), query, []any{app, after, limit}, scheduleOf)
 	return all, fail("schedules of app "+app, err)
 }
 
@@ -70,7 +71,7 @@ func (s *Store) Schedules(ctx context.Context, app, after string, limit int) ([]
 // due first.
 func (s *Store) DueSchedules(ctx context.Context, by time.Time, limit int) ([]*push.Schedule, error) {
 	const query = `SELECT ` + scheduleColumns + ` FROM schedules WHERE next_at <= $1 ORDER BY next_at LIMIT $2`
-	all, err := collect(ctx, s.read, query, []any{by.UnixMicro(), limit}, scheduleOf)
+	all, err := database.Collect(ctx, s.db.Read(), query, []any{by.UnixMicro(), limit}, scheduleOf)
 	return all, fail("due schedules", err)
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 
+	"github.com/herald-push/herald/internal/database"
 	"github.com/herald-push/herald/push"
 )
 
@@ -32,8 +33,8 @@ func (s *Store) PutUser(ctx context.Context, u *push.User) error {
 
 const userColumns = `id, timezone, quiet_hours, updated_at`
 
-func userOf(app string) func(scanner) (push.User, error) {
-	return func(scan scanner) (push.User, error) {
+func userOf(app string) func(database.Scanner) (push.User, error) {
+	return func(scan database.Scanner) (push.User, error) {
 		u := push.User{App: app}
 		var hours sql.NullString
 		var updated int64
@@ -52,7 +53,7 @@ func userOf(app string) func(scanner) (push.User, error) {
 // User returns what one user has said.
 func (s *Store) User(ctx context.Context, app, id string) (push.User, error) {
 	const query = `SELECT ` + userColumns + ` FROM users WHERE app = $1 AND id = $2`
-	u, err := userOf(app)(s.read.queryRow(ctx, query, app, id).Scan)
+	u, err := userOf(app)(s.db.Read().QueryRow(ctx, query, app, id).Scan)
 	return u, fail("user of app "+app, err)
 }
 
@@ -60,7 +61,7 @@ func (s *Store) User(ctx context.Context, app, id string) (push.User, error) {
 func (s *Store) HasUsers(ctx context.Context, app string) (bool, error) {
 	const query = `SELECT EXISTS (SELECT 1 FROM users WHERE app = $1)`
 	var any bool
-	err := s.read.queryRow(ctx, query, app).Scan(&any)
+	err := s.db.Read().QueryRow(ctx, query, app).Scan(&any)
 	return any, fail("users of app "+app, err)
 }
 
@@ -69,7 +70,7 @@ func (s *Store) Users(ctx context.Context, app string, ids []string) (map[string
 	const query = `
 		SELECT ` + userColumns + ` FROM users
 		WHERE app = $1 AND id IN (SELECT value FROM json_each_text($2))`
-	found, err := collect(ctx, s.read, query, []any{app, list(ids)}, userOf(app))
+	found, err := database.Collect(ctx, s.db.Read(), query, []any{app, database.List(ids)}, userOf(app))
 	if err != nil {
 		return nil, fail("users of app "+app, err)
 	}
