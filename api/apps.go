@@ -16,7 +16,10 @@ import (
 type appRequest struct {
 	Name   string `json:"name"`
 	Policy struct {
-		SMSClasses []push.Class `json:"sms_classes"`
+		SMSClasses []push.Class       `json:"sms_classes"`
+		Timezone   string             `json:"timezone"`
+		QuietHours *quietHoursRequest `json:"quiet_hours"`
+		Caps       []capRequest       `json:"caps"`
 	} `json:"policy"`
 }
 
@@ -79,10 +82,16 @@ func (s *Server) putApp(c echo.Context, who caller) error {
 			fs.addf(fmt.Sprintf("policy.sms_classes[%d]", i), "%q is none of otp, transactional, chat, call, marketing", shorten(string(class)))
 		}
 	}
+	checkTimezone(&fs, "policy.timezone", req.Policy.Timezone)
+	policy := push.Policy{
+		SMSClasses: some(req.Policy.SMSClasses), Timezone: req.Policy.Timezone,
+		QuietHours: req.Policy.QuietHours.check(&fs, "policy.quiet_hours", false),
+		Caps:       checkCaps(&fs, req.Policy.Caps),
+	}
 	if err := fs.err(); err != nil {
 		return err
 	}
-	app := push.App{ID: who.app, Name: req.Name, Policy: push.Policy{SMSClasses: some(req.Policy.SMSClasses)}}
+	app := push.App{ID: who.app, Name: req.Name, Policy: policy}
 	if err := s.parts.Apps.PutApp(c.Request().Context(), app); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/herald-push/herald/push"
 )
@@ -87,11 +86,7 @@ func (r *deviceRequest) checkWords(fs *faults) {
 	if r.Locale != "" && !spelled(r.Locale, 35, "") {
 		fs.add("locale", "must be a language tag of BCP 47, such as en-GB")
 	}
-	if r.Timezone != "" {
-		if _, err := time.LoadLocation(r.Timezone); err != nil || r.Timezone == "Local" {
-			fs.add("timezone", "must be a name of the IANA database, such as Europe/Berlin")
-		}
-	}
+	checkTimezone(fs, "timezone", r.Timezone)
 }
 
 func (r *deviceRequest) checkTags(fs *faults) []string {

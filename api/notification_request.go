@@ -38,7 +38,10 @@ type notificationRequest struct {
 	Route       routeRequest      `json:"route,omitzero"`
 	DeliverAt   string            `json:"deliver_at,omitempty"`
 
-	Overrides map[string]json.RawMessage `json:"overrides,omitempty"`
+	Overrides      map[string]json.RawMessage `json:"overrides,omitempty"`
+	DeliverAtLocal string                     `json:"deliver_at_local,omitempty"`
+	QuietHours     push.QuietAction           `json:"quiet_hours,omitempty"`
+	Digest         *digestRequest             `json:"digest,omitempty"`
 }
 
 type audienceRequest struct {
@@ -85,6 +88,9 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	r.checkContent(&fs)
 	r.checkOverrides(&fs, rules.overrides)
 	deliverAt, ttl := r.checkTimes(&fs, rules.now)
+	first, last, local := r.checkLocal(&fs, rules.now)
+	r.checkQuiet(&fs)
+	digest := r.Digest.check(&fs, r.Class)
 	if err := r.checkRoute(&fs, rules); err != nil {
 		return nil, hash, err
 	}
@@ -101,6 +107,14 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 		CollapseKey: r.CollapseKey, Overrides: r.Overrides, AcceptedAt: rules.now, DeliverAt: deliverAt,
 		ExpiresAt: later(rules.now, deliverAt).Add(ttl),
 		Route:     push.Route{Roads: r.Route.Roads, Until: r.Route.Until},
+
+		QuietHours: r.QuietHours, Digest: digest,
+	}
+	if local {
+		n.DeliverAtLocal, n.ExpiresAt = r.DeliverAtLocal, last.Add(ttl)
+		if first.After(rules.now) {
+			n.DeliverAt = first
+		}
 	}
 	if r.Route.WaitSeconds != nil {
 		n.Route.WaitSeconds = *r.Route.WaitSeconds

@@ -49,15 +49,7 @@ func (s *Server) enqueue(ctx context.Context, app string, raw []byte) (push.Prog
 // parse is never without a notification: a faulty one has its id at least.
 func (s *Server) parse(ctx context.Context, app string, raw []byte) (*push.Notification, [32]byte, error) {
 	req, fs := notificationForm.decodeValid(raw)
-	n, hash, err := req.notification(app, fs, rules{
-		now:       s.parts.Now().UTC(),
-		providers: s.parts.Providers,
-		overrides: s.parts.Overrides,
-		policy: func() (push.Policy, error) {
-			a, err := s.app(ctx, app)
-			return a.Policy, err
-		},
-	})
+	n, hash, err := req.notification(app, fs, s.rules(ctx, app))
 	if err != nil {
 		n = &push.Notification{App: app}
 		if validNotificationID(req.ID) {
@@ -65,6 +57,18 @@ func (s *Server) parse(ctx context.Context, app string, raw []byte) (*push.Notif
 		}
 	}
 	return n, hash, err
+}
+
+func (s *Server) rules(ctx context.Context, app string) rules {
+	return rules{
+		now:       s.parts.Now().UTC(),
+		providers: s.parts.Providers,
+		overrides: s.parts.Overrides,
+		policy: func() (push.Policy, error) {
+			a, err := s.app(ctx, app)
+			return a.Policy, err
+		},
+	}
 }
 
 // newID makes an id that sorts by time, as databases like it.

@@ -28,6 +28,15 @@ func (s *Server) routes() {
 	e.DELETE("/v1/notifications/:notification", s.keyed(ScopeSend, s.cancelNotification))
 	e.GET("/v1/notifications/:notification/deliveries", s.keyed(ScopeRead, s.listDeliveries))
 
+	e.GET("/v1/schedules", s.keyed(ScopeRead, s.listSchedules))
+	e.POST("/v1/schedules", s.keyed(ScopeSend, s.createSchedule))
+	e.GET("/v1/schedules/:schedule", s.keyed(ScopeRead, s.getSchedule))
+	e.DELETE("/v1/schedules/:schedule", s.keyed(ScopeSend, s.deleteSchedule))
+
+	e.PUT("/v1/users/:user", s.keyed(ScopeDevice, s.putUser))
+	e.GET("/v1/users/:user", s.keyed(ScopeRead, s.getUser))
+	e.DELETE("/v1/users/:user", s.keyed(ScopeDevice, s.deleteUser))
+
 	e.POST("/v1/receipts", s.createReceipts)
 	e.POST("/v1/callbacks/:provider", s.receiveCallback)
 

@@ -34,6 +34,30 @@ type Devices interface {
 	DeleteDevice(ctx context.Context, app, id string) error
 }
 
+// Users keeps what people have said about being reached. What is not there is
+// [push.ErrNotFound].
+type Users interface {
+	// PutUser writes u whole and fills UpdatedAt.
+	PutUser(ctx context.Context, u *push.User) error
+	User(ctx context.Context, app, id string) (push.User, error)
+	DeleteUser(ctx context.Context, app, id string) error
+}
+
+// Schedules keeps what is sent again and again. What is not there is
+// [push.ErrNotFound].
+type Schedules interface {
+	// PutSchedule writes sc whole and fills its times, but for NextAt.
+	PutSchedule(ctx context.Context, sc *push.Schedule) error
+	Schedule(ctx context.Context, app, id string) (*push.Schedule, error)
+	// Schedules are ordered by id, beginning behind after.
+	Schedules(ctx context.Context, app, after string, limit int) ([]*push.Schedule, error)
+	DeleteSchedule(ctx context.Context, app, id string) error
+}
+
+// Firings are the next n times of a cron line by the clock in a time zone. Its
+// error tells the caller in words what is wrong with the line.
+type Firings func(line, timezone string, after time.Time, n int) ([]time.Time, error)
+
 // Apps keeps the apps. What is not there is [push.ErrNotFound].
 type Apps interface {
 	App(ctx context.Context, id string) (push.App, error)

@@ -81,6 +81,9 @@ type Parts struct {
 	Credentials Credentials
 	Deliveries  Deliveries
 	Tokens      Tokens
+	Users       Users
+	Schedules   Schedules
+	Firings     Firings
 
 	// Providers are the roads that addresses and routes may name, each with the
 	// check of its credentials; nil for one that has none, such as "live".
@@ -149,6 +152,7 @@ func (p *Parts) complete() error {
 	for name, missing := range map[string]bool{
 		"Queue": p.Queue == nil, "Devices": p.Devices == nil, "Apps": p.Apps == nil, "Keys": p.Keys == nil,
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil,
+		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("api: part %s is missing", name))

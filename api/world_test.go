@@ -42,6 +42,8 @@ type world struct {
 	received    []push.Receipt
 	plan        push.Plan
 	traces      []push.Trace
+	users       map[string]push.User
+	schedules   map[string]push.Schedule
 	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
@@ -56,6 +58,11 @@ func newWorld() *world {
 		secrets:     map[string]string{},
 		queued:      map[string]push.Progress{},
 		hashes:      map[string][32]byte{},
+		users:       map[string]push.User{"demo/u-17": {App: "demo", ID: "u-17", Timezone: "Europe/Berlin", UpdatedAt: noon}},
+		schedules: map[string]push.Schedule{"demo/morning": {
+			App: "demo", ID: "morning", Cron: "0 9 * * *", Timezone: "Europe/Berlin", NextAt: noon.Add(20 * time.Hour), CreatedAt: noon, UpdatedAt: noon,
+			Request: json.RawMessage(`{"to":{"all":true},"class":"marketing","title":"Good morning","ttl_seconds":3600}`),
+		}},
 	}
 	w.addKey(adminKey, "demo", ScopeAdmin)
 	w.addKey(sendKey, "demo", ScopeSend)
@@ -270,6 +277,78 @@ func (w *world) DeleteCredentials(_ context.Context, app, provider string) error
 	return nil
 }
 
+func (w *world) PutUser(_ context.Context, u *push.User) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u.UpdatedAt = noon
+	w.users[u.App+"/"+u.ID] = *u
+	return w.storeErr
+}
+
+func (w *world) User(_ context.Context, app, id string) (push.User, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	u, ok := w.users[app+"/"+id]
+	if !ok {
+		return u, push.ErrNotFound
+	}
+	return u, w.storeErr
+}
+
+func (w *world) DeleteUser(ctx context.Context, app, id string) error {
+	_, err := w.User(ctx, app, id)
+	delete(w.users, app+"/"+id)
+	return err
+}
+
+func (w *world) PutSchedule(_ context.Context, sc *push.Schedule) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sc.CreatedAt, sc.UpdatedAt = noon, noon
+	w.schedules[sc.App+"/"+sc.ID] = *sc
+	return w.storeErr
+}
+
+func (w *world) Schedule(_ context.Context, app, id string) (*push.Schedule, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	sc, ok := w.schedules[app+"/"+id]
+	if !ok {
+		return nil, push.ErrNotFound
+	}
+	return &sc, w.storeErr
+}
+
+func (w *world) Schedules(_ context.Context, app, after string, limit int) ([]*push.Schedule, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []*push.Schedule
+	for _, k := range slices.Sorted(maps.Keys(w.schedules)) {
+		if sc := w.schedules[k]; sc.App == app && sc.ID > after && len(all) < limit {
+			all = append(all, &sc)
+		}
+	}
+	return all, w.storeErr
+}
+
+func (w *world) DeleteSchedule(ctx context.Context, app, id string) error {
+	_, err := w.Schedule(ctx, app, id)
+	delete(w.schedules, app+"/"+id)
+	return err
+}
+
+// daily stands for the scheduler's reading of cron lines.
+func daily(line, _ string, after time.Time, n int) ([]time.Time, error) {
+	if line != "0 9 * * *" {
+		return nil, errors.New("scheduler: cron line: expected exactly 5 fields")
+	}
+	var all []time.Time
+	for i := range n {
+		all = append(all, after.Truncate(24*time.Hour).AddDate(0, 0, i+1).Add(8*time.Hour))
+	}
+	return all, nil
+}
+
 func (w *world) Trace(_ context.Context, app, notification, device, _ string, limit int) ([]push.Trace, string, error) {
 	var found []push.Trace
 	for _, t := range w.traces {
@@ -308,6 +387,7 @@ func checkSandbox(raw []byte) error {
 func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
+		Users: w, Schedules: w, Firings: daily,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback},

@@ -61,6 +61,40 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 			DeliverAt: time.Date(2026, 3, 2, 8, 0, 0, 0, time.FixedZone("", 3600)),
 		})
 	},
+	"notification_send_local": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "local-1", To: Audience{Tag: "news"}, Class: Marketing, Title: "Sale",
+			DeliverAtLocal: "2026-03-02T09:00", QuietHours: Silence, TTLSeconds: 3600,
+		})
+	},
+	"notification_send_digest": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "like-1", To: Audience{User: "u-17"}, Class: Chat, Title: "Ada likes it", Digest: &Digest{Key: "likes", WindowSeconds: 600},
+		})
+	},
+	"notification_send_time_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "local-2", To: Audience{Device: "d1"}, Class: OTP, Title: "Code", DeliverAt: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC),
+			DeliverAtLocal: "2026-03-02T09:00", QuietHours: Hold, Digest: &Digest{Key: "a b"},
+		})
+	},
+	"schedule_create": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutSchedule(ctx, Schedule{
+			ID: "news", Cron: "0 9 * * *", Timezone: "Europe/Berlin",
+			Notification: Notification{To: Audience{Tag: "news"}, Class: Marketing, Title: "Good morning", TTLSeconds: 3600},
+		})
+	},
+	"schedule_create_faults": func(ctx context.Context, c *Client) (any, error) { return c.PutSchedule(ctx, Schedule{}) },
+	"schedule_get":           func(ctx context.Context, c *Client) (any, error) { return c.Schedule(ctx, "morning") },
+	"schedule_list":          func(ctx context.Context, c *Client) (any, error) { return c.Schedules(ctx, "", 10) },
+	"schedule_delete":        func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteSchedule(ctx, "morning") },
+	"user_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutUser(ctx, User{ID: "u-18", Timezone: "Asia/Shanghai", QuietHours: &QuietHours{From: "22:00", To: "07:30"}})
+	},
+	"user_put_faults":          func(ctx context.Context, c *Client) (any, error) { return c.PutUser(ctx, User{ID: "u-18"}) },
+	"user_get":                 func(ctx context.Context, c *Client) (any, error) { return c.User(ctx, "u-17") },
+	"user_get_unknown":         func(ctx context.Context, c *Client) (any, error) { return c.User(ctx, "nobody") },
+	"user_delete":              func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteUser(ctx, "u-17") },
 	"notification_send_faults": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
 	"notification_send_conflict": func(ctx context.Context, c *Client) (any, error) {
 		return c.Send(ctx, Notification{ID: "order-1", To: Audience{Device: "d1"}, Title: "Something else"})
@@ -104,7 +138,10 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 }
 
 // inexpressible are requests that nobody can make by the types of the SDK.
-var inexpressible = map[string]bool{"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true}
+var inexpressible = map[string]bool{
+	"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true,
+	"schedule_create_faults": true, "user_put_faults": true,
+}
 
 // foreign are exchanges of the parts of the API that the SDK leaves to others.
 var foreign = []string{"app_", "key_", "credentials_get", "credentials_delete"}

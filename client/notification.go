@@ -50,6 +50,31 @@ type Notification struct {
 	// Overrides say something to one provider alone, by its name: an object of
 	// the provider's own options, such as {"apns": {"push_type": "background"}}.
 	Overrides map[string]any `json:"overrides,omitempty"`
+
+	// DeliverAtLocal is a time without a zone, such as "2026-03-01T09:00": each
+	// device gets it when its own clock shows it. Instead of DeliverAt.
+	DeliverAtLocal string `json:"deliver_at_local,omitempty"`
+	// QuietHours is what becomes of it in quiet hours. Default: what the app says.
+	QuietHours QuietAction `json:"quiet_hours,omitempty"`
+	Digest     *Digest     `json:"digest,omitempty"` // default: it goes alone
+}
+
+// QuietAction is what becomes of a notification in quiet hours.
+type QuietAction string
+
+// Hold sends it when they end, Drop never, Silence without sound or vibration.
+const (
+	Hold    QuietAction = "hold"
+	Drop    QuietAction = "drop"
+	Silence QuietAction = "silent"
+)
+
+// Digest collects notifications of one key for one user over a window that the
+// first opens, and sends one for all when it ends.
+type Digest struct {
+	Key           string `json:"key"`
+	WindowSeconds int    `json:"window_seconds"`
+	Template      string `json:"template,omitempty"` // default: a plain summary
 }
 
 // Audience names who is to be reached; exactly one field is set.

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // local times are right where the system has no time zones
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9/logging"

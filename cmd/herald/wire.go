@@ -157,6 +157,9 @@ func (h *house) wireJourney(context.Context) error {
 		Letter:   live.Encode,
 		Log:      h.log,
 		Metrics:  h.metrics,
+
+		Users:     h.store,
+		Schedules: h.store,
 	})
 	h.providers.Reports(h.receive)
 	return h.metrics.Register(newGauges(h))
@@ -224,6 +227,9 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Credentials: credentials{h.store, h.credentialsChanged},
 		Deliveries:  h.deliveries(),
 		Tokens:      h.tokens,
+		Users:       h.store,
+		Schedules:   h.store,
+		Firings:     scheduler.Firings,
 		Providers:   roads,
 		Overrides:   overrides(),
 		Callbacks:   callbacks,
