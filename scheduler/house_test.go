@@ -200,14 +200,16 @@ func (n *neighbours) Page(_ context.Context, _ string, to push.Audience, after s
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if to.User != "" {
+	if to.User != "" { // the few that belong to it, or else all
 		var ids []string
 		for _, id := range n.order {
 			if n.devices[id].User == to.User && id > after {
 				ids = append(ids, id)
 			}
 		}
-		return ids, nil
+		if len(ids) > 0 {
+			return ids, nil
+		}
 	}
 	from, found := slices.BinarySearch(n.order, after)
 	if found {
