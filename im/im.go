@@ -81,6 +81,9 @@ var (
 	ErrUnknown = errors.New("im: the connection broke or the node did not answer")
 )
 
+// ErrAway means that a store is not there at the moment: try again.
+var ErrAway = errors.New("im: a store that is needed is not there")
+
 // unreachable is an error that says so to those who do not import this package.
 type unreachable string
 
