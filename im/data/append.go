@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -381,8 +382,7 @@ func (w *writing) insert(ctx context.Context, ps []*pending) error {
 // tell moves the members' view of the conversations on, and sets when those
 // who take nothing are to be rung for.
 func (w *writing) tell(ctx context.Context, ps []*pending) error {
-	due := make(map[string]int64)
-	var small [][2]any
+	due := make(map[string]int64) // of small conversations
 	var mentioned [][3]any
 	type speaker struct{ conversation, user string }
 	last := make(map[speaker]uint64)
@@ -395,12 +395,11 @@ func (w *writing) tell(ctx context.Context, ps []*pending) error {
 		for _, user := range d.Mentions {
 			mentioned = append(mentioned, [3]any{d.Conversation, user, ring})
 		}
-		if _, listed := due[d.Conversation]; !listed && p.facts.Conversation.Members <= im.SmallGroup {
+		if p.facts.Conversation.Members <= im.SmallGroup {
 			due[d.Conversation] = ring
-			small = append(small, [2]any{d.Conversation, ring})
 		}
 	}
-	hearers, err := w.tellSmall(ctx, small)
+	hearers, err := w.tellSmall(ctx, due)
 	if err != nil {
 		return err
 	}
@@ -422,20 +421,30 @@ func (w *writing) tell(ctx context.Context, ps []*pending) error {
 	return nil
 }
 
-func (w *writing) tellSmall(ctx context.Context, small [][2]any) (map[string][]string, error) {
-	if len(small) == 0 {
+// tellSmall tells each member of the conversations, which are pairs of their id
+// and when to ring, and returns who they are.
+func (w *writing) tellSmall(ctx context.Context, due map[string]int64) (map[string][]string, error) {
+	if len(due) == 0 {
 		return nil, nil
 	}
-	list := asJSON(small)
-	if _, err := w.tx.Exec(ctx, bumpUsers, list, w.app); err != nil {
-		return nil, err
-	}
-	hearers := make(map[string][]string, len(small))
-	_, err := database.Collect(ctx, w.tx, moveMembers, []any{list, w.app}, func(scan database.Scanner) (struct{}, error) {
+	hearers := make(map[string][]string, len(due))
+	var users []string
+	var members [][3]any
+	list := database.List(slices.Collect(maps.Keys(due)))
+	_, err := database.Collect(ctx, w.tx, findHearers, []any{list, w.app}, func(scan database.Scanner) (struct{}, error) {
 		var conversation, user string
 		err := scan(&conversation, &user)
 		hearers[conversation] = append(hearers[conversation], user)
+		users = append(users, user)
+		members = append(members, [3]any{conversation, user, due[conversation]})
 		return struct{}{}, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := w.tx.Exec(ctx, bumpUsers, database.List(users), w.app); err != nil {
+		return nil, err
+	}
+	_, err = w.tx.Exec(ctx, moveMembers, asJSON(members), w.app)
 	return hearers, err
 }

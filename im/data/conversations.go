@@ -80,9 +80,6 @@ func putMembers(ctx context.Context, tx database.Querier, app, conversation stri
 // something changed.
 func recount(ctx context.Context, tx database.Querier, app, conversation string, users []string) (total int, err error) {
 	const (
-		bump = `
-			INSERT INTO im_users (app, user_id, seq) SELECT $2, value, 1 FROM json_each_text($1) WHERE true ORDER BY value
-			ON CONFLICT (app, user_id) DO UPDATE SET seq = im_users.seq + 1`
 		move = `
 			UPDATE im_members AS m SET version = (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id)
 			WHERE m.app = $2 AND m.conversation = $3 AND m.user_id IN (SELECT value FROM json_each_text($1))`
@@ -92,7 +89,7 @@ func recount(ctx context.Context, tx database.Querier, app, conversation string,
 			WHERE c.app = $1 AND c.id = $2 RETURNING members`
 	)
 	list := database.List(users)
-	if _, err := tx.Exec(ctx, bump, list, app); err != nil {
+	if _, err := tx.Exec(ctx, bumpUsers, list, app); err != nil {
 		return 0, err
 	}
 	if _, err := tx.Exec(ctx, move, list, app, conversation); err != nil {

@@ -38,8 +38,9 @@ const (
 
 	// Pairs of conversation and how many messages it gets.
 	raiseHeads = `
+		WITH k AS MATERIALIZED (SELECT value->>0 AS which, CAST(value->>1 AS BIGINT) AS n FROM json_each($1))
 		UPDATE im_conversations AS c SET head = c.head + k.n
-		FROM (SELECT value->>0 AS which, CAST(value->>1 AS BIGINT) AS n FROM json_each($1)) AS k
+		FROM k
 		WHERE c.app = $2 AND c.id = k.which
 		RETURNING id, head, members`
 
@@ -52,39 +53,44 @@ const (
 	recall = `UPDATE im_messages SET body = '{}', recalled = 1 WHERE app = $1 AND conversation = $2 AND seq = $3`
 	edit   = `UPDATE im_messages SET body = $4, edited_at = $5 WHERE app = $1 AND conversation = $2 AND seq = $3`
 
-	// Pairs of conversation and when to ring. Sorted, so that two processes take
-	// their locks in one order.
+	// A list of conversations. The order of the join is said, because SQLite
+	// would begin with all members of the app.
+	findHearers = `
+		WITH k AS MATERIALIZED (SELECT value AS id FROM json_each_text($1))
+		SELECT m.conversation, m.user_id FROM k CROSS JOIN im_members m
+		WHERE m.app = $2 AND m.conversation = k.id AND m.gone = 0`
+
+	// A list of users. Sorted, so that two processes take their locks in one
+	// order.
 	bumpUsers = `
-		INSERT INTO im_users (app, user_id, seq)
-		SELECT $2, m.user_id, 1 FROM im_members m
-		WHERE m.app = $2 AND m.gone = 0 AND m.conversation IN (SELECT value->>0 FROM json_each($1))
-		GROUP BY m.user_id ORDER BY m.user_id
+		INSERT INTO im_users (app, user_id, seq) SELECT DISTINCT $2, value, 1 FROM json_each_text($1) WHERE true ORDER BY value
 		ON CONFLICT (app, user_id) DO UPDATE SET seq = im_users.seq + 1`
 
+	// Triples of conversation, user and when to ring.
 	moveMembers = `
+		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1))
 		UPDATE im_members AS m SET
 			version = (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id),
 			ring_due = CASE WHEN m.silent = 0 AND m.ring_due = 0 AND m.role <> 'asking' THEN k.due ELSE m.ring_due END
-		FROM (SELECT value->>0 AS id, CAST(value->>1 AS BIGINT) AS due FROM json_each($1)) AS k
-		WHERE m.app = $2 AND m.conversation = k.id AND m.gone = 0
-		RETURNING conversation, user_id`
+		FROM k WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who`
 
 	// Triples of conversation, user or "*", and when to ring.
 	ringMentioned = `
+		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1))
 		UPDATE im_members AS m SET ring_due = k.due
-		FROM (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1)) AS k
+		FROM k
 		WHERE m.app = $2 AND m.conversation = k.id AND (k.who = '*' OR m.user_id = k.who) AND m.gone = 0 AND m.ring_due = 0`
 
 	// Triples of conversation, user and the number of the user's own last
 	// message: who speaks has read. Nobody is rung for their own words.
 	advanceSpeakers = `
+		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS seq FROM json_each($1))
 		UPDATE im_members AS m SET
 			received = CASE WHEN k.seq > m.received THEN k.seq ELSE m.received END,
 			read = CASE WHEN k.seq > m.read THEN k.seq ELSE m.read END,
 			ring_due = CASE WHEN k.seq = (SELECT c.head FROM im_conversations c WHERE c.app = m.app AND c.id = m.conversation) THEN 0 ELSE m.ring_due END
-		FROM (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS seq FROM json_each($1)) AS k
-		WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who`
+		FROM k WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who`
 )
 
 // learned are the statements that every transaction of messages runs.
-var learned = []string{findByClient, readFacts, raiseHeads, insertMessages, bumpUsers, moveMembers, advanceSpeakers}
+var learned = []string{findByClient, readFacts, raiseHeads, insertMessages, findHearers, bumpUsers, moveMembers, advanceSpeakers}

@@ -256,8 +256,9 @@ func (s *Store) Unread(ctx context.Context, app, user string) (uint64, error) {
 // said meanwhile rings again after again.
 func (s *Store) Rung(ctx context.Context, rings []im.Ring, again time.Duration) error {
 	const done = `
+		WITH k AS MATERIALIZED (SELECT value->>0 AS app, value->>1 AS id, value->>2 AS who, CAST(value->>3 AS BIGINT) AS seq FROM json_each($1))
 		UPDATE im_members AS m SET ring_due = CASE WHEN c.head > k.seq THEN CAST($2 AS BIGINT) ELSE 0 END
-		FROM (SELECT value->>0 AS app, value->>1 AS id, value->>2 AS who, CAST(value->>3 AS BIGINT) AS seq FROM json_each($1)) AS k
+		FROM k
 		JOIN im_conversations c ON c.app = k.app AND c.id = k.id
 		WHERE m.app = k.app AND m.conversation = k.id AND m.user_id = k.who AND m.ring_due > 0`
 	if len(rings) == 0 {
