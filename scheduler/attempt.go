@@ -29,7 +29,7 @@ func (r *round) attempt(ctx context.Context, d *delivery) (res result) {
 			return r.exhausted(res)
 		}
 		lane := r.w.lanes.of(d.App, road.Provider)
-		probe, err := lane.enter(ctx)
+		pass, err := lane.enter(ctx, d.Class, 1)
 		var shut *closed
 		switch {
 		case errors.As(err, &shut):
@@ -43,11 +43,11 @@ func (r *round) attempt(ctx context.Context, d *delivery) (res result) {
 		}
 		receipt, answer := r.send(ctx, d, road)
 		if answer != nil && ctx.Err() != nil {
-			lane.leave(probe, errCutOff)
+			lane.leave(pass, errCutOff)
 			res.err = fmt.Errorf("scheduler: attempt of %s: %w: %w", d.ID, errCutOff, ctx.Err())
 			return res
 		}
-		lane.leave(probe, answer)
+		lane.leave(pass, answer)
 		res.receipts = append(res.receipts, receipt)
 		if r.conclude(&res, road, answer) {
 			return res

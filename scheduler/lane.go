@@ -10,29 +10,34 @@ import (
 	"github.com/herald-push/herald/push"
 )
 
-// lane is the way of one app to one provider. It finds out how many attempts
-// the provider bears at a time, and closes when the provider is down, throttles
-// or refuses the credentials. Its deliveries then take another road or are
-// parked; other lanes do not notice.
+// lane is the way of one app to one provider. It finds out how many requests
+// the provider bears at a time and a second, and closes when the provider is
+// down, throttles or refuses the credentials. Its deliveries then take another
+// road or are parked; other lanes do not notice.
 type lane struct {
 	cfg LaneConfig
 	now func() time.Time
 
 	mu       sync.Mutex
-	limit    float64         // attempts that may be in flight
-	inFlight int             //
-	waiting  []chan struct{} // each is closed when its owner has got a place, or the lane closes
-	moved    time.Time       // the last answer, or when the first of those in flight began
-	shrunk   time.Time       // when limit was last lowered; zero while it still leaps up
-	faults   int             // failures in a row that are the provider's
-	until    time.Time       // closed until then; zero is open
-	why      string          // why it is closed
-	pause    time.Duration   // how long it closes next time it trips
-	probing  bool            // one attempt tries whether a closed lane is well again
+	width    width
+	pace     pace
+	inFlight int
+	waiting  line
+	alarm    *time.Timer // admits those who wait, once the pace allows it; nil if not set
+	moved    time.Time   // the last answer, or when the first of those in flight began
+	faults   int         // failures in a row that are the provider's
+	shut     closed      // the lane for everybody; the zero value is open
+	classes  map[push.Class]closed
+	off      string        // why an operator has switched the lane off; "" is on
+	pause    time.Duration // how long it closes next time it trips
+	probing  bool          // one attempt tries whether a closed lane is well again
 }
 
 func newLane(cfg LaneConfig, now func() time.Time) *lane {
-	return &lane{cfg: cfg, now: now, limit: float64(cfg.Start), pause: cfg.Pause}
+	return &lane{
+		cfg: cfg, now: now, pause: cfg.Pause,
+		width: width{limit: float64(cfg.Start), most: float64(cfg.Most)},
+	}
 }
 
 // closed is why a lane gives no place, and when to ask again.
@@ -47,64 +52,130 @@ func (c *closed) Error() string { return "scheduler: lane is closed: " + c.why }
 // process. It says nothing about the provider.
 var errCutOff = errors.New("cut off")
 
-// busyAgain is when a delivery that found no place may ask again.
-const busyAgain = time.Second
+const (
+	// busyAgain is when a delivery that found no place may ask again,
+	// mostBusy the latest when it is told that many are before it.
+	busyAgain = time.Second
+	mostBusy  = 30 * time.Second
+	// offAgain is when to ask a lane again that an operator has switched off.
+	offAgain = time.Hour
+)
 
-// enter waits for a place in the lane. The error is a *closed, or ctx's.
-// Whoever got a place must [lane.leave] it, and says then whether it was a
-// probe of a closed lane.
-func (l *lane) enter(ctx context.Context) (probe bool, err error) {
-	l.mu.Lock()
-	if err := l.closedNow(); err != nil {
-		l.mu.Unlock()
-		return false, err
-	}
-	if l.until.IsZero() && float64(l.inFlight) >= l.limit {
-		return false, l.queue(ctx) // unlocks
-	}
-	l.probing = !l.until.IsZero()
-	l.place()
-	defer l.mu.Unlock()
-	return l.probing, nil
+// pass is the right to one request in a lane.
+type pass struct {
+	class push.Class
+	units int
+	began time.Time
+	probe bool // it tries whether a closed lane is well again
 }
 
-// closedNow tells why nobody may enter, nil if somebody may. Callers hold mu.
-func (l *lane) closedNow() error {
+// enter waits for a place in the lane for a request of so many deliveries of a
+// class. The error is a *closed, or ctx's. Whoever got a pass must [lane.leave]
+// with it.
+func (l *lane) enter(ctx context.Context, class push.Class, units int) (pass, error) {
+	p := pass{class: class, units: units}
+	l.mu.Lock()
+	if err := l.closedFor(class); err != nil {
+		l.mu.Unlock()
+		return p, err
+	}
+	if p.probe = !l.shut.until.IsZero(); p.probe || !l.waiting.before(class) && l.take(&p) {
+		l.probing = p.probe
+		l.place(&p)
+		l.mu.Unlock()
+		return p, nil
+	}
+	if err := l.crowded(class); err != nil {
+		l.mu.Unlock()
+		return p, err
+	}
+	err := l.queue(ctx, &p) // unlocks
+	return p, err
+}
+
+// closedFor tells why nobody of a class may enter, nil if somebody may. Callers
+// hold mu.
+func (l *lane) closedFor(class push.Class) error {
 	now := l.now()
+	if l.off != "" {
+		return &closed{now.Add(offAgain), l.off}
+	}
+	if c, ok := l.classes[class]; ok && now.Before(c.until) {
+		return &c
+	}
 	switch {
-	case now.Before(l.until):
-		return &closed{l.until, l.why}
-	case !l.until.IsZero() && l.probing:
-		return &closed{now.Add(busyAgain), l.why + "; a probe is on its way"}
+	case now.Before(l.shut.until):
+		c := l.shut
+		return &c
+	case !l.shut.until.IsZero() && l.probing:
+		return &closed{now.Add(busyAgain), l.shut.why + "; a probe is on its way"}
 	case l.inFlight >= l.cfg.Trip && now.Sub(l.moved) > l.cfg.Stall:
-		return &closed{now.Add(busyAgain), fmt.Sprintf("%d attempts are without an answer", l.inFlight)}
+		return &closed{now.Add(busyAgain), fmt.Sprintf("%d requests are without an answer", l.inFlight)}
 	}
 	return nil
 }
 
-// place takes a place. Callers hold mu.
-func (l *lane) place() {
+// crowded turns away whoever would wait for longer than the lane's patience:
+// held here, deliveries would take the room in memory that other lanes' need.
+func (l *lane) crowded(class push.Class) error {
+	through := l.width.perSecond()
+	if bound := l.pace.perSecond(); bound > 0 && (through == 0 || bound < through) {
+		through = bound
+	}
+	ahead := l.waiting.ahead(class)
+	if through == 0 || float64(ahead) < through*l.cfg.Patience.Seconds() {
+		return nil
+	}
+	wait := time.Duration(float64(ahead) / through * float64(time.Second))
+	return &closed{l.now().Add(min(max(wait, busyAgain), mostBusy)), "the lane is crowded"}
+}
+
+// take takes a place's share of width and pace if there is one. Callers hold mu.
+func (l *lane) take(p *pass) bool {
+	if float64(l.inFlight) >= l.width.limit {
+		return false
+	}
+	after := l.pace.take(p.units, l.now())
+	if after > 0 && l.alarm == nil {
+		l.alarm = time.AfterFunc(after, l.ring)
+	}
+	return after == 0
+}
+
+// ring admits those who wait for the pace.
+func (l *lane) ring() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.alarm = nil
+	l.admit()
+}
+
+// place counts a request in. Callers hold mu.
+func (l *lane) place(p *pass) {
+	p.began = l.now()
 	if l.inFlight == 0 {
-		l.moved = l.now()
+		l.moved = p.began
 	}
 	l.inFlight++
 }
 
 // queue waits for a place up to the lane's patience. It is called with mu held
 // and gives it back.
-func (l *lane) queue(ctx context.Context) error {
-	mine := make(chan struct{})
-	l.waiting = append(l.waiting, mine)
+func (l *lane) queue(ctx context.Context, p *pass) error {
+	mine := l.waiting.join(p)
+	if l.alarm == nil && float64(l.inFlight) < l.width.limit { // it was for others that this one waits
+		l.admit()
+	}
 	l.mu.Unlock()
 
 	patience := time.NewTimer(l.cfg.Patience)
 	defer patience.Stop()
 	var err error
 	select {
-	case <-mine:
+	case <-mine.turn:
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if err := l.closedNow(); err != nil {
+		if err := l.closedFor(p.class); err != nil {
 			l.giveBack()
 			return err
 		}
@@ -116,13 +187,9 @@ func (l *lane) queue(ctx context.Context) error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, w := range l.waiting {
-		if w == mine {
-			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-			return err
-		}
+	if !l.waiting.quit(mine) {
+		l.giveBack() // a place came at the same moment
 	}
-	l.giveBack() // a place came at the same moment
 	return err
 }
 
@@ -132,66 +199,81 @@ func (l *lane) giveBack() {
 	l.admit()
 }
 
-// admit hands free places to those who wait longest. Callers hold mu.
+// admit hands free places to those whose turn it is. Callers hold mu.
 func (l *lane) admit() {
-	for len(l.waiting) > 0 && float64(l.inFlight) < l.limit {
-		close(l.waiting[0])
-		l.waiting = l.waiting[1:]
-		l.place()
+	for {
+		next := l.waiting.first()
+		if next == nil || !l.take(next.pass) {
+			return
+		}
+		l.waiting.quit(next)
+		l.place(next.pass)
+		close(next.turn)
 	}
 }
 
-// leave gives the place back and learns from the attempt's answer.
-func (l *lane) leave(probe bool, answer error) {
+// dismiss lets all who wait go on, to find that the lane is closed. Callers
+// hold mu.
+func (l *lane) dismiss() {
+	for next := l.waiting.first(); next != nil; next = l.waiting.first() {
+		l.waiting.quit(next)
+		l.place(next.pass)
+		close(next.turn)
+	}
+}
+
+// leave gives the place back and learns from the answer.
+func (l *lane) leave(p pass, answer error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	full := float64(l.inFlight) >= l.limit
+	full := float64(l.inFlight) >= l.width.limit
 	l.inFlight--
 	l.moved = l.now()
-	if probe { // well again, unless the answer closes it anew
-		l.probing, l.until, l.why = false, time.Time{}, ""
+	if p.probe { // well again, unless the answer closes it anew
+		l.probing, l.shut = false, closed{}
 	}
-	if l.learn(probe, answer); l.until.IsZero() {
-		if answer == nil && full {
-			l.grow()
-		}
+	if answer == nil {
+		l.pace.passed.add(p.units, l.moved)
+	}
+	if l.learn(p, answer, full); l.shut.until.IsZero() {
 		l.admit()
 		return
 	}
-	for _, w := range l.waiting { // they will see that it is closed
-		close(w)
-		l.place()
-	}
-	l.waiting = nil
+	l.dismiss()
 }
 
-// learn adapts the lane to an answer. Late answers to attempts from before it
+// learn adapts the lane to an answer. Late answers to requests from before it
 // closed do not open it.
-func (l *lane) learn(probe bool, answer error) {
-	after := retryAfter(answer)
+func (l *lane) learn(p pass, answer error, full bool) {
+	after, now := retryAfter(answer), l.moved
 	switch {
 	case errors.Is(answer, errCutOff):
 	case push.ScopeOf(answer) != push.ScopeProvider: // about one device, or one of many hosts
 	case errors.Is(answer, push.ErrCredentials):
 		l.close(l.cfg.Credentials, "the provider refuses the credentials")
 	case errors.Is(answer, push.ErrQuota):
-		l.close(max(after, l.cfg.PauseMost), "the provider's quota is used up")
+		l.closeClass(p.class, max(after, l.cfg.PauseMost), "the provider's quota is used up")
 	case errors.Is(answer, push.ErrThrottled):
-		l.shrink(0.7)
+		l.width.shrink(0.8, now)
 		if after > 0 {
 			l.close(after, "the provider asked us to slow down")
+		} else {
+			l.pace.throttled(now)
 		}
 	case answer != nil && isProvidersFault(answer):
 		l.faults++
-		if probe || (l.faults >= l.cfg.Trip && l.until.IsZero()) {
-			l.shrink(0.5)
-			l.close(l.pause, fmt.Sprintf("%d attempts in a row failed: %s", l.faults, push.KindName(answer)))
+		if p.probe || (l.faults >= l.cfg.Trip && l.shut.until.IsZero()) {
+			l.width.shrink(0.5, now)
+			l.close(l.pause, fmt.Sprintf("%d requests in a row failed: %s", l.faults, push.KindName(answer)))
 			l.pause = min(2*l.pause, l.cfg.PauseMost)
 		}
 	default: // an answer, if only about the message or the device
 		l.faults = 0
-		if l.until.IsZero() {
+		if l.shut.until.IsZero() {
 			l.pause = l.cfg.Pause
+		}
+		if answer == nil {
+			l.width.answered(p.began, now, full)
 		}
 	}
 }
@@ -205,32 +287,37 @@ func isProvidersFault(err error) bool {
 
 // close closes the lane for a time, or longer if it was closed for longer.
 func (l *lane) close(d time.Duration, why string) {
-	if until := l.now().Add(d); until.After(l.until) {
-		l.until, l.why = until, why
+	if until := l.now().Add(d); until.After(l.shut.until) {
+		l.shut = closed{until, why}
 	}
 }
 
-// shrink lowers the limit, but not more than once for the same trouble.
-func (l *lane) shrink(by float64) {
-	if now := l.now(); now.Sub(l.shrunk) > 100*time.Millisecond {
-		l.limit, l.shrunk = max(1, l.limit*by), now
+// closeClass closes the lane for one class only: services count their quotas by
+// category, and what is used up for advertising is not for codes.
+func (l *lane) closeClass(c push.Class, d time.Duration, why string) {
+	if l.classes == nil {
+		l.classes = make(map[push.Class]closed)
+	}
+	if until := l.now().Add(d); until.After(l.classes[c].until) {
+		l.classes[c] = closed{until, why}
 	}
 }
 
-// grow raises the limit: by leaps until the first trouble, then by about one
-// place each time all places have been used once.
-func (l *lane) grow() {
-	step := 1.0
-	if !l.shrunk.IsZero() {
-		step = 4 / l.limit
-	}
-	l.limit = min(float64(l.cfg.Most), l.limit+step)
-}
-
-// reopen forgets why the lane was closed.
+// reopen forgets why the lane was closed. What an operator has switched off
+// stays off.
 func (l *lane) reopen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.until, l.why, l.faults, l.pause, l.probing = time.Time{}, "", 0, l.cfg.Pause, false
+	l.shut, l.classes, l.faults, l.pause, l.probing = closed{}, nil, 0, l.cfg.Pause, false
 	l.admit()
+}
+
+// switchOff closes the lane until it is switched on with "".
+func (l *lane) switchOff(why string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.off = why
+	if why != "" {
+		l.dismiss()
+	}
 }

@@ -1,7 +1,9 @@
 package scheduler
 
 import (
+	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,11 +21,11 @@ func testLane() *lane {
 // through makes one attempt in the lane that has the answer.
 func through(t *testing.T, l *lane, answer error) error {
 	t.Helper()
-	probe, err := l.enter(t.Context())
+	p, err := l.enter(t.Context(), push.Transactional, 1)
 	if err != nil {
 		return err
 	}
-	l.leave(probe, answer)
+	l.leave(p, answer)
 	return nil
 }
 
@@ -82,11 +84,11 @@ func TestLaneIsProbedByOneAttempt(t *testing.T) {
 			_ = through(t, l, down)
 		}
 		time.Sleep(l.cfg.Pause)
-		probe, err := l.enter(t.Context())
-		if err != nil || !probe {
+		probe, err := l.enter(t.Context(), push.Transactional, 1)
+		if err != nil || !probe.probe {
 			t.Fatalf("enter() after the pause = %v, %v; want a probe", probe, err)
 		}
-		if _, err := l.enter(t.Context()); err == nil {
+		if _, err := l.enter(t.Context(), push.Transactional, 1); err == nil {
 			t.Fatal("a second attempt was let in beside the probe")
 		}
 		l.leave(probe, down)
@@ -99,9 +101,11 @@ func TestLaneIsProbedByOneAttempt(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 2 {
-			if probe, err := l.enter(t.Context()); probe || err != nil {
-				t.Fatalf("after a good probe: enter() = %v, %v; want it open", probe, err)
+			p, err := l.enter(t.Context(), push.Transactional, 1)
+			if p.probe || err != nil {
+				t.Fatalf("after a good probe: enter() = %v, %v; want it open", p, err)
 			}
+			l.leave(p, nil)
 		}
 	})
 }
@@ -109,7 +113,7 @@ func TestLaneIsProbedByOneAttempt(t *testing.T) {
 func TestLateAnswersDoNotOpenALane(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLane()
-		late, err := l.enter(t.Context())
+		late, err := l.enter(t.Context(), push.Transactional, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,24 +136,24 @@ func TestLaneFindsItsWidth(t *testing.T) {
 			var group sync.WaitGroup
 			for range 64 {
 				group.Go(func() {
-					if probe, err := l.enter(t.Context()); err == nil {
+					if p, err := l.enter(t.Context(), push.Transactional, 1); err == nil {
 						time.Sleep(10 * time.Millisecond)
-						l.leave(probe, answer)
+						l.leave(p, answer)
 					}
 				})
 			}
 			group.Wait()
 		}
 		rush(nil)
-		if l.limit != float64(l.cfg.Most) {
-			t.Errorf("after a good rush the limit is %v, want %d", l.limit, l.cfg.Most)
+		if l.width.limit != float64(l.cfg.Most) {
+			t.Errorf("after a good rush the limit is %v, want %d", l.width.limit, l.cfg.Most)
 		}
 		rush(fault("p", push.ErrThrottled, 0))
-		if l.limit >= float64(l.cfg.Most) || l.limit < 1 {
-			t.Errorf("after throttling the limit is %v", l.limit)
+		if l.width.limit >= float64(l.cfg.Most) || l.width.limit < 1 {
+			t.Errorf("after throttling the limit is %v", l.width.limit)
 		}
-		if l.inFlight != 0 || len(l.waiting) != 0 {
-			t.Errorf("%d places and %d waiting are left over", l.inFlight, len(l.waiting))
+		if l.inFlight != 0 || l.waiting.len() != 0 {
+			t.Errorf("%d places and %d waiting are left over", l.inFlight, l.waiting.len())
 		}
 	})
 }
@@ -157,18 +161,18 @@ func TestLaneFindsItsWidth(t *testing.T) {
 func TestHangingLaneTurnsOthersAwaySoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLane()
-		l.limit = 4
+		l.width.limit = 4
 		for range 4 {
-			if _, err := l.enter(t.Context()); err != nil {
+			if _, err := l.enter(t.Context(), push.Transactional, 1); err != nil {
 				t.Fatal(err)
 			}
 		}
 		began := time.Now()
-		if _, err := l.enter(t.Context()); err == nil || time.Since(began) != l.cfg.Patience {
+		if _, err := l.enter(t.Context(), push.Transactional, 1); err == nil || time.Since(began) != l.cfg.Patience {
 			t.Errorf("turned away after %v with %v, want the lane's patience", time.Since(began), err)
 		}
 		began = time.Now()
-		if _, err := l.enter(t.Context()); err == nil || time.Since(began) != 0 {
+		if _, err := l.enter(t.Context(), push.Transactional, 1); err == nil || time.Since(began) != 0 {
 			t.Errorf("turned away after %v with %v, want it at once: nothing moves", time.Since(began), err)
 		}
 	})
@@ -177,11 +181,11 @@ func TestHangingLaneTurnsOthersAwaySoon(t *testing.T) {
 func TestClosingLaneSendsThoseWhoWaitAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := testLane()
-		first, _ := l.enter(t.Context())
-		second, _ := l.enter(t.Context())
+		first, _ := l.enter(t.Context(), push.Transactional, 1)
+		second, _ := l.enter(t.Context(), push.Transactional, 1)
 		turned := make(chan error, 1)
 		go func() {
-			_, err := l.enter(t.Context())
+			_, err := l.enter(t.Context(), push.Transactional, 1)
 			turned <- err
 		}()
 		synctest.Wait()
@@ -192,6 +196,134 @@ func TestClosingLaneSendsThoseWhoWaitAway(t *testing.T) {
 		l.leave(second, nil)
 		if l.inFlight != 0 {
 			t.Errorf("%d places are left over", l.inFlight)
+		}
+	})
+}
+
+func TestUsedUpQuotaClosesTheLaneForItsClassOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLane()
+		p, err := l.enter(t.Context(), push.Marketing, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.leave(p, fault("p", push.ErrQuota, time.Hour))
+		var shut *closed
+		if _, err := l.enter(t.Context(), push.Marketing, 1); !errors.As(err, &shut) || time.Until(shut.until) != time.Hour {
+			t.Errorf("enter(marketing) = %v, want it closed for an hour", err)
+		}
+		if p, err = l.enter(t.Context(), push.OTP, 1); err != nil {
+			t.Errorf("enter(otp) = %v, want it open", err)
+		}
+		l.leave(p, nil)
+		time.Sleep(time.Hour)
+		if _, err := l.enter(t.Context(), push.Marketing, 1); err != nil {
+			t.Errorf("enter(marketing) after the hour = %v", err)
+		}
+	})
+}
+
+func TestUrgentMessageOvertakesThoseWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLane()
+		l.pace.declare(10, time.Now())
+		var mu sync.Mutex
+		var order []push.Class
+		var group sync.WaitGroup
+		join := func(c push.Class) {
+			group.Go(func() {
+				p, err := l.enter(t.Context(), c, 1)
+				if err != nil {
+					t.Errorf("enter(%s) = %v", c, err)
+					return
+				}
+				mu.Lock()
+				order = append(order, c)
+				mu.Unlock()
+				l.leave(p, nil)
+			})
+			synctest.Wait()
+		}
+		for _, c := range []push.Class{push.Marketing, push.Marketing, push.Marketing, push.Transactional, push.OTP} {
+			join(c) // the first finds a place at once
+		}
+		group.Wait()
+		want := []push.Class{push.Marketing, push.OTP, push.Transactional, push.Marketing, push.Marketing}
+		if !slices.Equal(order, want) {
+			t.Errorf("they went in the order %v, want %v", order, want)
+		}
+	})
+}
+
+func TestLaneKeepsADeclaredRate(t *testing.T) {
+	for _, size := range []int{1, 100} { // deliveries in a request
+		synctest.Test(t, func(t *testing.T) {
+			l := newLane(DefaultConfig().Lane, time.Now)
+			l.pace.declare(1000, time.Now())
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			var went int
+			for {
+				p, err := l.enter(ctx, push.Marketing, size)
+				if err != nil {
+					break
+				}
+				went += size
+				l.leave(p, nil)
+			}
+			if went < 9_900 || went > 10_300 {
+				t.Errorf("%d deliveries in 10 s, %d at a time; want 1,000 a second", went, size)
+			}
+		})
+	}
+}
+
+// Whoever would wait too long is told at once, and does not hold up others.
+func TestCrowdedLaneTurnsAwayAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLane(DefaultConfig().Lane, time.Now)
+		l.pace.declare(1, time.Now())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range 3 { // one is let in, and two seconds' worth wait
+			go func() { _, _ = l.enter(ctx, push.Marketing, 1) }()
+		}
+		synctest.Wait()
+		began := time.Now()
+		var shut *closed
+		if _, err := l.enter(t.Context(), push.Marketing, 1); !errors.As(err, &shut) || time.Since(began) > 0 {
+			t.Errorf("enter() = %v after %v, want it turned away at once", err, time.Since(began))
+		} else if wait := time.Until(shut.until); wait != 2*time.Second {
+			t.Errorf("told to come back after %v, want 2s: two are before it", wait)
+		}
+		if _, err := l.enter(t.Context(), push.OTP, 1); err != nil {
+			t.Errorf("enter(otp) = %v; nothing as urgent waits", err)
+		}
+	})
+}
+
+func TestOperatorSwitchesALaneOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := testLane()
+		l.pace.declare(1, time.Now())
+		_ = through(t, l, nil)
+		turned := make(chan error, 1)
+		go func() {
+			_, err := l.enter(t.Context(), push.OTP, 1)
+			turned <- err
+		}()
+		synctest.Wait()
+		l.switchOff("the vendor asked us to")
+		if err := <-turned; err == nil {
+			t.Error("whoever waited was let into a lane that is off")
+		}
+		l.reopen()
+		if err := through(t, l, nil); err == nil {
+			t.Error("new credentials switched the lane on")
+		}
+		l.switchOff("")
+		if err := through(t, l, nil); err != nil {
+			t.Errorf("switched on again: %v", err)
 		}
 	})
 }

@@ -43,8 +43,8 @@ func (ls *lanes) states() []LaneState {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		all = append(all, LaneState{
-			App: key.app, Provider: key.provider, InFlight: l.inFlight, Limit: int(l.limit),
-			Waiting: len(l.waiting), ClosedUntil: l.until, Why: l.why,
+			App: key.app, Provider: key.provider, InFlight: l.inFlight, Limit: int(l.width.limit),
+			Waiting: l.waiting.len(), ClosedUntil: l.shut.until, Why: l.shut.why,
 		})
 		return true
 	})
