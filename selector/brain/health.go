@@ -1,0 +1,446 @@
+package brain
+
+import (
+	"math"
+	"math/bits"
+)
+
+// window is how many seconds receipts are expected for after a send.
+const window = 64
+
+// level says how narrow a segment is.
+type level uint8
+
+const (
+	everybody level = iota
+	inCountry
+	ofMaker
+	atCarrier // country × carrier
+	levels
+)
+
+// place names a segment: the devices of a country, a maker or a carrier.
+type place struct {
+	level            level
+	country, carrier uint16
+	maker            uint16
+}
+
+func placesOf(f Features) [levels]place {
+	return [levels]place{
+		everybody: {level: everybody},
+		inCountry: {level: inCountry, country: f.Country},
+		ofMaker:   {level: ofMaker, maker: f.Maker},
+		atCarrier: {level: atCarrier, country: f.Country, carrier: f.Carrier},
+	}
+}
+
+// monitor watches how many receipts come against how many should, second by
+// second, for each provider as a whole and in narrower segments.
+type monitor struct {
+	providers int
+	delays    *delays
+	places    map[place]int32
+	keys      []place
+	segments  []*segment // place × providers; nil until used
+	active    [][]*segment
+	sick      uint32 // providers with a sick segment, a bit each
+	changed   bool   // some health has changed since the last call of settle
+	second    int64
+	// grace is until when no further segment of a provider is judged, because
+	// what it misses may be the fault of the one that has just fallen sick.
+	grace []int64
+}
+
+// segment is one provider's traffic to one place.
+type segment struct {
+	place    place
+	provider int
+	second   int64           // the newest that sends has
+	last     int64           // the newest with a send
+	sends    [window]float32 // receipts that will come of each second's sends
+	got      float32         // this second
+	gotNew   float32         // of them, of sends since it fell sick
+
+	expected, came float32 // lately, older seconds fading
+	dead, weak     float32 // CUSUMs for a rate of 0.25 and of 0.65
+	refusal        float32 // CUSUM of refusals
+
+	state     sickness
+	since     int64
+	health    float32
+	due, seen float32 // since it fell sick, remembering the last recall
+	up        float32 // CUSUM of getting well
+	quiet     float32 // seconds without anything to tell
+}
+
+type sickness uint8
+
+const (
+	healthy  sickness = iota
+	silent            // receipts stay out
+	refusing          // attempts are refused
+)
+
+const (
+	threshold    = 9
+	recovery     = 4
+	deadRate     = 0.25
+	weakRate     = 0.65
+	wellRate     = 0.85
+	lnDead       = -1.386294 // ln(deadRate)
+	lnWeak       = -0.430783 // ln(weakRate)
+	recall       = 50
+	forget       = 0.95 // of expected and came, a second
+	worstHealth  = 0.02
+	refusalGain  = 3.2  // ln(0.5 / 0.02)
+	refusalLoss  = 0.67 // -ln(0.5 / 0.98)
+	explains     = 0.75 // of what is missing, for a narrow segment to be blamed alone
+	outsideWell  = 0.8  // of what should come elsewhere, likewise
+	quietForgets = 600
+	graceSeconds = 15
+)
+
+func newMonitor(providers int, d *delays) *monitor {
+	return &monitor{providers: providers, delays: d, places: map[place]int32{}, active: make([][]*segment, providers), grace: make([]int64, providers)}
+}
+
+func (m *monitor) segmentsOf(f Features) (all [levels]int32) {
+	for k, p := range placesOf(f) {
+		i, ok := m.places[p]
+		if !ok {
+			i = int32(len(m.keys))
+			m.places[p] = i
+			m.keys = append(m.keys, p)
+			m.segments = append(m.segments, make([]*segment, m.providers)...)
+		}
+		all[k] = i
+	}
+	return all
+}
+
+// of is the health of a provider for a kind of device: that of the sickest
+// segment that it is in.
+func (m *monitor) of(c *cell, provider int) float32 {
+	if m.sick&(1<<provider) == 0 {
+		return 1
+	}
+	h := float32(1)
+	for _, i := range c.segments {
+		if s := m.segments[int(i)*m.providers+provider]; s != nil && s.state != healthy {
+			h = min(h, s.health)
+		}
+	}
+	return h
+}
+
+// why is the segment that makes a road sick, nil if it is well.
+func (m *monitor) why(c *cell, provider int) (worst *segment) {
+	for _, i := range c.segments {
+		s := m.segments[int(i)*m.providers+provider]
+		if s != nil && s.state != healthy && (worst == nil || s.health < worst.health) {
+			worst = s
+		}
+	}
+	return worst
+}
+
+func (m *monitor) segment(i int32, provider int) *segment {
+	at := int(i)*m.providers + provider
+	s := m.segments[at]
+	if s == nil {
+		s = &segment{place: m.keys[i], provider: provider, second: m.second, health: 1}
+		m.segments[at] = s
+		m.active[provider] = append(m.active[provider], s)
+	}
+	return s
+}
+
+// sent notes an attempt of which a receipt is expected with a probability.
+func (m *monitor) sent(c *cell, provider int, now float64, probability float32) {
+	second := max(int64(now), m.second)
+	for k, i := range c.segments {
+		s := m.segment(i, provider)
+		s.turn(second)
+		s.sends[second%window] += probability * m.excuse(c, provider, k)
+		s.last = second
+		s.refusal = max(0, s.refusal-refusalLoss)
+		if s.state == refusing {
+			s.answer(true)
+		}
+	}
+	m.changed = m.changed || m.sick&(1<<provider) != 0
+}
+
+// excuse is the part of the receipts that a segment can expect because other
+// segments of the same device are known to be sick.
+func (m *monitor) excuse(c *cell, provider, but int) float32 {
+	if m.sick&(1<<provider) == 0 {
+		return 1
+	}
+	h := float32(1)
+	for k, i := range c.segments {
+		if s := m.segments[int(i)*m.providers+provider]; k != but && s != nil && s.state != healthy {
+			h = min(h, s.health)
+		}
+	}
+	return h
+}
+
+// turn makes room for the sends of a second.
+func (s *segment) turn(second int64) {
+	for ; s.second < second; s.second++ {
+		s.sends[(s.second+1)%window] = 0
+		if second-s.second > window { // all of it is past
+			s.sends = [window]float32{}
+			s.second = second - 1
+		}
+	}
+}
+
+// received notes a receipt. It reports whether the road was well, so that the
+// age of the receipt is typical.
+func (m *monitor) received(c *cell, provider int, sent, age, _ float64) (typical bool) {
+	typical = m.sick&(1<<provider) == 0 || m.of(c, provider) == 1
+	if age > window-1 {
+		return typical
+	}
+	for _, i := range c.segments {
+		s := m.segment(i, provider)
+		s.got++
+		if int64(sent) >= s.since {
+			s.gotNew++
+		}
+	}
+	return typical
+}
+
+// refused notes an attempt that the provider did not take.
+func (m *monitor) refused(c *cell, provider int) {
+	for k, i := range c.segments {
+		s := m.segment(i, provider)
+		s.refusal += refusalGain
+		switch {
+		case s.state == refusing:
+			s.answer(false)
+			m.changed = true
+		case s.refusal >= threshold && s.state == healthy && (level(k) == everybody || m.others(c, provider, s)):
+			s.fall(refusing, m.second, 0.1)
+			m.sick |= 1 << provider
+			m.changed = true
+		}
+	}
+}
+
+// others reports whether the provider takes attempts from elsewhere, so that a
+// narrow segment is to blame and not the whole.
+func (m *monitor) others(c *cell, provider int, s *segment) bool {
+	all := m.segment(c.segments[everybody], provider)
+	return all.state == healthy && all.refusal < s.refusal
+}
+
+// answer follows the health of a refusing segment by its attempts.
+func (s *segment) answer(taken bool) {
+	yes := float32(0)
+	if taken {
+		yes = 1
+	}
+	s.health = max(worstHealth, 0.75*s.health+0.25*yes)
+	if s.health > 0.7 {
+		s.recover()
+	}
+}
+
+func (s *segment) fall(into sickness, second int64, health float32) {
+	s.state, s.since, s.health = into, second, max(health, worstHealth)
+	s.due, s.seen = 3, 3*s.health
+	s.up, s.gotNew, s.quiet = 0, 0, 0
+}
+
+func (s *segment) recover() {
+	s.state, s.health = healthy, 1
+	s.calm()
+}
+
+func (s *segment) calm() {
+	s.dead, s.weak, s.refusal, s.up = 0, 0, 0, 0
+	s.expected, s.came = 0, 0
+}
+
+// tick ends a second: it compares, and draws the conclusions.
+func (m *monitor) tick(second int64) {
+	m.second = second
+	for p, all := range m.active {
+		var whole *segment
+		due := make([]float32, 0, 64)
+		for _, s := range all {
+			s.turn(second)
+			if s.place.level == everybody {
+				whole = s
+			}
+			due = append(due, s.due0(second, &m.delays.second[p]))
+		}
+		if whole == nil {
+			continue
+		}
+		m.compare(p, all, due, whole)
+	}
+	m.note()
+}
+
+// due0 is how many receipts should have come in this second.
+func (s *segment) due0(second int64, curve *[window]float32) (sum float32) {
+	if second-s.last >= window {
+		return 0
+	}
+	for age := range int64(window) {
+		sum += s.sends[(second-age)%window] * curve[age]
+	}
+	return sum
+}
+
+// dueNew is the same of what was sent since it fell sick.
+func (s *segment) dueNew(second int64, curve *[window]float32) (sum float32) {
+	for age := int64(0); age < window && second-age >= s.since; age++ {
+		sum += s.sends[(second-age)%window] * curve[age]
+	}
+	return sum
+}
+
+// compare judges all segments of a provider.
+func (m *monitor) compare(provider int, all []*segment, due []float32, whole *segment) {
+	curve := &m.delays.second[provider]
+	for i, s := range all {
+		e := due[i]
+		got := s.got
+		s.got = 0
+		s.expected = forget*s.expected + e
+		s.came = forget*s.came + got
+		switch {
+		case s.state == silent:
+			fresh := s.gotNew
+			s.gotNew = 0
+			m.changed = true
+			s.follow(s.dueNew(m.second, curve), fresh)
+		case s.state == refusing:
+			s.gotNew = 0
+			s.linger()
+		case s != whole && whole.state != healthy, m.second < m.grace[provider]:
+			s.calm()
+		default:
+			s.dead = max(0, s.dead+got*lnDead+(1-deadRate)*e)
+			s.weak = max(0, s.weak+got*lnWeak+(1-weakRate)*e)
+		}
+	}
+	m.blame(all, whole)
+}
+
+func ln(x float64) float32 { return float32(math.Log(x)) }
+
+// blame finds who fell sick: the narrowest segment that explains what is
+// missing, one at a time.
+func (m *monitor) blame(all []*segment, whole *segment) {
+	if whole.state != healthy {
+		return
+	}
+	guilty := whole
+	if !whole.trips() {
+		guilty = nil
+		for _, s := range all {
+			if s.trips() && (guilty == nil || s.ratio() < guilty.ratio()) {
+				guilty = s
+			}
+		}
+	}
+	if guilty == nil {
+		return
+	}
+	if narrower := explain(guilty, all); narrower != nil {
+		guilty = narrower
+	}
+	guilty.fall(silent, m.second, guilty.ratio())
+	m.grace[guilty.provider] = m.second + graceSeconds
+	for _, s := range all {
+		switch {
+		case s == guilty:
+		case guilty == whole && s.state == silent:
+			s.recover()
+		case s.state == healthy:
+			s.calm()
+		}
+	}
+}
+
+func (s *segment) trips() bool {
+	return s.state == healthy && (s.dead >= threshold || s.weak >= threshold)
+}
+
+func (s *segment) ratio() float32 { return min(1, (s.came+0.2)/(s.expected+0.5)) }
+
+// explain finds a segment inside wide that alone accounts for what is missing.
+func explain(wide *segment, all []*segment) (guilty *segment) {
+	missing := wide.expected - wide.came
+	for _, s := range all {
+		inside := s != wide && s.state == healthy && s.place.level > wide.place.level &&
+			(wide.place.level == everybody || (s.place.level == atCarrier && s.place.country == wide.place.country))
+		if !inside || s.expected < 2 {
+			continue
+		}
+		outside := wide.expected - s.expected
+		well := wide.came - s.came
+		if outside < 2 || s.expected-s.came < explains*missing || well < outsideWell*outside {
+			continue
+		}
+		if guilty == nil || s.ratio() < guilty.ratio() || s.place.level > guilty.place.level && s.ratio() < guilty.ratio()+0.1 {
+			guilty = s
+		}
+	}
+	return guilty
+}
+
+// follow tracks a silent segment by what was sent since, probes mostly.
+func (s *segment) follow(due, got float32) {
+	s.due += due
+	s.seen += got
+	if s.due > recall {
+		s.seen *= recall / s.due
+		s.due = recall
+	}
+	s.health = min(1, max(worstHealth, s.seen/s.due))
+	now := min(max(s.health, 0.05), 0.7)
+	s.up = max(0, s.up+got*ln(wellRate/float64(now))+due*(now-wellRate))
+	if s.up > recovery || s.health > 0.9 && s.due > 10 {
+		s.recover()
+		return
+	}
+	if due > 0.002 {
+		s.quiet = 0
+		return
+	}
+	s.linger()
+}
+
+// linger forgives a segment that nothing has been heard of for long.
+func (s *segment) linger() {
+	if s.quiet++; s.quiet > quietForgets {
+		s.recover()
+	}
+}
+
+// note says which providers are sick.
+func (m *monitor) note() {
+	before := m.sick
+	m.sick = 0
+	for p, all := range m.active {
+		for _, s := range all {
+			if s.state != healthy {
+				m.sick |= 1 << p
+				break
+			}
+		}
+	}
+	m.changed = m.changed || before != m.sick
+}
+
+// sickProviders counts the providers with a sick segment.
+func (m *monitor) sickProviders() int { return bits.OnesCount32(m.sick) }

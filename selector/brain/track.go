@@ -1,0 +1,152 @@
+package brain
+
+// Track is one attempt whose receipt is waited for. The caller keeps it from
+// the send until [Horizon] is over.
+type Track struct {
+	sent     float64
+	cell     int32
+	provider uint8
+	online   bool
+	silent   bool // it was counted as silent, by the step below
+	proven   bool
+	health   float32 // when it was sent
+	gradient float32 // of the step that silence made
+	inform   float32 // information of it
+}
+
+// Provider is the road of the attempt.
+func (t *Track) Provider() int { return int(t.provider) }
+
+// Sent is when it was sent.
+func (t *Track) Sent() float64 { return t.sent }
+
+// Proven reports whether a receipt or a click has come.
+func (t *Track) Proven() bool { return t.proven }
+
+// Send begins to wait for the receipt of an attempt that the provider took.
+func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now float64) Track {
+	c := &b.kinds[cell]
+	pi := b.curves.chance(b.belief(c, e, provider, online, now).m)
+	b.health.sent(c, provider, now, pi*b.coverage.of(provider, c.Country, online))
+	return Track{sent: now, cell: cell, provider: uint8(provider), online: online, health: b.health.of(c, provider)}
+}
+
+// belief is the whole belief of a road right now, not as it was last summed up.
+func (b *Brain) belief(c *cell, e *Evidence, provider int, online bool, now float64) gauss {
+	o := 0
+	if online {
+		o = 1
+	}
+	g := b.shared(c, o, provider)
+	own := gauss{0, b.cfg.Device}
+	if i := e.slot(provider); i >= 0 {
+		own = e.get(i).faded(e.fade(now, b.cfg.HalfLife), b.cfg.Device)
+	}
+	return gauss{g.m + own.m, g.v + own.v}
+}
+
+// Refused counts an attempt that the provider refused for reasons of its own.
+func (b *Brain) Refused(cell int32, provider int, now float64) {
+	b.health.refused(&b.kinds[cell], provider)
+}
+
+// Silent counts an attempt that has no receipt at the age of [Check].
+func (b *Brain) Silent(t *Track, e *Evidence, now float64) {
+	if t.silent || t.proven {
+		return
+	}
+	c := &b.kinds[t.cell]
+	q := b.covered(t, c)
+	g := b.belief(c, e, int(t.provider), t.online, now)
+	pi := b.curves.chance(g.m)
+	silence := 1 - q*pi
+	t.silent = true
+	t.gradient = -q * pi * (1 - pi) / silence
+	t.inform = q * pi * (1 - pi) * (1 - pi) / silence
+	gain := 1 / (1 + t.inform*g.v)
+	t.gradient *= gain
+	t.inform *= gain
+	b.step(t, c, e, now, t.gradient, t.inform)
+}
+
+// covered is the probability that a receipt of what arrived has come by
+// [Check]. Where the road was sick, then or now, hardly.
+func (b *Brain) covered(t *Track, c *cell) float32 {
+	p := int(t.provider)
+	h := min(t.health, b.health.of(c, p))
+	q := b.coverage.of(p, c.Country, t.online) * h * b.delays.share[at(p, t.online)].by(Check)
+	return min(q, 0.999)
+}
+
+// Proof counts a receipt, age seconds after the send. If silence was counted
+// before, that very step is taken back first.
+func (b *Brain) Proof(t *Track, e *Evidence, age, now float64) {
+	if t.proven {
+		return
+	}
+	c := &b.kinds[t.cell]
+	if b.health.received(c, int(t.provider), t.sent, age, now) {
+		b.delays.count(int(t.provider), t.online, age)
+	}
+	b.arrived(t, c, e, now)
+}
+
+func (b *Brain) arrived(t *Track, c *cell, e *Evidence, now float64) {
+	if t.silent {
+		b.unstep(t, c, e, now)
+		t.silent = false
+	}
+	t.proven = true
+	q := b.covered(t, c)
+	g := b.belief(c, e, int(t.provider), t.online, now)
+	pi := b.curves.chance(g.m)
+	inform := q * pi * (1 - pi) * (1 - pi) / (1 - q*pi)
+	gain := 1 / (1 + inform*g.v)
+	b.step(t, c, e, now, (1-pi)*gain, inform*gain)
+}
+
+// Clicked counts a message that a person clicked or its app reported: it has
+// arrived, with its receipt or without.
+func (b *Brain) Clicked(t *Track, e *Evidence, now float64) {
+	c := &b.kinds[t.cell]
+	b.coverage.count(int(t.provider), c.Country, t.online, t.proven)
+	if !t.proven {
+		b.arrived(t, c, e, now)
+	}
+}
+
+// ClickedLate is [Brain.Clicked] for an attempt that is waited for no more.
+func (b *Brain) ClickedLate(cell int32, provider int, online, came bool) {
+	b.coverage.count(provider, b.kinds[cell].Country, online, came)
+}
+
+func (b *Brain) step(t *Track, c *cell, e *Evidence, now float64, gradient, inform float32) {
+	for _, row := range c.rows[b2i(t.online)] {
+		j := int(row)*b.providers + int(t.provider)
+		b.effects.now[j] = b.effects.now[j].move(gradient, inform)
+		b.effects.dirty[row] = true
+	}
+	e.relax(now, b.cfg.Device, b.cfg.HalfLife)
+	i := e.make(int(t.provider), b.cfg.Device)
+	e.set(i, e.get(i).move(gradient, inform))
+}
+
+func (b *Brain) unstep(t *Track, c *cell, e *Evidence, now float64) {
+	for _, row := range c.rows[b2i(t.online)] {
+		j := int(row)*b.providers + int(t.provider)
+		prior := b.cfg.Spread[b.effects.keys[row].Family]
+		b.effects.now[j] = b.effects.now[j].unmove(t.gradient, t.inform, prior)
+		b.effects.dirty[row] = true
+	}
+	e.relax(now, b.cfg.Device, b.cfg.HalfLife)
+	if i := e.slot(int(t.provider)); i >= 0 {
+		e.set(i, e.get(i).unmove(t.gradient, t.inform, b.cfg.Device))
+	}
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}

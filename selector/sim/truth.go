@@ -1,0 +1,93 @@
+package sim
+
+import "math"
+
+// Truth is what really would come of a message by each road.
+type Truth struct {
+	// OnTime is P(arrives within ttl), knowing everything. Fair is the same
+	// knowing every parameter, but of the moment only what a gateway can see.
+	OnTime, Fair [Roads]float64
+	arrives      [Roads]float64 // at all, within the horizon of receipts or not
+	fate         [Roads]*Outage // the outage that it would meet; nil is none
+	back         float64        // seconds until the device is back on the network
+	online       bool           // the live connection really stands
+}
+
+// look works out the truth about a message.
+func (w *World) look(n *Notice, d *device, t *Truth) {
+	t.back = 0
+	if d.offline {
+		t.back = float64(d.offlineTo) - n.At
+	}
+	t.online, _ = d.connected(n.At)
+	for r := range Roads {
+		t.OnTime[r], t.Fair[r], t.arrives[r], t.fate[r] = 0, 0, 0, nil
+		if n.Roads&(1<<r) == 0 {
+			continue
+		}
+		logit := w.base[r][d.maker][d.country][d.carrier][d.os][d.app] +
+			w.drift[r][d.country] + d.effect[r] + w.romUpdate(d, r, n.At)
+		if d.broken>>r&1 == 1 {
+			logit -= 5
+		}
+		t.fate[r] = w.outage(n, d, r)
+		w.fates(n, d, r, float64(logit), t)
+	}
+}
+
+// fates turns logits into what arrives.
+func (w *World) fates(n *Notice, d *device, r int, logit float64, t *Truth) {
+	delay := w.delay[r]
+	survive := 1.0
+	if o := t.fate[r]; o != nil {
+		survive = o.survives()
+		delay.median *= o.slows()
+	}
+	seen, hidden := killedBy(r), 0.0
+	if d.killed {
+		hidden = seen
+	}
+	if r == Live {
+		p := sigmoid(logit) * survive
+		if t.online {
+			t.arrives[r] = p
+		}
+		t.OnTime[r] = t.arrives[r] * delay.by(n.TTL)
+		t.Fair[r] = 0.97 * p * delay.by(n.TTL) // some that are believed connected are not
+		return
+	}
+	t.arrives[r] = sigmoid(logit+hidden) * survive
+	t.OnTime[r] = t.arrives[r] * delay.by(n.TTL-t.back)
+	// Believed online, the app hardly ever is killed; otherwise mostly.
+	dead := 0.0
+	if !n.Online {
+		dead = killShare(d.maker) / (killShare(d.maker) + offShare)
+	}
+	off := offShare
+	if n.Online {
+		off = 0.01
+	}
+	p := dead*sigmoid(logit+seen) + (1-dead)*sigmoid(logit)
+	t.Fair[r] = p * survive * (1 - off*math.Exp(-n.TTL/offSpell)) * delay.by(n.TTL)
+}
+
+// killedBy is what a killed app costs a road, in logits.
+func killedBy(r int) float64 {
+	if r == FCM {
+		return -2
+	}
+	return -0.6
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// best is the road of the highest value.
+func best(values *[Roads]float64, roads uint32) int {
+	at := -1
+	for r := range Roads {
+		if roads&(1<<r) != 0 && (at < 0 || values[r] > values[at]) {
+			at = r
+		}
+	}
+	return at
+}
