@@ -4,12 +4,14 @@ import (
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/providers/apns"
 	"github.com/herald-push/herald/providers/fcm"
+	"github.com/herald-push/herald/providers/webpush"
 )
 
 // overrides are the providers that a notification may say something to alone.
 func overrides() map[string]api.CheckOverrides {
 	return map[string]api.CheckOverrides{
-		"apns": apns.CheckOverrides,
-		"fcm":  fcm.CheckOverrides,
+		"apns":    apns.CheckOverrides,
+		"fcm":     fcm.CheckOverrides,
+		"webpush": webpush.CheckOverrides,
 	}
 }

@@ -26,29 +26,31 @@ const (
 	maxTTL = 28 * 24 * time.Hour
 )
 
-// message is what the service worker reads: the same as on the live connection.
-type message struct {
-	ID           string            `json:"id"` // the delivery: reported back in receipts, and what repeats are dropped by
-	Notification string            `json:"notification"`
-	Title        string            `json:"title,omitempty"`
-	Body         string            `json:"body,omitempty"`
-	Data         map[string]string `json:"data,omitempty"`
-	CollapseKey  string            `json:"collapse_key,omitempty"`
+// sealed is a message before it is encrypted, with its size afterwards.
+type sealed struct {
+	options options
+	text    []byte
+	size    int
 }
 
-// encode returns the message in the clear and its size once encrypted.
-func encode(d *push.Delivery) (text []byte, size int, err error) {
-	text, err = json.Marshal(message{
+// encode writes the message; its error is that of [Provider.Weigh].
+func encode(d *push.Delivery) (s sealed, err error) {
+	if s.options, err = overrides.Of(d.Notification); err != nil {
+		return s, err
+	}
+	s.text, err = json.Marshal(message{
 		ID: d.ID, Notification: d.Notification.ID, Title: d.Title, Body: d.Body, Data: d.Data, CollapseKey: d.CollapseKey,
+		Options: s.options.Options, URL: s.options.URL,
 	})
 	if err != nil {
-		return nil, 0, rejected("", "the message cannot be written as JSON")
+		return s, rejected("", "the message cannot be written as JSON")
 	}
-	size = len(text) + overhead
-	if size > limit {
-		return nil, size, rejected("413", fmt.Sprintf("the encrypted message has %d bytes; push services take %d", size, limit))
+	s.size = len(s.text) + overhead
+	if s.size > limit {
+		return s, rejected("413", fmt.Sprintf("the encrypted message has %d bytes; push services take %d", s.size, limit))
 	}
-	return text, min((size+step-1)/step*step, limit), nil
+	s.size = min((s.size+step-1)/step*step, limit)
+	return s, nil
 }
 
 func rejected(code, detail string) *push.Error {
@@ -57,14 +59,20 @@ func rejected(code, detail string) *push.Error {
 
 // topic lets a later message replace one that still waits at the service: 32
 // characters, which is the limit of RFC 8030, section 5.4.
-func topic(d *push.Delivery) string {
+func (s *sealed) topic(d *push.Delivery) string {
+	if s.options.Topic != nil {
+		return *s.options.Topic
+	}
 	sum := sha256.Sum256([]byte(d.Replace()))
 	return base64.RawURLEncoding.EncodeToString(sum[:24])
 }
 
 // urgency follows the examples of RFC 8030, section 5.3: a call is high, a chat
 // normal, news low.
-func urgency(c push.Class) library.Urgency {
+func (s *sealed) urgency(c push.Class) library.Urgency {
+	if s.options.Urgency != "" {
+		return library.Urgency(s.options.Urgency)
+	}
 	switch c.Urgency() {
 	case "critical":
 		return library.UrgencyHigh
@@ -76,10 +84,13 @@ func urgency(c push.Class) library.Urgency {
 }
 
 // ttl is how many seconds the service may keep a message; 0 is now or never.
-func ttl(expires time.Time) int {
+func (s *sealed) ttl(expires time.Time) int {
 	left := maxTTL
 	if !expires.IsZero() {
 		left = min(max(time.Until(expires), 0), maxTTL)
+	}
+	if t := s.options.TTL; t != nil {
+		left = min(left, time.Duration(*t)*time.Second)
 	}
 	return int(left / time.Second)
 }

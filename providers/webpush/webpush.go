@@ -35,6 +35,7 @@ type Provider struct {
 	codes     *providers.Codes
 	client    *http.Client
 	transport *http.Transport
+	origins   *origins
 }
 
 // New opens a provider from an app's credentials. It is a [providers.Opener].
@@ -61,6 +62,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	return &Provider{
 		config:    c,
 		codes:     codes,
+		origins:   newOrigins(),
 		transport: transport,
 		client: &http.Client{
 			Transport: &providers.ExchangeTransport{Base: transport},
@@ -73,7 +75,7 @@ func New(credentials []byte) (providers.Provider, error) {
 
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	text, size, err := encode(d)
+	m, err := encode(d)
 	if err != nil {
 		return push.Answer{}, err
 	}
@@ -84,14 +86,30 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if err != nil {
 		return push.Answer{}, unreadable(err)
 	}
+	origin := originOf(to.Endpoint)
+	if shut := p.origins.closed(origin); shut != nil {
+		return push.Answer{}, shut
+	}
+	answer, failure := p.attempt(ctx, d, &m, to)
+	if !errors.Is(ctx.Err(), context.Canceled) { // what we broke off says nothing about the service
+		p.origins.learn(origin, failure)
+	}
+	if failure != nil {
+		return push.Answer{}, failure
+	}
+	return answer, nil
+}
+
+// attempt makes the request.
+func (p *Provider) attempt(ctx context.Context, d *push.Delivery, m *sealed, to *library.Subscription) (push.Answer, *push.Error) {
 	var x providers.Exchange
-	res, sendErr := library.SendNotificationWithContext(providers.WithExchange(ctx, &x), text, to, &library.Options{
+	res, sendErr := library.SendNotificationWithContext(providers.WithExchange(ctx, &x), m.text, to, &library.Options{
 		HTTPClient:      p.client,
-		RecordSize:      uint32(size), // the library pads the whole body to it
+		RecordSize:      uint32(m.size), // the library pads the whole body to it
 		Subscriber:      p.config.subscriber,
-		Topic:           topic(d),
-		TTL:             ttl(d.ExpiresAt),
-		Urgency:         urgency(d.Class),
+		Topic:           m.topic(d),
+		TTL:             m.ttl(d.ExpiresAt),
+		Urgency:         m.urgency(d.Class),
 		VAPIDPublicKey:  p.config.PublicKey,
 		VAPIDPrivateKey: p.config.PrivateKey,
 	})
@@ -104,7 +122,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	case !x.Answered():
 		return push.Answer{}, x.Failure(name, sendErr)
 	case x.Status == http.StatusCreated, x.Status == http.StatusAccepted:
-		return push.Answer{ID: messageID(x.Header.Get("Location")), Stage: push.Accepted, Bytes: size}, nil
+		return push.Answer{ID: messageID(x.Header.Get("Location")), Stage: push.Accepted, Bytes: m.size}, nil
 	case x.Status/100 == 2:
 		return push.Answer{}, x.NotTheirs(name)
 	default:
@@ -112,18 +130,27 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	}
 }
 
+// originOf is scheme, host and port of an endpoint.
+func originOf(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "" // the subscription was read already
+	}
+	return u.Scheme + "://" + u.Host
+}
+
 // Weigh implements [providers.Provider]. The size is that of the encrypted
 // message, padding included.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	_, size, err := encode(d)
-	return push.Payload{Bytes: size, Limit: limit}, err
+	m, err := encode(d)
+	return push.Payload{Bytes: m.size, Limit: limit}, err
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
 // refusal sorts a service's answer. Only Apple's say more than the status does.
-func (p *Provider) refusal(x *providers.Exchange) error {
+func (p *Provider) refusal(x *providers.Exchange) *push.Error {
 	var answer struct {
 		Reason string `json:"reason"`
 	}

@@ -88,6 +88,7 @@ const urlSafe = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-
 func TestTopicFollowsTheCollapseKey(t *testing.T) {
 	a, b, c := delivery("n1.0.0"), delivery("n2.0.0"), delivery("n3.0.0")
 	a.CollapseKey, b.CollapseKey = "score", "score"
+	topic := func(d *push.Delivery) string { return new(sealed).topic(d) }
 	if topic(a) != topic(b) {
 		t.Error("the same collapse key has two topics")
 	}
