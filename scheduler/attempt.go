@@ -68,7 +68,7 @@ func (r *round) send(ctx context.Context, d *delivery, road road) (push.Receipt,
 	answer, err := r.w.parts.Sender.Send(ctx, d.App, road.Provider, &d.Delivery)
 	ended := time.Now()
 
-	d.cell.Try(road.Provider, began.UnixMilli())
+	r.try(d, road.Provider, began)
 	d.cell.Attempt++
 	stage := answer.Stage
 	switch {
@@ -91,6 +91,20 @@ func (r *round) send(ctx context.Context, d *delivery, road road) (push.Receipt,
 	return rec, err
 }
 
+// try notes that a road is in use from now on, and for how long it may stay
+// without proof.
+func (r *round) try(d *delivery, provider string, now time.Time) {
+	before := d.cell.Since
+	d.cell.Try(provider, now.UnixMilli())
+	if d.cell.Since == before {
+		return
+	}
+	_, further := d.fresh(provider)
+	if w := r.patience(d, provider, further); w != wait(d.Notification) {
+		d.cell.Wait = w.Milliseconds()
+	}
+}
+
 // conclude draws the conclusion from an attempt; done is false if the next road
 // is to be taken at once.
 func (r *round) conclude(res *result, road road, err error) (done bool) {
@@ -106,7 +120,7 @@ func (r *round) conclude(res *result, road road, err error) (done bool) {
 	case push.Retryable(err):
 		delay := max(backoff(r.work.Try, mostBackoff), retryAfter(err))
 		waited := time.Since(time.UnixMilli(d.cell.Since))
-		if _, other := d.fresh(road.Provider); other && waited+delay >= wait(d.Notification) {
+		if _, other := d.fresh(road.Provider); other && waited+delay >= bears(&d.cell, d.Notification) {
 			d.passed = append(d.passed, road.Provider)
 			return false
 		}
@@ -134,7 +148,7 @@ func (res *result) putOff(road road, at time.Time) {
 // lane would take longer than a road may take anyway.
 func (r *round) detour(d *delivery, road road, shut *closed) bool {
 	waited := backoff(r.work.Parks, mostParking) - time.Second // the sum of the parkings before
-	if waited+time.Until(shut.until) < wait(d.Notification) {
+	if waited+time.Until(shut.until) < bears(&d.cell, d.Notification) {
 		return false
 	}
 	if _, other := d.fresh(road.Provider); !other {

@@ -119,33 +119,37 @@ func (r *round) forget(ctx context.Context, results []result) {
 	}
 }
 
-// putOff queues what will happen to deliveries later, before the journal says
-// so: the next try of those to be tried again, and a look at the end of their
-// time at those that wait to be fetched. One task has all of the same second.
+// putOff sets the timers for what will happen to deliveries later, before the
+// journal says so: the next try of those to be tried again, and a look at the
+// end of their time at those that wait to be fetched.
 func (r *round) putOff(ctx context.Context, later []result) error {
+	if len(later) == 0 {
+		return nil
+	}
 	type due struct {
+		parcel *parcel
 		kind   string
-		second int64
+		at     int64
 		parked bool
 	}
 	tasks := make(map[due]*work)
 	for _, res := range later {
-		k := due{taskDeliver, wholeSecond(res.retryAt).Unix(), res.parked}
+		k := due{res.parcel, taskDeliver, res.retryAt.UnixMilli(), res.parked}
 		if res.cell.Hold.Kind == redisstore.Waiting {
-			k = due{kind: taskCheck, second: wholeSecond(res.ExpiresAt).Unix()}
+			k = due{parcel: res.parcel, kind: taskCheck, at: res.ExpiresAt.UnixMilli()}
 		}
 		if tasks[k] == nil {
 			tasks[k] = r.nextWork(res.parked)
 		}
 		tasks[k].add(res.delivery)
 	}
+	entries := make([]redisstore.DueEntry, 0, len(tasks))
 	for k, w := range tasks {
-		put := func() error { return r.w.tasks.put(ctx, k.kind, r.urgency, "", w, time.Unix(k.second, 0)) }
-		if err := r.w.persist(ctx, put); err != nil {
-			return err
+		for _, j := range w.Jobs {
+			entries = append(entries, redisstore.DueEntry{At: time.UnixMilli(k.at), Text: dueText(k.kind, w.Try, w.Parks, j)})
 		}
 	}
-	return nil
+	return r.w.persist(ctx, func() error { return r.w.timers.put(ctx, r.urgency, entries) })
 }
 
 // nextWork counts one more parking or one more failed try.

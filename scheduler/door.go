@@ -26,6 +26,7 @@ type Door struct {
 	journal *redisstore.Journal
 	inbox   *redisstore.Inbox
 	tasks   queue
+	due     *redisstore.Due
 	metrics *doorMetrics
 
 	mu   sync.Mutex
@@ -40,6 +41,7 @@ func NewDoor(cfg Config, parts Parts) *Door {
 		journal: redisstore.NewJournal(parts.Redis),
 		inbox:   redisstore.NewInbox(parts.Redis),
 		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
+		due:     redisstore.NewDue(parts.Redis),
 		metrics: newDoorMetrics(parts.Metrics),
 	}
 }

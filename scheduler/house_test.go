@@ -55,6 +55,11 @@ func (h *house) door() *Door { return NewDoor(h.cfg, h.parts()) }
 // work runs a worker until the test ends or stop is called.
 func (h *house) work() (w *Worker, stop func()) {
 	w = NewWorker(h.cfg, h.parts())
+	return w, h.run(w)
+}
+
+// run runs w likewise.
+func (h *house) run(w *Worker) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- w.Run(ctx) }()
@@ -65,7 +70,7 @@ func (h *house) work() (w *Worker, stop func()) {
 		}
 	})
 	h.t.Cleanup(stop)
-	return w, stop
+	return stop
 }
 
 // enqueue hands n in as the API would.

@@ -44,6 +44,7 @@ type workerMetrics struct {
 	waited     *prometheus.HistogramVec
 	parked     *prometheus.CounterVec
 	taskFailed *prometheus.CounterVec
+	late       *prometheus.HistogramVec
 }
 
 func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
@@ -63,8 +64,11 @@ func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
 		taskFailed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "herald_task_failures_total", Help: "Runs of tasks that failed for Herald's own trouble.",
 		}, []string{"kind"}),
+		late: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "herald_timer_late_seconds", Help: "How long after its time a fallback or retry was taken up.", Buckets: seconds,
+		}, []string{"urgency"}),
 	}
-	reg.MustRegister(m.attempts, m.took, m.waited, m.parked, m.taskFailed, newLaneCollector(ls))
+	reg.MustRegister(m.attempts, m.took, m.waited, m.parked, m.taskFailed, m.late, newLaneCollector(ls))
 	return m
 }
 

@@ -35,18 +35,23 @@ func (d *Door) QueueStates() ([]QueueState, error) {
 	}
 	states := make([]QueueState, 0, len(queues))
 	for _, q := range queues {
+		due, err := d.due.State(context.Background(), q)
+		if err != nil {
+			return nil, fmt.Errorf("scheduler: %w", err)
+		}
+		states = append(states, QueueState{Queue: q, Active: due.Held, Scheduled: due.Entries})
+		s := &states[len(states)-1]
 		if !slices.Contains(begun, q) {
-			states = append(states, QueueState{Queue: q}) // nothing was ever put there
-			continue
+			continue // nothing was ever put there
 		}
 		info, err := inspector.GetQueueInfo(q)
 		if err != nil {
 			return nil, fmt.Errorf("scheduler: state of queue %s: %w", q, err)
 		}
-		states = append(states, QueueState{
-			Queue: q, Pending: info.Pending, Active: info.Active, Scheduled: info.Scheduled, Retry: info.Retry,
-			Archived: info.Archived, OldestSeconds: info.Latency.Seconds(),
-		})
+		s.Pending, s.Retry, s.Archived = info.Pending, info.Retry, info.Archived
+		s.Active += info.Active
+		s.Scheduled += info.Scheduled
+		s.OldestSeconds = info.Latency.Seconds()
 	}
 	return states, nil
 }
@@ -63,6 +68,13 @@ func (d *Door) Ready(ctx context.Context) error {
 		oldest, err := d.oldest(ctx, q)
 		if err != nil {
 			return err
+		}
+		due, err := d.due.State(ctx, q)
+		if err != nil {
+			return fmt.Errorf("scheduler: %w", err)
+		}
+		if !due.Oldest.IsZero() {
+			oldest = max(oldest, time.Since(due.Oldest))
 		}
 		if oldest > d.cfg.Stuck {
 			errs = append(errs, fmt.Errorf("scheduler: queue %s does not drain: its oldest task has waited for %s; is a worker running?",
@@ -102,7 +114,11 @@ func (d *Door) oldest(ctx context.Context, queue string) (time.Duration, error) 
 // It takes them from living workers too, so it may be called only when there is
 // none: by a process that has its Redis to itself, before [Worker.Run].
 func Reclaim(ctx context.Context, rdb redis.UniversalClient) error {
+	due := redisstore.NewDue(rdb)
 	for _, q := range queues {
+		if err := due.Reclaim(ctx, q); err != nil {
+			return fmt.Errorf("scheduler: reclaim: %w", err)
+		}
 		lease := "asynq:{" + q + "}:lease"
 		ids, err := rdb.ZRange(ctx, lease, 0, -1).Result()
 		if err != nil {

@@ -3,7 +3,6 @@ package scheduler
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
@@ -35,8 +34,9 @@ type parcel struct {
 	app    push.App
 	slots  []redisstore.Slot
 	ending push.Stage // Cancelled or Expired: nothing more is sent; "" otherwise
-	// dueAgain is when a check must look again at what it found undecided.
-	dueAgain time.Time
+	// dueAgain is when a look must be taken again at what was found undecided.
+	dueAgain  time.Time
+	undecided []int
 }
 
 // delivery is one of them on its journey.
@@ -118,7 +118,7 @@ func (r *round) choose() []*delivery {
 	for _, p := range r.parcels {
 		for i := range p.slots {
 			s := &p.slots[i]
-			if !r.wants(p, &s.Cell) {
+			if !r.wants(p, s.Index, &s.Cell) {
 				continue
 			}
 			ds = append(ds, newDelivery(p, *s))
@@ -139,7 +139,7 @@ func newDelivery(p *parcel, s redisstore.Slot) *delivery {
 
 // wants tells whether a delivery is this round's to go on with, and notes on
 // the parcel when a check has to come again for one that is not yet.
-func (r *round) wants(p *parcel, c *redisstore.Cell) bool {
+func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
 	if isFinal(c.Stage) || c.Stage.Reaches(until(p.n)) {
 		return false
 	}
@@ -162,16 +162,16 @@ func (r *round) wants(p *parcel, c *redisstore.Cell) bool {
 		if p.ending != "" || r.kind == taskDeliver {
 			return c.Stage == ""
 		}
-		if c.Since+wait(p.n).Milliseconds() <= now {
+		if c.Since+bears(c, p.n).Milliseconds() <= now {
 			return c.Attempt > 0
 		}
 	}
 	if r.kind == taskCheck && p.ending == "" {
-		again := r.now.Add(wait(p.n))
+		again := r.now.Add(bears(c, p.n))
 		if c.Hold.Kind == redisstore.Free {
-			again = time.UnixMilli(c.Since).Add(wait(p.n))
+			again = time.UnixMilli(c.Since).Add(bears(c, p.n))
 		}
-		if again.After(p.dueAgain) {
+		if p.undecided = append(p.undecided, index); p.dueAgain.IsZero() || again.Before(p.dueAgain) {
 			p.dueAgain = again
 		}
 	}
@@ -223,49 +223,45 @@ func byApp(ds []*delivery) map[string][]*delivery {
 	return apps
 }
 
-// setTimers queues the checks that this round will need, before anything is
-// sent: one for all chunks that wait equally long. A crash after it costs a
-// check that finds nothing to do.
+// setTimers puts down the looks that this round will need, before anything is
+// sent: one for all deliveries of a chunk that wait equally long. A crash after
+// it costs a look that finds nothing to do.
 func (r *round) setTimers(ctx context.Context, ds []*delivery) error {
-	timers := make(map[int64][]job) // by unix second
+	var entries []redisstore.DueEntry
 	for _, p := range r.parcels {
-		mine := slices.Collect(func(yield func(int) bool) {
-			for _, d := range ds {
-				if d.parcel == p && d.hasFurther(r.now) && !yield(d.index) {
-					return
-				}
-			}
-		})
-		switch {
-		case !p.dueAgain.IsZero():
-			at := p.dueAgain
-			if next := r.now.Add(wait(p.n)); len(mine) > 0 && next.After(at) {
-				at = next
-			}
-			p.schedule(timers, at, nil)
-			p.dueAgain = time.Time{}
-		case len(mine) > 0 && !r.work.Timed:
-			p.schedule(timers, r.now.Add(wait(p.n)), mine)
+		if !p.dueAgain.IsZero() {
+			entries = append(entries, p.timer(p.dueAgain, p.undecided))
+			p.dueAgain, p.undecided = time.Time{}, nil
 		}
 	}
-	for at, jobs := range timers {
-		if err := r.w.tasks.put(ctx, taskCheck, r.urgency, "", work{Jobs: jobs}, time.Unix(at, 0)); err != nil {
-			return err
+	if !r.work.Timed {
+		type stop struct {
+			parcel *parcel
+			wait   time.Duration
+		}
+		stops := make(map[stop][]int)
+		for _, d := range ds {
+			if next, ok := d.hasFurther(r.now); ok {
+				s := stop{d.parcel, r.patience(d, next.Provider, true)}
+				stops[s] = append(stops[s], d.index)
+			}
+		}
+		for s, indexes := range stops {
+			entries = append(entries, s.parcel.timer(r.now.Add(s.wait+dueSlack), indexes))
 		}
 	}
-	return nil
+	return r.w.timers.put(ctx, r.urgency, entries)
 }
 
-// schedule adds deliveries of the parcel to the timers; nil is all of them.
-func (p *parcel) schedule(timers map[int64][]job, at time.Time, indexes []int) {
+// timer is a look at deliveries of the parcel.
+func (p *parcel) timer(at time.Time, indexes []int) redisstore.DueEntry {
 	if at.After(p.n.ExpiresAt) {
 		at = p.n.ExpiresAt
 	}
 	if len(indexes) == len(p.slots) && len(indexes) > 1 {
 		indexes = nil
 	}
-	second := wholeSecond(at).Unix()
-	timers[second] = append(timers[second], job{p.n.App, p.n.ID, p.chunk.Number, indexes})
+	return redisstore.DueEntry{At: at, Text: dueText(taskCheck, 0, 0, job{p.n.App, p.n.ID, p.chunk.Number, indexes})}
 }
 
 // claimTries bounds how often a claim is tried again because a receipt changed
@@ -288,7 +284,7 @@ func (r *round) claim(ctx context.Context, ds []*delivery) ([]*delivery, error) 
 			slot, refused := lost[d]
 			if !refused {
 				got = append(got, d)
-			} else if r.wants(d.parcel, &slot) {
+			} else if r.wants(d.parcel, d.index, &slot) {
 				d.seen, d.cell = slot, slot
 				again = append(again, d)
 			}

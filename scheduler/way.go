@@ -11,7 +11,7 @@ import (
 func (d *delivery) next(now time.Time) (road, bool) {
 	fresh, hasFresh := d.fresh("")
 	if again, ok := d.again(); ok {
-		if !hasFresh || now.Sub(time.UnixMilli(d.cell.Since)) < wait(d.Notification) {
+		if !hasFresh || now.Sub(time.UnixMilli(d.cell.Since)) < bears(&d.cell, d.Notification) {
 			return again, true
 		}
 	}
@@ -42,15 +42,15 @@ func (d *delivery) again() (road, bool) {
 	return road{}, false
 }
 
-// hasFurther tells whether a road is left after the one that is next.
-func (d *delivery) hasFurther(now time.Time) bool {
+// hasFurther is the road that is next, if another is left after it.
+func (d *delivery) hasFurther(now time.Time) (next road, ok bool) {
 	if d.parcel.ending != "" {
-		return false
+		return road{}, false
 	}
-	next, ok := d.next(now)
+	next, ok = d.next(now)
 	if !ok {
-		return false
+		return road{}, false
 	}
 	_, ok = d.fresh(next.Provider)
-	return ok
+	return next, ok
 }

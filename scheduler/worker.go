@@ -27,6 +27,7 @@ type Worker struct {
 	journal *redisstore.Journal
 	inbox   *redisstore.Inbox
 	tasks   queue
+	timers  timers
 	apps    *appCache
 	lanes   *lanes
 	metrics *workerMetrics
@@ -48,6 +49,7 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		journal: redisstore.NewJournal(parts.Redis),
 		inbox:   redisstore.NewInbox(parts.Redis),
 		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
+		timers:  timers{redisstore.NewDue(parts.Redis)},
 		apps:    newAppCache(parts.Apps, time.Now),
 		lanes:   &lanes{cfg: cfg.Lane},
 		rooms:   make(map[string]*semaphore.Weighted, len(queues)),
@@ -80,6 +82,7 @@ func (w *Worker) Run(ctx context.Context) error {
 			<-ctx.Done()
 			server.Shutdown()
 		})
+		group.Go(func() { w.keepTime(ctx, q) })
 	}
 	group.Go(func() { w.adopt(ctx) })
 	if w.parts.Schedules != nil {
@@ -153,6 +156,11 @@ func (h *carrier) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err := json.Unmarshal(t.Payload(), &wk); err != nil {
 		return fmt.Errorf("scheduler: decode %s task: %w: %w", h.kind, err, asynq.SkipRetry)
 	}
+	return h.carry(ctx, wk, owner(ctx))
+}
+
+// carry does one round; owner names the task in claims.
+func (h *carrier) carry(ctx context.Context, wk work, owner string) error {
 	room, err := h.w.takeRoom(ctx, h.urgency, wk.size())
 	if err != nil {
 		return err
@@ -163,7 +171,7 @@ func (h *carrier) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		return err
 	}
 	r := &round{
-		w: h.w, kind: h.kind, urgency: h.urgency, owner: owner(ctx),
+		w: h.w, kind: h.kind, urgency: h.urgency, owner: owner,
 		work: wk, now: time.Now(), parcels: parcels, room: room,
 	}
 	return r.run(ctx)
@@ -228,6 +236,10 @@ func distinct(jobs []job) (refs []redisstore.Ref, places []int) {
 // and as short as it can be, for it stands in every cell.
 func owner(ctx context.Context) string {
 	id, _ := asynq.GetTaskID(ctx)
+	return hashed(id)
+}
+
+func hashed(id string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(id)) // never fails
 	return strconv.FormatUint(h.Sum64(), 36)

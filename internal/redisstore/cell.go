@@ -12,11 +12,12 @@ import (
 const ChunkSize = 256
 
 // Cell is the state of one delivery. Redis has it as text with commas:
-// "a,2,1764000000000,live+apns,,phone-1".
+// "a,2,1764000000000+5000,live+apns,,phone-1".
 type Cell struct {
 	Stage   push.Stage // the highest rung proven, or the way off it; "" is nothing yet
 	Attempt int        // attempts with a recorded answer
 	Since   int64      // when the road in use was first tried, unix ms; 0 before
+	Wait    int64      // how long that road may stay without proof, in ms; 0 is the class's default
 	Tried   string     // providers used, oldest first, joined by "+"
 	Hold    Hold       // why nobody else should go on with it now
 	Device  string
@@ -69,7 +70,7 @@ func (c *Cell) Try(provider string, now int64) {
 	default:
 		c.Tried += "+" + provider
 	}
-	c.Since = now
+	c.Since, c.Wait = now, 0
 }
 
 // LastTried is the provider used last, "" if none was.
@@ -104,7 +105,7 @@ func (c *Cell) String() string {
 	b = append(b, letter(c.Stage), ',')
 	b = strconv.AppendInt(b, int64(c.Attempt), 10)
 	b = append(b, ',')
-	b = strconv.AppendInt(b, c.Since, 10)
+	b = appendSince(b, c)
 	b = append(b, ',')
 	b = append(b, c.Tried...)
 	b = append(b, ',')
@@ -112,6 +113,16 @@ func (c *Cell) String() string {
 	b = append(b, ',')
 	b = append(b, c.Device...)
 	return string(b)
+}
+
+// appendSince writes Since and, if there is one, Wait.
+func appendSince(b []byte, c *Cell) []byte {
+	b = strconv.AppendInt(b, c.Since, 10)
+	if c.Wait != 0 {
+		b = append(b, '+')
+		b = strconv.AppendInt(b, c.Wait, 10)
+	}
+	return b
 }
 
 // parseCell undoes [Cell.String]. Only the device may have commas in it.
@@ -125,10 +136,14 @@ func parseCell(s string) (Cell, error) {
 	if !ok || len(stage) != 1 {
 		return c, fmt.Errorf("redisstore: %q is not a cell", s)
 	}
-	var err1, err2 error
+	var err1, err2, err3 error
 	c.Attempt, err1 = strconv.Atoi(attempt)
+	since, wait, waits := strings.Cut(since, "+")
 	c.Since, err2 = strconv.ParseInt(since, 10, 64)
-	if err1 != nil || err2 != nil {
+	if waits {
+		c.Wait, err3 = strconv.ParseInt(wait, 10, 64)
+	}
+	if err1 != nil || err2 != nil || err3 != nil {
 		return c, fmt.Errorf("redisstore: %q is not a cell", s)
 	}
 	c.Stage, c.Tried, c.Hold, c.Device = stageOf(stage[0]), tried, parseHold(hold), device

@@ -5,7 +5,7 @@ local RUNGS = { 'a', 'd', 'p', 'k' }
 local counts = {}
 
 local function parse(cell)
-  return string.match(cell, '^(.),(%d+),(%d+),([^,]*),([^,]*),(.*)$')
+  return string.match(cell, '^(.),(%d+),([^,]*),([^,]*),([^,]*),(.*)$')
 end
 
 -- count notes the move of one delivery from one stage to another: it counts on

@@ -154,7 +154,7 @@ func (j *Journal) Settle(ctx context.Context, chunks []Chunk, slots [][]Slot) er
 	for i, c := range chunks {
 		args := make([]any, 0, 6*len(slots[i]))
 		for _, s := range slots[i] {
-			args = append(args, s.Index, string(letter(s.Cell.Stage)), s.Cell.Attempt, s.Cell.Since, s.Cell.Tried, s.Cell.Hold.String())
+			args = append(args, s.Index, string(letter(s.Cell.Stage)), s.Cell.Attempt, appendSince(nil, &s.Cell), s.Cell.Tried, s.Cell.Hold.String())
 		}
 		calls[i] = call{j.scripts.settle, c.key(), args}
 	}

@@ -15,6 +15,8 @@ import (
 //	herald:{app/f:CLASS:WHO} zset   notification → when: what a user (u:…) or a device without one (d:…) was sent, for caps
 //	herald:{app/k:DEVICE}  hash    collapse key → the newest notification that has it
 //	herald:{app/g:KEY:WHO} hash    a digest that is being collected; with ":DUE" behind it, one that is being sent
+//	herald:{due/QUEUE}     zset    the ticks (unix ms) at which something is due; the entries of one are a list under ":TICK",
+//	                               "/n" counts them, "/leases" and "/held" have the lots that workers have in hand
 const prefix = "herald:{"
 
 func notificationKey(app, id string) string { return prefix + app + "/n:" + id + "}" }
