@@ -82,6 +82,9 @@ func system(n *push.Notification, o *options) aps {
 	a.Badge, a.Sound = o.Badge, o.sound()
 	a.ThreadID, a.Category = o.ThreadID, o.Category
 	a.InterruptionLevel, a.RelevanceScore = o.InterruptionLevel, o.RelevanceScore
+	if n.Silent { // quiet hours come before what the caller wishes
+		a.Sound, a.InterruptionLevel = nil, "passive"
+	}
 	if o.LiveActivity == nil && (o.MutableContent == nil || *o.MutableContent) {
 		a.MutableContent = 1
 	}

@@ -73,6 +73,9 @@ func message(d *push.Delivery, o *options) *messaging.Message {
 	if d.Class == push.Marketing {
 		android.Priority = "normal" // may wait until the device wakes
 	}
+	if d.Silent { // Android 8 and later go by the channel, and at least do not wake for it
+		android.Priority, android.Notification.Priority = "normal", messaging.PriorityLow
+	}
 	if !d.ExpiresAt.IsZero() {
 		ttl := min(max(time.Until(d.ExpiresAt).Round(time.Second), 0), maxTTL)
 		android.TTL = &ttl

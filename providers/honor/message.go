@@ -83,7 +83,7 @@ func (c *config) notification(d *push.Delivery) *notification {
 		Title: d.Title, Body: d.Body, Importance: importanceNormal,
 		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()), ClickAction: clickAction{Type: openApp},
 	}
-	if d.Class == push.Marketing {
+	if d.Class == push.Marketing || d.Silent {
 		n.Importance = importanceLow
 	}
 	if c.ClickIntent != "" {

@@ -106,7 +106,7 @@ func (c *config) notification(d *push.Delivery) *notification {
 		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()),
 		ClickAction: clickAction{Type: openApp}, Foreground: true,
 	}
-	if d.Class == push.Marketing {
+	if d.Class == push.Marketing || d.Silent {
 		n.Importance = importanceLow
 	}
 	if c.ClickIntent != "" {

@@ -90,6 +90,7 @@ type message struct {
 	Body         string            `json:"body,omitempty"`
 	Data         map[string]string `json:"data,omitempty"`
 	CollapseKey  string            `json:"collapse_key,omitempty"`
+	Silent       bool              `json:"silent,omitempty"` // to be shown without sound or vibration
 	SentAt       string            `json:"sent_at"`
 	ExpiresAt    string            `json:"expires_at,omitempty"`
 }
@@ -108,6 +109,7 @@ func Encode(n *push.Notification, delivery string, sentAt time.Time) ([]byte, er
 		Body:         n.Body,
 		Data:         n.Data,
 		CollapseKey:  n.CollapseKey,
+		Silent:       n.Silent,
 		SentAt:       sentAt.UTC().Format(stamp),
 	}
 	if !n.ExpiresAt.IsZero() {

@@ -113,6 +113,9 @@ func (p *Provider) message(d *push.Delivery, data map[string]string) message {
 		Classification: classOf(d), Category: p.config.category(d.Class),
 		RequestID: requestID(d.ID), NotifyID: providers.NotifyID(d.Replace()),
 	}
+	if d.Silent {
+		m.NotifyType = 1
+	}
 	if !d.ExpiresAt.IsZero() {
 		m.TTL = int(min(max(time.Until(d.ExpiresAt), minTTL), maxTTL).Seconds())
 	}

@@ -40,7 +40,7 @@ func encode(d *push.Delivery) (s sealed, err error) {
 	}
 	s.text, err = json.Marshal(message{
 		ID: d.ID, Notification: d.Notification.ID, Title: d.Title, Body: d.Body, Data: d.Data, CollapseKey: d.CollapseKey,
-		Options: s.options.Options, URL: s.options.URL,
+		Silent: d.Silent, Options: s.options.Options, URL: s.options.URL,
 	})
 	if err != nil {
 		return s, rejected("", "the message cannot be written as JSON")

@@ -84,6 +84,7 @@ type message struct {
 	Body         string            `json:"body,omitempty"`
 	Data         map[string]string `json:"data,omitempty"`
 	CollapseKey  string            `json:"collapse_key,omitempty"`
+	Silent       bool              `json:"silent,omitempty"` // to be shown without sound or vibration
 	Options      *presentation     `json:"options,omitempty"`
 	URL          string            `json:"url,omitempty"`
 }

@@ -82,6 +82,9 @@ func (p *Provider) form(d *push.Delivery, payload string) url.Values {
 		"notify_id":               {strconv.Itoa(int(providers.NotifyID(d.Replace())))},
 		"extra.notify_effect":     {"1"}, // a click opens the app
 	}
+	if d.Silent {
+		f.Set("notify_type", "4") // lights alone
+	}
 	if !d.ExpiresAt.IsZero() {
 		left := min(max(time.Until(d.ExpiresAt), time.Second), maxTTL)
 		f.Set("time_to_live", strconv.FormatInt(left.Milliseconds(), 10))
