@@ -59,7 +59,7 @@ func (f *fake) Overview(_ context.Context, app string, from, to time.Time, step 
 	o := Overview{
 		Counts: Counts{
 			Notifications: 1204 + n, Deliveries: 48210 + grown, Accepted: 47805 + grown, Delivered: 46011 + grown,
-			Displayed: 31877 + grown/2, Clicked: 6408 + grown/9, Failed: 312 + n, Unknown: 41, Expired: 12,
+			Displayed: 31877 + grown/2, Clicked: 6408 + grown/9, Failed: 312 + n, Unknown: 41, Expired: 12, PaidTwice: 23,
 		},
 		P50Millis: 184 + float64(n%7), P95Millis: 912 + float64(n%31), CostMicros: 4_271_500 + int64(n)*7500,
 		Providers: []Provider{

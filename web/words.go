@@ -52,6 +52,7 @@ type Overview struct {
 	// proof of delivery arrived. Without deliveries they mean nothing.
 	P50Millis, P95Millis float64
 	CostMicros           int64 // millionths of the app's currency
+	TwiceMicros          int64 // of these, for what Counts.PaidTwice counts
 	Series               []Point
 	Providers            []Provider
 }

@@ -24,12 +24,14 @@ func (n numbers) Overview(ctx context.Context, app string, from, to time.Time, s
 	var (
 		funnel    analytics.FunnelRow
 		totals    analytics.TotalRow
+		twice     analytics.TwiceRow
 		steps     []analytics.StepRow
 		providers []analytics.ProviderRow
 	)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { funnel, err = n.record.Funnel(ctx, app, from, to); return err })
 	group.Go(func() (err error) { totals, err = n.record.Totals(ctx, app, from, to); return err })
+	group.Go(func() (err error) { twice, err = n.record.PaidTwice(ctx, app, from, to); return err })
 	group.Go(func() (err error) { steps, err = n.record.Steps(ctx, app, from, to, step); return err })
 	group.Go(func() (err error) { providers, err = n.record.Providers(ctx, app, from, to); return err })
 	if err := group.Wait(); err != nil {
@@ -38,7 +40,7 @@ func (n numbers) Overview(ctx context.Context, app string, from, to time.Time, s
 	o := web.Overview{
 		Counts: funnelCounts(funnel), P50Millis: totals.P50Ms, P95Millis: totals.P95Ms, CostMicros: totals.CostMicros,
 	}
-	o.Counts.Notifications = totals.Notifications
+	o.Counts.Notifications, o.Counts.PaidTwice, o.TwiceMicros = totals.Notifications, twice.Deliveries, twice.CostMicros
 	for _, s := range steps {
 		o.Series = append(o.Series, web.Point{
 			At: s.Start, Accepted: s.Accepted, Delivered: s.Delivered, Displayed: s.Displayed, Clicked: s.Clicked,
