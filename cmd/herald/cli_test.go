@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"reflect"
 	"strings"
@@ -55,6 +56,9 @@ func TestCommandLineFaults(t *testing.T) {
 		"a command unheard of":     {[]string{"sned"}, 2, "herald --help"},
 		"no audience":              {[]string{"send"}, 2, "missing flags: --to"},
 		"no Herald":                {[]string{"send", "--to", "all", "--data", "/nonexistent"}, 1, "herald dev"},
+		"two ways to name roads":   {[]string{"send", "--to", "all", "--via", "sms", "--roads", "apns"}, 2, "--via and --roads can't be used together"},
+		"an override of nothing":   {[]string{"send", "--to", "all", "--override", "apns.push_type"}, 1, "must be like apns.push_type=background"},
+		"an override, half JSON":   {[]string{"send", "--to", "all", "--override", `{"apns":`}, 1, "is not JSON"},
 		"a class unheard of":       {[]string{"send", "--to", "all", "--class", "loud"}, 2, "--class"},
 		"a file that is not there": {[]string{"serve", "-c", "/nonexistent.yaml"}, 1, "no such file"},
 		"version":                  {[]string{"version"}, 0, "herald dev"},
@@ -112,5 +116,32 @@ func TestStoryIsToldInTheOrderOfTime(t *testing.T) {
 		if !strings.HasPrefix(l.text, want[i]) {
 			t.Errorf("line %d is %q, want %q", i, l.text, want[i])
 		}
+	}
+}
+
+func TestParseOverrides(t *testing.T) {
+	tests := map[string]struct {
+		given []string
+		want  string
+	}{
+		"none":                     {nil, `{}`},
+		"a word":                   {[]string{"apns.push_type=background"}, `{"apns":{"push_type":"background"}}`},
+		"a number and a truth":     {[]string{"apns.badge=3", "apns.mutable_content=false"}, `{"apns":{"badge":3,"mutable_content":false}}`},
+		"a text that is a number":  {[]string{`apns.thread_id="8812"`}, `{"apns":{"thread_id":"8812"}}`},
+		"a text with an equals":    {[]string{"webpush.url=/a?b=c"}, `{"webpush":{"url":"/a?b=c"}}`},
+		"nothing":                  {[]string{"apns.sound="}, `{"apns":{"sound":""}}`},
+		"a deep place":             {[]string{"fcm.android.notification.channel_id=orders", "fcm.android.ttl=60s"}, `{"fcm":{"android":{"notification":{"channel_id":"orders"},"ttl":"60s"}}}`},
+		"an object":                {[]string{`fcm.android={"ttl":"1s"}`, "fcm.data_only=true"}, `{"fcm":{"android":{"ttl":"1s"},"data_only":true}}`},
+		"the whole, and more":      {[]string{`{"apns":{"badge":1},"sms":{"text":"x"}}`, "apns.badge=2"}, `{"apns":{"badge":2},"sms":{"text":"x"}}`},
+		"a comma is part of words": {[]string{"sms.text=one, two"}, `{"sms":{"text":"one, two"}}`},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := parseOverrides(tt.given)
+			text, _ := json.Marshal(got)
+			if err != nil || string(text) != tt.want {
+				t.Errorf("parseOverrides(%q) = %s, %v, want %s", tt.given, text, err, tt.want)
+			}
+		})
 	}
 }

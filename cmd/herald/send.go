@@ -25,9 +25,11 @@ type sendCmd struct {
 	ID       string            `name:"id" help:"An id of your own. The same id again sends nothing again."`
 	TTL      time.Duration     `name:"ttl" help:"How long it is worth sending. Default: a day."`
 	Collapse string            `help:"A later one with the same key replaces it on the device."`
-	Roads    []string          `placeholder:"ROAD" help:"Roads to take in this order: provider names, or auto. Default: Herald decides."`
+	Via      string            `placeholder:"ROAD" xor:"roads" help:"Exactly this road and no other, such as xmpp."`
+	Roads    []string          `placeholder:"ROAD" xor:"roads" help:"Roads to take in this order: provider names, or auto. Default: Herald decides."`
 	Until    string            `enum:",accepted,delivered,displayed" default:"" help:"The proof that is enough. Default: delivered."`
 	Wait     time.Duration     `help:"How long a road may stay without proof before the next is taken."`
+	Override []string          `sep:"none" placeholder:"ROAD.NAME=VALUE" help:"What is meant for one road alone, such as apns.push_type=background or fcm.android='{…}', or a whole object in JSON; may be given again."`
 	Check    bool              `help:"Tell what would happen, and send nothing."`
 }
 
@@ -39,6 +41,12 @@ func (s *sendCmd) Run(ctx context.Context, std streams) error {
 	n := client.Notification{
 		ID: s.ID, To: to, Class: client.Class(s.Class), Title: s.Title, Body: s.Body, Data: s.Values,
 		CollapseKey: s.Collapse, TTLSeconds: int(s.TTL / time.Second),
+	}
+	if n.Overrides, err = parseOverrides(s.Override); err != nil {
+		return err
+	}
+	if s.Via != "" {
+		s.Roads = []string{s.Via}
 	}
 	if len(s.Roads) > 0 || s.Until != "" || s.Wait > 0 {
 		n.Route = &client.Route{Roads: s.Roads, Until: client.Stage(s.Until), WaitSeconds: int(s.Wait / time.Second)}
