@@ -30,8 +30,8 @@ type Config struct {
 	// ProxyProtocol demands that each connection begins with a PROXY protocol
 	// header, version 1 or 2, as a proxy in front writes it. Default false.
 	ProxyProtocol bool `yaml:"proxy_protocol"`
-	// TLSHandshakes is how many TLS handshakes may be at work at a time.
-	// Default 64.
+	// TLSHandshakes is how many TLS handshakes may compute at a time; the others
+	// wait their turn. Default 64.
 	TLSHandshakes int `yaml:"tls_handshakes"`
 
 	// Inbox is the topic that messages are published on.

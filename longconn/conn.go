@@ -27,6 +27,7 @@ type netConn struct {
 	writing bool        // someone is writing
 	broken  bool        // a write failed
 	ended   bool        // the reader is gone
+	proven  bool        // counted as let in
 	writers sync.WaitGroup
 }
 
@@ -229,7 +230,11 @@ func (c *netConn) number() uint64 { return c.eng.serial } // does not change any
 
 func (c *netConn) welcome(w Welcome, left *parked) {
 	c.do(func() {
-		c.server.welcomed(c.addr)
+		c.server.stats.accepted.Add(1)
+		if !c.ended {
+			c.server.srv.gate.proven(c.addr)
+			c.proven = true
+		}
 		if !c.eng.accept(time.Now(), w, left) {
 			c.eng.acceptLate(left)
 		}

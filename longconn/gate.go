@@ -14,12 +14,11 @@ type gate struct {
 	cfg  *Config
 	held atomic.Int64 // bytes waiting in queues and half-read packets
 
-	mu      sync.Mutex
-	tokens  float64
-	filled  time.Time
-	turned  float64 // turned away of late
-	addrs   map[netip.Addr]visitors
-	visited int // connections not let in yet
+	mu     sync.Mutex
+	tokens float64
+	filled time.Time
+	turned float64 // turned away of late
+	addrs  map[netip.Addr]visitors
 }
 
 // visitors are the connections of one address.
@@ -80,7 +79,6 @@ func (g *gate) enter(addr netip.Addr) bool {
 	}
 	v.all++
 	v.unproven++
-	g.visited++
 	g.addrs[addr] = v
 	return true
 }
@@ -102,7 +100,6 @@ func (g *gate) leave(addr netip.Addr, proven bool) {
 func (g *gate) count(addr netip.Addr, all, unproven int32) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.visited += int(unproven)
 	v, ok := g.addrs[addr]
 	if !ok {
 		return

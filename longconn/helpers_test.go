@@ -2,7 +2,10 @@ package longconn_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -16,12 +19,33 @@ import (
 	"github.com/herald-push/herald/longconn/mqtt/mqtttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain runs everything with each transport that this system has.
+func TestMain(m *testing.M) {
+	code := 0
+	for _, transport = range transports() {
+		if code = max(code, m.Run()); code != 0 {
+			fmt.Fprintln(os.Stderr, "with transport", transport)
+			break
+		}
+	}
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func transports() []string {
+	if runtime.GOOS == "linux" {
+		return []string{"epoll", "goroutines"}
+	}
+	return []string{"goroutines"}
+}
 
 const soon = 10 * time.Second
 
 // transport is the one under test: all tests run on each; see TestMain.
-var transport = "goroutines"
+var transport string
 
 // porter lets in whoever knows the word and notes what happens.
 type porter struct {
@@ -35,7 +59,8 @@ type porter struct {
 	refreshed int
 	welcome   longconn.Welcome // but for key and tag
 	asked     int              // CONNECTs
-	hold      chan struct{}    // if not nil, Connect waits for it in a goroutine
+	remote    map[string]string
+	hold      chan struct{} // if not nil, Connect waits for it in a goroutine
 }
 
 func newPorter() *porter {
@@ -43,6 +68,7 @@ func newPorter() *porter {
 		State:  watched.New(soon),
 		conns:  map[string]longconn.Conn{},
 		acked:  map[string]int{},
+		remote: map[string]string{},
 		closed: map[string][]longconn.Cause{},
 	}
 }
@@ -69,6 +95,7 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 	var hold chan struct{}
 	p.Change(func() {
 		p.asked++
+		p.remote[h.ClientID] = h.Remote
 		hold = p.hold
 	})
 	if hold == nil {

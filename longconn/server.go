@@ -250,20 +250,14 @@ func (s *Server) serve(c *netConn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-	s.gone(c.addr, &c.eng)
+	s.gone(c.addr, c.proven, c.eng.cause)
 }
 
 // gone counts a connection out.
-func (s *Server) gone(addr netip.Addr, e *engine) {
-	s.srv.gate.leave(addr, e.accepted)
+func (s *Server) gone(addr netip.Addr, proven bool, cause Cause) {
+	s.srv.gate.leave(addr, proven)
 	s.stats.open.Add(-1)
-	s.stats.closedBy[e.cause].Add(1)
-}
-
-// welcomed counts a session in.
-func (s *Server) welcomed(addr netip.Addr) {
-	s.srv.gate.proven(addr)
-	s.stats.accepted.Add(1)
+	s.stats.closedBy[cause].Add(1)
 }
 
 // member is a connection of either transport.

@@ -65,7 +65,7 @@ func TestNewerConnectionTakesOver(t *testing.T) {
 
 func TestOlderConnectDoesNotTakeOverWhenItsAnswerIsLate(t *testing.T) {
 	h := open(t)
-	h.hold = make(chan struct{})
+	h.Change(func() { h.hold = make(chan struct{}) })
 	late := h.dial(t, mqtt.V5)
 	late.Send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, Clean: true, ClientID: "d1", HasPass: true, Password: []byte("sesame")}))
 	h.Await(t, "CONNECT", func() bool { return h.asked == 1 })
@@ -103,7 +103,7 @@ func TestClientThatNeverConnectsIsClosed(t *testing.T) {
 		"sends half a CONNECT":      "\x10\x0c\x00\x04MQ",
 		"gets no answer to its own": string(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: "d", HasPass: true, Password: []byte("sesame")})),
 	}
-	h.hold = make(chan struct{})
+	h.Change(func() { h.hold = make(chan struct{}) })
 	t.Cleanup(func() { close(h.hold) })
 	for name, send := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestClientThatNeverConnectsIsClosed(t *testing.T) {
 
 func TestPacketsSentBeforeTheAnswerWait(t *testing.T) {
 	h := open(t)
-	h.hold = make(chan struct{})
+	h.Change(func() { h.hold = make(chan struct{}) })
 	r := h.dial(t, mqtt.V5)
 	b := mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: "d1", HasPass: true, Password: []byte("sesame")})
 	b = mqtt.AppendSubscribe(b, mqtt.V5, mqtt.Subscribe{ID: 1, Filters: []mqtt.Filter{{Topic: "inbox"}}})

@@ -2,6 +2,7 @@ package longconn
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 
@@ -15,19 +16,24 @@ import (
 // has ended.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		Subprotocols:       []string{"mqtt"},
+		Subprotocols:       []string{"mqtt", JSONProtocol},
 		InsecureSkipVerify: true,
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
 		return // Accept has answered
 	}
-	if ws.Subprotocol() != "mqtt" {
+	if ws.Subprotocol() == "" {
 		ws.Close(websocket.StatusPolicyViolation, `subprotocol "mqtt" is required`) //nolint:errcheck // refused
 		return
 	}
 	// The connection outlives the request's context, which ends with the server.
-	nc := websocket.NetConn(context.WithoutCancel(r.Context()), ws, websocket.MessageBinary)
+	life := context.WithoutCancel(r.Context())
+	nc := websocket.NetConn(life, ws, websocket.MessageBinary)
+	if ws.Subprotocol() == JSONProtocol {
+		ws.SetReadLimit(2 * int64(s.cfg.MaxPacket))
+		nc = newJSONConn(websocket.NetConn(life, ws, websocket.MessageText))
+	}
 	if c := s.adopt(&wsConn{Conn: nc, ws: ws, remote: remoteAddr(r)}); c != nil {
 		s.serve(c)
 	}
@@ -56,3 +62,38 @@ type stringAddr string
 
 func (stringAddr) Network() string  { return "websocket" }
 func (a stringAddr) String() string { return string(a) }
+
+// jsonConn is a connection on which a client speaks JSON, as MQTT.
+type jsonConn struct {
+	net.Conn
+
+	texts  *json.Decoder
+	packet []byte // what is left of the last one
+}
+
+func newJSONConn(nc net.Conn) *jsonConn { return &jsonConn{Conn: nc, texts: json.NewDecoder(nc)} }
+
+func (c *jsonConn) Read(p []byte) (int, error) {
+	for len(c.packet) == 0 {
+		var text json.RawMessage
+		err := c.texts.Decode(&text)
+		if err == nil {
+			c.packet, err = packetOf(text)
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.packet)
+	c.packet = c.packet[n:]
+	return n, nil
+}
+
+func (c *jsonConn) Write(packets []byte) (int, error) {
+	for _, text := range textsOf(packets) {
+		if _, err := c.Conn.Write(text); err != nil {
+			return 0, err
+		}
+	}
+	return len(packets), nil
+}

@@ -59,13 +59,13 @@ func (c *Client) Next() (mqtt.Header, []byte) {
 		}
 		p := make([]byte, 4096)
 		n, err = c.Read(p)
-		if err != nil {
+		c.buf = append(c.buf, p[:n]...)
+		if err != nil && n == 0 {
 			if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
 				c.t.Fatalf("server sent nothing for %s", c.patience)
 			}
 			return mqtt.Header{}, nil
 		}
-		c.buf = append(c.buf, p[:n]...)
 	}
 }
 

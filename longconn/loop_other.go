@@ -1,3 +1,5 @@
+//go:build !linux
+
 package longconn
 
 import (
@@ -5,6 +7,7 @@ import (
 	"errors"
 )
 
+// haveLoops says that this system has epoll.
 const haveLoops = false
 
 func openLoops(context.Context, *Server) (loops, error) { return nil, errors.ErrUnsupported }
