@@ -19,6 +19,7 @@ missing() {
 	[[ -n ${POSTGRES_URL:-} ]] || have_postgres || echo postgresql
 	have mosquitto_sub || echo mosquitto-clients
 	have prosody || echo prosody
+	have nginx || echo nginx
 	have openssl || echo openssl
 	have_chromium || echo chromium
 	have_c || echo gcc libc6-dev

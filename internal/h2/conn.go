@@ -28,6 +28,7 @@ type conn struct {
 	expires time.Time
 	limit   atomic.Int64 // streams the server allows
 	closing atomic.Bool  // takes no new requests
+	useful  atomic.Bool  // has answered something
 
 	lastRead atomic.Int64 // unix nanoseconds
 	pinged   time.Time    // when the ping was sent that is not answered; guarded by mu
@@ -214,10 +215,11 @@ func (c *conn) settings(flags http2.Flags, p []byte) error {
 }
 
 func (c *conn) grow(id, by uint32) error {
-	if ok, err := c.widen(id, by); ok || err != nil {
-		return err
+	code, err := c.widen(id, by)
+	if code != 0 {
+		return c.abort(id, code, "window of the stream is broken")
 	}
-	return c.abort(id, http2.ErrCodeFlowControl, "window of the stream is broken")
+	return err
 }
 
 // abort ends a stream because of what the server does on it.
@@ -318,11 +320,8 @@ func (c *conn) goAway(last uint32, code http2.ErrCode) error {
 	}
 	c.mu.Unlock()
 	c.host.drop(c)
-	for _, st := range unsent {
+	for _, st := range append(unseen, unsent...) {
 		st.finish(fmt.Errorf("h2: %w: server said goodbye: %v", ErrNotSent, code))
-	}
-	for _, st := range unseen {
-		st.finish(fmt.Errorf("h2: %w: server said goodbye: %v", errRefused, code))
 	}
 	c.rest()
 	return nil
@@ -388,6 +387,9 @@ func (c *conn) data(id uint32, p []byte, size int, ends bool) error {
 // complete hands a whole answer to who waits for it.
 func (c *conn) complete(id uint32) {
 	if st := c.take(id, true); st != nil {
+		if !c.useful.Load() {
+			c.useful.Store(true)
+		}
 		st.finish(st.ans.whole(st.req))
 	}
 	c.rest()

@@ -12,8 +12,8 @@ import (
 // risk of a second copy. Any other error of a request means that nobody knows.
 var ErrNotSent = errors.New("request was not sent")
 
-// errRefused is in the error of a request that was written, and that the server
-// then refused: it is sent again once.
+// errRefused is in the error of a request that the server refused by itself: it
+// is sent again once.
 var errRefused = fmt.Errorf("%w: refused by the server", ErrNotSent)
 
 // fault is a breach of the protocol that ends the connection. The other end is

@@ -22,6 +22,7 @@ type host struct {
 	mu      sync.Mutex
 	conns   []*conn // that take requests
 	dialing bool
+	later   *time.Timer  // of a dial that is put off; nil if there is none
 	dialed  time.Time    // when the last dial began
 	waiting []chan error // requests without a place, first come first served
 }
@@ -100,12 +101,23 @@ func (h *host) wake(c *conn) {
 	h.wakeLocked(max(0, int(c.limit.Load())-c.places), nil)
 }
 
-// drop takes a connection out that accepts no more requests. Who waits may have
-// to open another.
+// drop takes a connection out that accepts no more requests. Who waits may open
+// another, and need not hold back if this one was of use.
 func (h *host) drop(c *conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.conns = slices.DeleteFunc(h.conns, func(o *conn) bool { return o == c })
+	i := slices.Index(h.conns, c)
+	if i < 0 {
+		return
+	}
+	h.conns = slices.Delete(h.conns, i, i+1)
+	if c.useful.Load() {
+		h.dialed = time.Time{}
+		if h.later != nil && h.later.Stop() {
+			h.later = nil
+			go h.dial()
+		}
+	}
 	h.wakeLocked(1, nil)
 }
 
@@ -121,10 +133,11 @@ func (h *host) widenLocked() {
 		go h.dial()
 		return
 	}
-	time.AfterFunc(early, func() {
+	h.later = time.AfterFunc(early, func() {
 		h.mu.Lock()
-		needed := len(h.waiting) > 0
-		h.dialing = needed
+		h.later = nil
+		h.dialing = len(h.waiting) > 0
+		needed := h.dialing
 		h.mu.Unlock()
 		if needed {
 			h.dial()

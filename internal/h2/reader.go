@@ -46,7 +46,7 @@ type reader struct {
 	br  *bufio.Reader
 	dec *hpack.Decoder
 
-	allowed int // bytes of DATA that the other end may still send
+	unacked int // bytes of DATA for which the other end has no new window yet
 	chatter int // frames since the last that brought something
 
 	block     []byte // a header block that spans frames
@@ -58,7 +58,7 @@ type reader struct {
 }
 
 func newReader(e end, from io.Reader) *reader {
-	r := &reader{end: e, br: bufio.NewReaderSize(from, 64<<10), allowed: connWindow}
+	r := &reader{end: e, br: bufio.NewReaderSize(from, 64<<10)}
 	r.dec = hpack.NewDecoder(4096, func(f hpack.HeaderField) {
 		if r.unpacked += int(f.Size()); r.unpacked <= maxHeaders {
 			e.field(f)
@@ -237,12 +237,9 @@ func (r *reader) decode(block []byte) error {
 
 func (r *reader) data(flags http2.Flags, id uint32, p []byte) error {
 	size := len(p) // padding counts too
-	if r.allowed -= size; r.allowed < 0 {
-		return windowFault("DATA beyond the connection's window")
-	}
-	if r.allowed < connWindow*3/4 {
-		by := connWindow - r.allowed
-		r.allowed = connWindow
+	if r.unacked += size; r.unacked > connWindow/4 {
+		by := r.unacked
+		r.unacked = 0
 		r.end.reply(func(b []byte) []byte { return appendWindowUpdate(b, 0, by) })
 	}
 	p, err := unpad(flags.Has(http2.FlagDataPadded), p)

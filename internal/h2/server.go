@@ -134,11 +134,11 @@ func (c *serverConn) settings(flags http2.Flags, p []byte) error { return c.appl
 func (c *serverConn) goAway(uint32, http2.ErrCode) error { return nil }
 
 func (c *serverConn) grow(id, by uint32) error {
-	if ok, err := c.widen(id, by); ok || err != nil {
-		return err
+	code, err := c.widen(id, by)
+	if code != 0 {
+		c.abort(id, code)
 	}
-	c.abort(id, http2.ErrCodeFlowControl)
-	return nil
+	return err
 }
 
 func (c *serverConn) field(f hpack.HeaderField) {

@@ -61,9 +61,9 @@ func (m *mux[M]) settingLocked(id http2.SettingID, value uint32) error {
 	return nil
 }
 
-// widen takes a WINDOW_UPDATE. It reports false if the stream's window is
-// broken by it, which is the stream's end and not the connection's.
-func (m *mux[M]) widen(id, by uint32) (ok bool, err error) {
+// widen takes a WINDOW_UPDATE. The code is not 0 if it breaks the stream's
+// window, which is the stream's end and not the connection's.
+func (m *mux[M]) widen(id, by uint32) (http2.ErrCode, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.blocked) > 0 {
@@ -71,17 +71,22 @@ func (m *mux[M]) widen(id, by uint32) (ok bool, err error) {
 	}
 	if id == 0 {
 		if m.window += int64(by); by == 0 {
-			return false, protocolFault("WINDOW_UPDATE by nothing")
+			return 0, protocolFault("WINDOW_UPDATE by nothing")
 		} else if m.window > maxWindow {
-			return false, windowFault("window of the connection is too large")
+			return 0, windowFault("window of the connection is too large")
 		}
-		return true, nil
+		return 0, nil
 	}
 	msg, open := m.streams[id]
 	if !open {
-		return true, nil
+		return 0, nil
 	}
 	f := msg.out()
-	f.window += int64(by)
-	return by > 0 && f.window <= maxWindow, nil
+	switch f.window += int64(by); {
+	case by == 0:
+		return http2.ErrCodeProtocol, nil
+	case f.window > maxWindow:
+		return http2.ErrCodeFlowControl, nil
+	}
+	return 0, nil
 }

@@ -78,13 +78,13 @@ const (
 	// may take for an attack. It also gives a new connection time to be told how
 	// many streams it may carry: APNs allows one until it has seen a valid token.
 	growEvery = 100 * time.Millisecond
-	// maxTries counts the connections that were closing just when a request came.
-	maxTries = 3
+	// maxTries counts the connections that said goodbye just when a request came.
+	maxTries = 4
 )
 
-// RoundTrip implements [http.RoundTripper]. What a server refused or did not see
-// before its farewell is sent again, once; any other failure after the request
-// was written is returned as it is.
+// RoundTrip implements [http.RoundTripper]. What a server did not see before its
+// farewell goes to another connection, and what it refused is sent again once;
+// any other failure after the request was written is returned as it is.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme != "https" {
 		closeBody(req)
