@@ -106,13 +106,18 @@ func errWrongKey() error {
 // reporter finds who reports receipts: a device by its token, or a key with
 // the scope device.
 func (s *Server) reporter(ctx context.Context, r *http.Request) (caller, error) {
+	who, err := s.holder(ctx, r)
+	if err == nil && who.device == "" && !allows(who.scopes, ScopeDevice) {
+		err = &refusal{status: http.StatusForbidden, code: "forbidden", detail: "the key lacks the scope device"}
+	}
+	return who, err
+}
+
+// holder finds whose key or device token came with a request.
+func (s *Server) holder(ctx context.Context, r *http.Request) (caller, error) {
 	text := bearer(r)
 	if text == "" || strings.HasPrefix(text, keyPrefix) {
-		who, err := s.callerOf(ctx, text)
-		if err == nil && !allows(who.scopes, ScopeDevice) {
-			err = &refusal{status: http.StatusForbidden, code: "forbidden", detail: "the key lacks the scope device"}
-		}
-		return who, err
+		return s.callerOf(ctx, text)
 	}
 	app, device, err := s.parts.Tokens.Verify(ctx, text)
 	if errors.Is(err, push.ErrAway) || ctx.Err() != nil {

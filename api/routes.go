@@ -49,6 +49,8 @@ func (s *Server) routes() {
 	e.POST("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.createKey))
 	e.DELETE("/v1/apps/:app/keys/:key", s.keyed(ScopeAdmin, s.deleteKey))
 
+	s.chatRoutes()
+
 	e.GET("/healthz", s.healthy)
 	e.GET("/readyz", s.ready)
 	e.GET("/metrics", s.metrics(promhttp.HandlerFor(s.parts.Metrics, promhttp.HandlerOpts{})))

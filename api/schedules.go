@@ -89,11 +89,12 @@ func (s *Server) scheduled(ctx context.Context, sc *push.Schedule, raw []byte, f
 		return nil
 	}
 	req, own := notificationForm.decodeValid(raw)
-	for field, given := range map[string]bool{
-		"id": req.ID != "", "deliver_at": req.DeliverAt != "", "deliver_at_local": req.DeliverAtLocal != "",
-	} {
-		if given {
-			own.add(field, "is the schedule's to say")
+	for _, its := range []struct {
+		field string
+		given bool
+	}{{"id", req.ID != ""}, {"deliver_at", req.DeliverAt != ""}, {"deliver_at_local", req.DeliverAtLocal != ""}} {
+		if its.given {
+			own.add(its.field, "is the schedule's to say")
 		}
 	}
 	n, _, err := req.notification(sc.App, own, s.rules(ctx, sc.App))

@@ -81,6 +81,7 @@ type Parts struct {
 	Credentials Credentials
 	Deliveries  Deliveries
 	Tokens      Tokens
+	Chat        Chat
 	Users       Users
 	Schedules   Schedules
 	Firings     Firings
@@ -151,7 +152,7 @@ func (p *Parts) complete() error {
 	var errs []error
 	for name, missing := range map[string]bool{
 		"Queue": p.Queue == nil, "Devices": p.Devices == nil, "Apps": p.Apps == nil, "Keys": p.Keys == nil,
-		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil,
+		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 	} {
 		if missing {

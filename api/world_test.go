@@ -387,6 +387,7 @@ func checkSandbox(raw []byte) error {
 func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
+		Chat:  Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
 		Users: w, Schedules: w, Firings: daily,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},

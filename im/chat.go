@@ -167,6 +167,14 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return "im: " + r.Code + ": " + r.Detail }
 
+// Actor is who wants something: a user, or a business service, which may do all
+// that a user may, in any user's name.
+type Actor struct {
+	App     string
+	User    string
+	Service bool
+}
+
 // Draft is a message that has not been said yet.
 type Draft struct {
 	ChatMessage

@@ -17,6 +17,8 @@ import (
 
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
 	"github.com/herald-push/herald/longconn"
@@ -59,6 +61,7 @@ type Config struct {
 	Routing      routing.Config     `yaml:"routing"`
 	Access       access.Config      `yaml:"access"`
 	LongConn     longconn.Config    `yaml:"longconn"`
+	IM           chatConfig         `yaml:"im"`
 }
 
 // LogConfig says what is logged and how.
@@ -121,6 +124,7 @@ func defaultConfig() Config {
 		Routing:      routing.DefaultConfig(),
 		Access:       access.DefaultConfig(),
 		LongConn:     longconn.DefaultConfig(),
+		IM:           chatConfig{Chat: logic.DefaultConfig(), Data: data.DefaultConfig()},
 	}
 }
 
@@ -229,7 +233,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.LongConn,
+		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.LongConn, c.IM,
 	} {
 		errs = append(errs, section.Validate())
 	}

@@ -71,8 +71,13 @@ type evidence struct{ house *house }
 
 // Receive implements [access.Receipts].
 func (e evidence) Receive(ctx context.Context, reports []im.Receipt) []error {
-	rs := make([]push.Receipt, len(reports))
-	for i, r := range reports {
+	about := e.house.chatAcked(ctx, reports)
+	if len(about) == 0 {
+		return nil
+	}
+	rs := make([]push.Receipt, len(about))
+	for i, at := range about {
+		r := reports[at]
 		rs[i] = push.Receipt{
 			App: r.App, Device: r.Device, Delivery: r.ID,
 			Stage: stageOf(r.Event), Source: push.AppReport,
@@ -82,7 +87,11 @@ func (e evidence) Receive(ctx context.Context, reports []im.Receipt) []error {
 			rs[i].Source = push.DeviceAck
 		}
 	}
-	return e.house.scheduler.Receive(ctx, rs)
+	errs := make([]error, len(reports))
+	for i, err := range e.house.scheduler.Receive(ctx, rs) {
+		errs[about[i]] = err
+	}
+	return errs
 }
 
 func stageOf(e im.Event) push.Stage {

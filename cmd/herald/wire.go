@@ -18,6 +18,8 @@ import (
 	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
 	"github.com/herald-push/herald/internal/redisstore"
@@ -50,6 +52,9 @@ type house struct {
 	providers *providers.Set
 	scheduler *scheduler.Scheduler
 
+	chatData *data.Store
+	chat     *logic.Logic
+
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
 	door   part
@@ -69,7 +74,7 @@ func build(ctx context.Context, c Config, door net.Listener, extra extras, log *
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		h.openStores, h.openRecord, h.wireLive, h.wireJourney,
+		h.openStores, h.openRecord, h.wireLive, h.wireJourney, h.wireChat,
 		func(context.Context) error { return h.wireDoor(door, extra) },
 	} {
 		if err := step(ctx); err != nil {
@@ -227,6 +232,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Credentials: credentials{h.store, h.credentialsChanged},
 		Deliveries:  h.deliveries(),
 		Tokens:      h.tokens,
+		Chat:        h.chatDoor(),
 		Users:       h.store,
 		Schedules:   h.store,
 		Firings:     scheduler.Firings,
@@ -277,7 +283,7 @@ func (h *house) Run(ctx context.Context) error {
 	if h.cfg.does(roleConn) {
 		conns = append(conns, named{"longconn", h.conns})
 	}
-	knows := []part{named{"routing", h.router}, named{"selector", h.selector}}
+	knows := []part{named{"routing", h.router}, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"selector", h.selector}}
 	if h.access != nil {
 		knows = append(knows, named{"access", h.access})
 	}
@@ -296,6 +302,9 @@ func (h *house) close() {
 	}
 	if h.record != nil {
 		closing("clickhouse", h.record)
+	}
+	if h.chatData != nil {
+		closing("chat data", h.chatData)
 	}
 	if h.store != nil {
 		closing("database", h.store)

@@ -4,7 +4,7 @@
 //
 // A device's MQTT client id is the device, its user name "app/device" or
 // "device", its password the device's token. It reads its messages on the topic
-// "inbox" and reports on "receipts" with {"id","event","at"}.
+// "inbox", reports on "receipts" with {"id","event","at"}, and talks on "im".
 package access
 
 import (
@@ -93,6 +93,7 @@ type Access struct {
 	tokens   Tokens
 	presence Presence
 	inbox    Inbox
+	chat     Chat // nil where nobody talks
 	log      *slog.Logger
 	proofs   *proofs
 	logins   chan struct{} // a token for each login at work
@@ -172,7 +173,8 @@ type session struct {
 
 	mu       sync.Mutex
 	draining bool
-	again    bool // drain once more when done
+	again    bool                   // drain once more when done
+	said     []longconn.Publication // on the chat topic, not dealt with yet; the first is under way
 }
 
 func sessionOf(c longconn.Conn) *session {
@@ -191,11 +193,15 @@ func (a *Access) Acked(c longconn.Conn, id string) {
 // Published implements [longconn.Handler]. The device's own copy is
 // acknowledged once its report is recorded.
 func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
-	if p.Topic != ReceiptsTopic {
+	s := sessionOf(c)
+	switch {
+	case p.Topic == ChatTopic && a.chat != nil:
+		a.say(s, p)
+		return
+	case p.Topic != ReceiptsTopic:
 		p.Ack(mqtt.NotAuthorized)
 		return
 	}
-	s := sessionOf(c)
 	receipt, err := parseReport(p.Payload, time.Now().UTC())
 	if err != nil {
 		a.log.Debug("access: report not understood", "device", s.Key(), "err", err)

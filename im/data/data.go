@@ -41,10 +41,10 @@ func DefaultConfig() Config { return Config{Batch: 256, Waiting: 4096} }
 func (c Config) Validate() error {
 	var errs []error
 	if c.Batch < 1 {
-		errs = append(errs, fmt.Errorf("im.batch: %d is less than 1", c.Batch))
+		errs = append(errs, fmt.Errorf("im.data.batch: %d is less than 1", c.Batch))
 	}
 	if c.Waiting < c.Batch {
-		errs = append(errs, fmt.Errorf("im.waiting: %d is less than a batch of %d", c.Waiting, c.Batch))
+		errs = append(errs, fmt.Errorf("im.data.waiting: %d is less than a batch of %d", c.Waiting, c.Batch))
 	}
 	return errors.Join(errs...)
 }

@@ -109,7 +109,7 @@ func (a *acks) flush(ctx context.Context) {
 
 // Mark moves a user's cursors on: what was received, and what was read. Members
 // of small conversations are told what was read.
-func (l *Logic) Mark(ctx context.Context, who Actor, conversation string, received, read uint64) error {
+func (l *Logic) Mark(ctx context.Context, who im.Actor, conversation string, received, read uint64) error {
 	if _, err := l.member(ctx, who, conversation); err != nil {
 		return err
 	}
@@ -123,7 +123,7 @@ func (l *Logic) Mark(ctx context.Context, who Actor, conversation string, receiv
 
 // Typing tells the other members of a small conversation that a user is about
 // to say something. It is told once a second at most.
-func (l *Logic) Typing(ctx context.Context, who Actor, conversation string) error {
+func (l *Logic) Typing(ctx context.Context, who im.Actor, conversation string) error {
 	if _, err := l.member(ctx, who, conversation); err != nil {
 		return err
 	}
@@ -134,19 +134,19 @@ func (l *Logic) Typing(ctx context.Context, who Actor, conversation string) erro
 }
 
 // Changes tells which conversations have moved for a user since a cursor.
-func (l *Logic) Changes(ctx context.Context, who Actor, after uint64, limit int) (changes []im.Change, next uint64, more bool, err error) {
+func (l *Logic) Changes(ctx context.Context, who im.Actor, after uint64, limit int) (changes []im.Change, next uint64, more bool, err error) {
 	return l.parts.Cursors.Changes(ctx, who.App, who.User, after, limit)
 }
 
 // Unread is the number on the app's badge.
-func (l *Logic) Unread(ctx context.Context, who Actor) (uint64, error) {
+func (l *Logic) Unread(ctx context.Context, who im.Actor) (uint64, error) {
 	return l.parts.Cursors.Unread(ctx, who.App, who.User)
 }
 
 // History returns messages with the numbers in (after, before): the earliest of
 // them if only after is given, else the latest. A member sees nothing from
 // before they came, a service everything.
-func (l *Logic) History(ctx context.Context, who Actor, conversation string, after, before uint64, limit int) ([]im.ChatMessage, error) {
+func (l *Logic) History(ctx context.Context, who im.Actor, conversation string, after, before uint64, limit int) ([]im.ChatMessage, error) {
 	if !who.Service {
 		me, err := l.member(ctx, who, conversation)
 		if err != nil {
@@ -163,7 +163,7 @@ func (l *Logic) History(ctx context.Context, who Actor, conversation string, aft
 }
 
 // React puts an emoji to a message or takes it away.
-func (l *Logic) React(ctx context.Context, who Actor, conversation string, seq uint64, emoji string, on bool) error {
+func (l *Logic) React(ctx context.Context, who im.Actor, conversation string, seq uint64, emoji string, on bool) error {
 	if emoji == "" || len(emoji) > 32 {
 		return refuse("invalid", "emoji", "has 1 to 32 bytes")
 	}
@@ -182,7 +182,7 @@ func (l *Logic) React(ctx context.Context, who Actor, conversation string, seq u
 
 // member is the user's part in a conversation. Whoever has none is told that
 // there is no such conversation.
-func (l *Logic) member(ctx context.Context, who Actor, conversation string) (*im.Member, error) {
+func (l *Logic) member(ctx context.Context, who im.Actor, conversation string) (*im.Member, error) {
 	_, me, err := l.parts.Conversations.Conversation(ctx, who.App, conversation, who.User)
 	if err == nil && (me == nil || me.Role == im.Asking) {
 		err = refuse("not_found", "conversation", "there is no such conversation")

@@ -17,7 +17,7 @@ const (
 
 // CreateGroup makes a group owned by the user, with its first members. Without
 // an id it gets one.
-func (l *Logic) CreateGroup(ctx context.Context, who Actor, c im.Conversation, users []string) (*im.Conversation, error) {
+func (l *Logic) CreateGroup(ctx context.Context, who im.Actor, c im.Conversation, users []string) (*im.Conversation, error) {
 	if c.ID == "" {
 		c.ID = "g-" + newID()
 	}
@@ -79,7 +79,7 @@ func (l *Logic) checkUsers(total int, users []string) error {
 }
 
 // Conversation tells a member, or a service, what a conversation is.
-func (l *Logic) Conversation(ctx context.Context, who Actor, id string) (*im.Conversation, *im.Member, error) {
+func (l *Logic) Conversation(ctx context.Context, who im.Actor, id string) (*im.Conversation, *im.Member, error) {
 	c, me, err := l.parts.Conversations.Conversation(ctx, who.App, id, who.User)
 	if err == nil && me == nil && !who.Service {
 		err = refuse("not_found", "conversation", "there is no such conversation")
@@ -88,7 +88,7 @@ func (l *Logic) Conversation(ctx context.Context, who Actor, id string) (*im.Con
 }
 
 // SetGroup changes a group's words, way in and general silence. Who runs it may.
-func (l *Logic) SetGroup(ctx context.Context, who Actor, id string, change func(*im.Conversation)) (*im.Conversation, error) {
+func (l *Logic) SetGroup(ctx context.Context, who im.Actor, id string, change func(*im.Conversation)) (*im.Conversation, error) {
 	c, _, err := l.running(ctx, who, id)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func (l *Logic) SetGroup(ctx context.Context, who Actor, id string, change func(
 }
 
 // running is a group that the actor may change.
-func (l *Logic) running(ctx context.Context, who Actor, id string) (*im.Conversation, *im.Member, error) {
+func (l *Logic) running(ctx context.Context, who im.Actor, id string) (*im.Conversation, *im.Member, error) {
 	c, me, err := l.Conversation(ctx, who, id)
 	switch {
 	case err != nil:
@@ -120,7 +120,7 @@ func (l *Logic) running(ctx context.Context, who Actor, id string) (*im.Conversa
 }
 
 // Members lists members by id, after one.
-func (l *Logic) Members(ctx context.Context, who Actor, id, after string, limit int) ([]im.Member, error) {
+func (l *Logic) Members(ctx context.Context, who im.Actor, id, after string, limit int) ([]im.Member, error) {
 	if _, _, err := l.Conversation(ctx, who, id); err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (l *Logic) Members(ctx context.Context, who Actor, id, after string, limit 
 
 // Add brings users into a group: members may where it is open or by invitation,
 // those who run it always.
-func (l *Logic) Add(ctx context.Context, who Actor, id string, users []string) (*im.Conversation, error) {
+func (l *Logic) Add(ctx context.Context, who im.Actor, id string, users []string) (*im.Conversation, error) {
 	c, me, err := l.Conversation(ctx, who, id)
 	switch {
 	case err != nil:
@@ -173,7 +173,7 @@ func names(members []im.Member) []string {
 
 // Join lets a user into an open group, or has them wait where those who run it
 // decide; waits tells which.
-func (l *Logic) Join(ctx context.Context, who Actor, id string) (waits bool, err error) {
+func (l *Logic) Join(ctx context.Context, who im.Actor, id string) (waits bool, err error) {
 	c, me, err := l.parts.Conversations.Conversation(ctx, who.App, id, who.User)
 	if err != nil {
 		return false, err
@@ -199,7 +199,7 @@ func (l *Logic) Join(ctx context.Context, who Actor, id string) (waits bool, err
 }
 
 // Remove takes a user out of a group, or lets them go. The owner goes last.
-func (l *Logic) Remove(ctx context.Context, who Actor, id, user string) error {
+func (l *Logic) Remove(ctx context.Context, who im.Actor, id, user string) error {
 	c, me, err := l.Conversation(ctx, who, id)
 	if err != nil {
 		return err
@@ -234,7 +234,7 @@ func above(mine, theirs im.Role) bool {
 
 // SetRole gives a member another role. Only the owner may; who makes another
 // one owner becomes an admin.
-func (l *Logic) SetRole(ctx context.Context, who Actor, id, user string, role im.Role) error {
+func (l *Logic) SetRole(ctx context.Context, who im.Actor, id, user string, role im.Role) error {
 	if role != im.Plain && role != im.Admin && role != im.Owner {
 		return refuse("invalid", "role", "%.32q is none of member, admin, owner", string(role))
 	}
@@ -267,7 +267,7 @@ func (l *Logic) SetRole(ctx context.Context, who Actor, id, user string, role im
 }
 
 // Mute forbids a member to speak until a time; the zero time lets them again.
-func (l *Logic) Mute(ctx context.Context, who Actor, id, user string, until time.Time) error {
+func (l *Logic) Mute(ctx context.Context, who im.Actor, id, user string, until time.Time) error {
 	_, me, err := l.running(ctx, who, id)
 	if err != nil {
 		return err
@@ -286,7 +286,7 @@ func (l *Logic) Mute(ctx context.Context, who Actor, id, user string, until time
 }
 
 // Silence is a user's own wish whether a conversation rings.
-func (l *Logic) Silence(ctx context.Context, who Actor, id string, silent bool) error {
+func (l *Logic) Silence(ctx context.Context, who im.Actor, id string, silent bool) error {
 	me, err := l.member(ctx, who, id)
 	if err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"github.com/herald-push/herald/im"
 )
 
 // limits bounds what each user may say. What has not been used for a while is
@@ -15,24 +17,24 @@ type limits struct {
 	burst int
 
 	mu     sync.Mutex
-	users  map[Actor]*rate.Limiter
+	users  map[im.Actor]*rate.Limiter
 	typers map[typer]time.Time
 	swept  time.Time
 }
 
 type typer struct {
-	who          Actor
+	who          im.Actor
 	conversation string
 }
 
 func newLimits(cfg Config) *limits {
-	return &limits{rate: rate.Limit(cfg.Rate), burst: cfg.Burst, users: map[Actor]*rate.Limiter{}, typers: map[typer]time.Time{}}
+	return &limits{rate: rate.Limit(cfg.Rate), burst: cfg.Burst, users: map[im.Actor]*rate.Limiter{}, typers: map[typer]time.Time{}}
 }
 
 // sweepEvery is how often unused limits are looked for.
 const sweepEvery = time.Minute
 
-func (l *limits) allow(who Actor) bool {
+func (l *limits) allow(who im.Actor) bool {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,7 +48,7 @@ func (l *limits) allow(who Actor) bool {
 }
 
 // typing allows one a second.
-func (l *limits) typing(who Actor, conversation string) bool {
+func (l *limits) typing(who im.Actor, conversation string) bool {
 	now := time.Now()
 	l.mu.Lock()
 	defer l.mu.Unlock()

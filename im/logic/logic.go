@@ -131,26 +131,18 @@ func DefaultConfig() Config {
 func (c Config) Validate() error {
 	var errs []error
 	if c.RingAfter < time.Second {
-		errs = append(errs, fmt.Errorf("im.ring_after: %v is less than 1s", c.RingAfter))
+		errs = append(errs, fmt.Errorf("im.chat.ring_after: %v is less than 1s", c.RingAfter))
 	}
 	if c.ChangeWithin < 0 {
-		errs = append(errs, fmt.Errorf("im.change_within: %v is negative", c.ChangeWithin))
+		errs = append(errs, fmt.Errorf("im.chat.change_within: %v is negative", c.ChangeWithin))
 	}
 	if c.MaxMembers < 2 {
-		errs = append(errs, fmt.Errorf("im.max_members: %d is less than 2", c.MaxMembers))
+		errs = append(errs, fmt.Errorf("im.chat.max_members: %d is less than 2", c.MaxMembers))
 	}
 	if c.Rate <= 0 || c.Burst < 1 {
-		errs = append(errs, fmt.Errorf("im.rate: %v messages a second and %d at once let nobody speak", c.Rate, c.Burst))
+		errs = append(errs, fmt.Errorf("im.chat.rate: %v messages a second and %d at once let nobody speak", c.Rate, c.Burst))
 	}
 	return errors.Join(errs...)
-}
-
-// Actor is who wants something: a user, or a business service, which may do all
-// that a user may, in any user's name.
-type Actor struct {
-	App     string
-	User    string
-	Service bool
 }
 
 // Logic is the floor between the connections and the data. It is safe for

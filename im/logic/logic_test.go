@@ -70,7 +70,7 @@ func TestWhoMaySpeak(t *testing.T) {
 	}
 	w.refuse = "swear"
 	tests := map[string]struct {
-		who  logic.Actor
+		who  im.Actor
 		m    im.ChatMessage
 		to   string
 		want string
@@ -82,7 +82,7 @@ func TestWhoMaySpeak(t *testing.T) {
 		"the owner of a muted group":   {user("own"), in(quiet, text("a")), "", ""},
 		"a blocked user":               {user("ann"), text("a"), "bob", "blocked"},
 		"the one who blocked":          {user("bob"), text("a"), "ann", ""},
-		"a service":                    {logic.Actor{App: "demo", User: "eve", Service: true}, in(id, text("a")), "", ""},
+		"a service":                    {im.Actor{App: "demo", User: "eve", Service: true}, in(id, text("a")), "", ""},
 		"a word that the screen knows": {user("mem"), in(id, text("swear")), "", "screened"},
 		"no such conversation":         {user("mem"), in("nowhere", text("a")), "", "not_found"},
 	}
@@ -202,7 +202,7 @@ func TestGroupsAreRun(t *testing.T) {
 	w := open(t, nil)
 	ctx := t.Context()
 	id := w.group(im.JoinApproval, "own", "adm", "mem")
-	add := func(who logic.Actor, users ...string) error { _, err := w.Add(ctx, who, id, users); return err }
+	add := func(who im.Actor, users ...string) error { _, err := w.Add(ctx, who, id, users); return err }
 	join := func(who string, waits bool) error {
 		got, err := w.Join(ctx, user(who), id)
 		if err == nil && got != waits {

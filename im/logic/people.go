@@ -8,7 +8,7 @@ import (
 
 // Ask asks another user to be friends. Where they had asked before, both are
 // friends at once.
-func (l *Logic) Ask(ctx context.Context, who Actor, friend, text string) (im.FriendState, error) {
+func (l *Logic) Ask(ctx context.Context, who im.Actor, friend, text string) (im.FriendState, error) {
 	if friend == "" || friend == who.User || len(friend) > maxUser {
 		return "", refuse("invalid", "user", "must be another user")
 	}
@@ -33,7 +33,7 @@ func (l *Logic) Ask(ctx context.Context, who Actor, friend, text string) (im.Fri
 }
 
 // Answer accepts or refuses what another user asked.
-func (l *Logic) Answer(ctx context.Context, who Actor, friend string, accept bool) error {
+func (l *Logic) Answer(ctx context.Context, who im.Actor, friend string, accept bool) error {
 	err := l.parts.Friends.Befriend(ctx, who.App, who.User, friend, "", func(now im.FriendState) (mine, theirs im.FriendState, err error) {
 		switch {
 		case now != im.Waiting:
@@ -51,7 +51,7 @@ func (l *Logic) Answer(ctx context.Context, who Actor, friend string, accept boo
 }
 
 // Unfriend ends a friendship or takes a request back, for both.
-func (l *Logic) Unfriend(ctx context.Context, who Actor, friend string) error {
+func (l *Logic) Unfriend(ctx context.Context, who im.Actor, friend string) error {
 	err := l.parts.Friends.Befriend(ctx, who.App, who.User, friend, "", func(im.FriendState) (mine, theirs im.FriendState, err error) {
 		return "", "", nil
 	})
@@ -62,7 +62,7 @@ func (l *Logic) Unfriend(ctx context.Context, who Actor, friend string) error {
 }
 
 // Remark keeps the user's own name for a friend.
-func (l *Logic) Remark(ctx context.Context, who Actor, friend, remark string) error {
+func (l *Logic) Remark(ctx context.Context, who im.Actor, friend, remark string) error {
 	if len(remark) > maxTitle*4 {
 		return refuse("invalid", "remark", "more than %d bytes", maxTitle*4)
 	}
@@ -70,12 +70,12 @@ func (l *Logic) Remark(ctx context.Context, who Actor, friend, remark string) er
 }
 
 // Friends lists friends and open requests by id, after one.
-func (l *Logic) Friends(ctx context.Context, who Actor, after string, limit int) ([]im.Friend, error) {
+func (l *Logic) Friends(ctx context.Context, who im.Actor, after string, limit int) ([]im.Friend, error) {
 	return l.parts.Friends.Friends(ctx, who.App, who.User, after, limit)
 }
 
 // Block keeps another user from writing to this one.
-func (l *Logic) Block(ctx context.Context, who Actor, user string, on bool) error {
+func (l *Logic) Block(ctx context.Context, who im.Actor, user string, on bool) error {
 	if user == "" || user == who.User || len(user) > maxUser {
 		return refuse("invalid", "user", "must be another user")
 	}
@@ -83,17 +83,17 @@ func (l *Logic) Block(ctx context.Context, who Actor, user string, on bool) erro
 }
 
 // Blocked lists whom the user has blocked, by id, after one.
-func (l *Logic) Blocked(ctx context.Context, who Actor, after string, limit int) ([]string, error) {
+func (l *Logic) Blocked(ctx context.Context, who im.Actor, after string, limit int) ([]string, error) {
 	return l.parts.Friends.Blocked(ctx, who.App, who.User, after, limit)
 }
 
 // Online tells which users have a connected device.
-func (l *Logic) Online(ctx context.Context, who Actor, users []string) ([]bool, error) {
+func (l *Logic) Online(ctx context.Context, who im.Actor, users []string) ([]bool, error) {
 	return l.parts.Live.Online(ctx, who.App, users)
 }
 
 // EraseUser forgets a user. It returns how many messages were emptied.
-func (l *Logic) EraseUser(ctx context.Context, who Actor, user string) (int64, error) {
+func (l *Logic) EraseUser(ctx context.Context, who im.Actor, user string) (int64, error) {
 	return l.parts.Messages.EraseUser(ctx, who.App, user)
 }
 

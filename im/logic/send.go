@@ -19,7 +19,7 @@ const (
 )
 
 // Send says a message. What it may not be is an [*im.Refusal].
-func (l *Logic) Send(ctx context.Context, who Actor, m im.ChatMessage, to string) (im.Said, error) {
+func (l *Logic) Send(ctx context.Context, who im.Actor, m im.ChatMessage, to string) (im.Said, error) {
 	if err := checkMessage(&m, to); err != nil {
 		return im.Said{}, err
 	}
@@ -40,7 +40,7 @@ func (l *Logic) Send(ctx context.Context, who Actor, m im.ChatMessage, to string
 }
 
 // say makes a draft durable and lets it be heard.
-func (l *Logic) say(ctx context.Context, d *im.Draft, who Actor) (im.Said, error) {
+func (l *Logic) say(ctx context.Context, d *im.Draft, who im.Actor) (im.Said, error) {
 	s, err := l.parts.Messages.Append(ctx, d)
 	if err != nil {
 		return im.Said{}, err
@@ -63,25 +63,25 @@ func (l *Logic) announce(ctx context.Context, app, conversation, event string, f
 	}
 	_, err = l.say(ctx, &im.Draft{RingAfter: never, ChatMessage: im.ChatMessage{
 		App: app, Conversation: conversation, ClientID: newID(), Kind: im.KindSystem, Body: text,
-	}}, Actor{App: app, Service: true})
+	}}, im.Actor{App: app, Service: true})
 	return err
 }
 
 // Recall takes a message back: its body is gone for everybody. Its sender may
 // for a while, who runs the group and services may always.
-func (l *Logic) Recall(ctx context.Context, who Actor, conversation string, seq uint64) (im.Said, error) {
+func (l *Logic) Recall(ctx context.Context, who im.Actor, conversation string, seq uint64) (im.Said, error) {
 	return l.amend(ctx, who, conversation, seq, im.KindRecall, json.RawMessage(`{}`))
 }
 
 // Edit gives a message another body. Only its sender may, for a while.
-func (l *Logic) Edit(ctx context.Context, who Actor, conversation string, seq uint64, body json.RawMessage) (im.Said, error) {
+func (l *Logic) Edit(ctx context.Context, who im.Actor, conversation string, seq uint64, body json.RawMessage) (im.Said, error) {
 	if err := checkBody(im.KindCustom, body); err != nil {
 		return im.Said{}, err
 	}
 	return l.amend(ctx, who, conversation, seq, im.KindEdit, body)
 }
 
-func (l *Logic) amend(ctx context.Context, who Actor, conversation string, seq uint64, kind string, body json.RawMessage) (im.Said, error) {
+func (l *Logic) amend(ctx context.Context, who im.Actor, conversation string, seq uint64, kind string, body json.RawMessage) (im.Said, error) {
 	d := &im.Draft{RingAfter: never, ChatMessage: im.ChatMessage{
 		App: who.App, Conversation: conversation, Sender: who.User, ClientID: newID(), Kind: kind, Body: body, Target: seq,
 	}}
@@ -112,7 +112,7 @@ func (l *Logic) mayPost(f *im.Facts) error {
 }
 
 // mayAmend judges a recall or an edit.
-func (l *Logic) mayAmend(who Actor, kind string, f *im.Facts) error {
+func (l *Logic) mayAmend(who im.Actor, kind string, f *im.Facts) error {
 	t := f.Target
 	if t == nil {
 		return refuse("not_found", "seq", "there is no such message")

@@ -117,9 +117,9 @@ func (w *world) connect(users ...string) {
 	}
 }
 
-func user(id string) logic.Actor { return logic.Actor{App: "demo", User: id} }
+func user(id string) im.Actor { return im.Actor{App: "demo", User: id} }
 
-var service = logic.Actor{App: "demo", Service: true}
+var service = im.Actor{App: "demo", Service: true}
 
 // text is a message with its words for client id.
 func text(words string) im.ChatMessage {
@@ -133,7 +133,7 @@ func in(conversation string, m im.ChatMessage) im.ChatMessage {
 	return m
 }
 
-func (w *world) send(who logic.Actor, m im.ChatMessage, to string) im.Said {
+func (w *world) send(who im.Actor, m im.ChatMessage, to string) im.Said {
 	w.t.Helper()
 	s, err := w.Send(w.t.Context(), who, m, to)
 	if err != nil {

@@ -17,7 +17,7 @@ const module = "github.com/herald-push/herald"
 // always import itself. Only cmd, which wires everything, is not listed.
 var mayImport = map[string][]string{
 	"push":        {},
-	"api":         {"push"},
+	"api":         {"push", "im"},
 	"scheduler":   {"push"},
 	"selector":    {"push"},
 	"analytics":   {"push"},
@@ -39,10 +39,10 @@ var mayImport = map[string][]string{
 // plays devices and callers from outside, the vendors' SDKs are given a better
 // engine, and the servers of tests all say alike what they lack.
 var guests = map[string][]string{
+	"api":                     {"internal/strictjson"},
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
 	"providers/providertest":  {"internal/freeport"},
-	"api":                     {"internal/strictjson"},
 	"providers":               {"internal/h2", "internal/strictjson"},
 	"providers/sandbox":       {"internal/h2"},
 	"providers/sms":           {"internal/smstext"},

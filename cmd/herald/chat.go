@@ -1,0 +1,257 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/im"
+	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/logic"
+	"github.com/herald-push/herald/push"
+)
+
+// chatConfig is the section "im" of the configuration.
+type chatConfig struct {
+	// Database is where conversations are kept. Default: the database of the
+	// rest, or for SQLite a file beside it, so that neither waits for the other.
+	Database string       `yaml:"database"`
+	Chat     logic.Config `yaml:"chat"`
+	Data     data.Config  `yaml:"data"`
+}
+
+// Validate reports every fault at once, each under the key that has it.
+func (c chatConfig) Validate() error { return errors.Join(c.Chat.Validate(), c.Data.Validate()) }
+
+// url is the database of the conversations.
+func (c chatConfig) url(rest string) string {
+	if c.Database != "" {
+		return c.Database
+	}
+	if path, ok := strings.CutSuffix(rest, ".db"); ok {
+		return path + "-im.db"
+	}
+	if strings.HasPrefix(rest, "sqlite:") || strings.HasPrefix(rest, "file:") {
+		return rest + "-im"
+	}
+	return rest
+}
+
+// wireChat opens the two upper floors of messaging: logic over data.
+func (h *house) wireChat(ctx context.Context) (err error) {
+	if h.chatData, err = data.Open(ctx, h.cfg.IM.url(h.cfg.Database.URL), h.cfg.IM.Data, h.log); err != nil {
+		return err
+	}
+	kept := h.chatData
+	h.chat = logic.New(h.cfg.IM.Chat, logic.Parts{
+		Messages: kept, Conversations: kept, Members: kept, Cursors: kept, Rings: kept, Friends: kept,
+		Live: people{h}, Bell: bell{h}, Log: h.log,
+	})
+	if h.access != nil {
+		h.access.Talk(talk{h})
+	}
+	return nil
+}
+
+// chatDoor is what the API has of messaging.
+func (h *house) chatDoor() api.Chat { return api.Chat{Talk: h.chat, Groups: h.chat, People: h.chat} }
+
+// people reaches the connected devices of users.
+type people struct{ house *house }
+
+// hands is how many devices are given a frame at a time.
+const hands = 64
+
+// Hand implements [logic.Live].
+func (p people) Hand(ctx context.Context, app string, users []string, frame im.Message) (missed []string, err error) {
+	devices, err := p.connected(ctx, app, users)
+	if err != nil {
+		return nil, err
+	}
+	reached := make([]bool, len(devices))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(hands)
+	for i, d := range devices {
+		group.Go(func() error {
+			err := p.house.router.Deliver(ctx, app, d.device, frame.ID, frame.Payload, frame.Expires)
+			reached[i] = err == nil
+			return nil // whom it did not reach is rung for
+		})
+	}
+	_ = group.Wait() // nobody fails
+	heard := make(map[string]bool, len(users))
+	for i, d := range devices {
+		heard[d.user] = heard[d.user] || reached[i]
+	}
+	for _, user := range users {
+		if !heard[user] {
+			missed = append(missed, user)
+		}
+	}
+	return missed, nil
+}
+
+// Online implements [logic.Live].
+func (p people) Online(ctx context.Context, app string, users []string) ([]bool, error) {
+	devices, err := p.connected(ctx, app, users)
+	if err != nil {
+		return nil, err
+	}
+	on := make(map[string]bool, len(devices))
+	for _, d := range devices {
+		on[d.user] = true
+	}
+	all := make([]bool, len(users))
+	for i, user := range users {
+		all[i] = on[user]
+	}
+	return all, nil
+}
+
+type userDevice struct{ user, device string }
+
+// connected lists the users' devices that are connected to some node.
+func (p people) connected(ctx context.Context, app string, users []string) ([]userDevice, error) {
+	owned, err := p.house.store.UsersDevices(ctx, app, users)
+	if err != nil || len(owned) == 0 {
+		return nil, err
+	}
+	ids := make([]string, len(owned))
+	for i, d := range owned {
+		ids[i] = d.Device
+	}
+	online, err := p.house.router.Online(ctx, app, ids)
+	if err != nil {
+		return nil, err
+	}
+	var devices []userDevice
+	for i, d := range owned {
+		if online[i] {
+			devices = append(devices, userDevice{d.User, d.Device})
+		}
+	}
+	return devices, nil
+}
+
+// bell has the scheduler tell a user that there is something to read, by any
+// road but the live connection, on which the message itself went out.
+type bell struct{ house *house }
+
+// ringLife is how long it is worth telling.
+const ringLife = 24 * time.Hour
+
+// Ring implements [logic.Bell]. The notification's id is made of what it rings
+// for, so that a second one is none.
+func (b bell) Ring(ctx context.Context, r im.Ring, last *im.ChatMessage, c *im.Conversation) error {
+	now := time.Now().UTC()
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d", r.Conversation, r.User, r.Seq))
+	title := c.Title
+	if title == "" {
+		title = last.Sender
+	}
+	n := &push.Notification{
+		App: r.App, ID: "im-" + base64.RawURLEncoding.EncodeToString(sum[:18]), To: push.Audience{User: r.User}, Class: push.Chat,
+		Title: orElse(title, "Message"), Body: preview(last),
+		Data: map[string]string{
+			"conversation": r.Conversation, "seq": fmt.Sprint(r.Seq), "unread": fmt.Sprint(r.Unread), "badge": fmt.Sprint(r.Badge),
+		},
+		CollapseKey: r.Conversation, Route: push.Route{Roads: []string{push.Auto}},
+		Overrides:  map[string]json.RawMessage{"apns": fmt.Appendf(nil, `{"badge":%d,"thread_id":%q}`, r.Badge, r.Conversation)},
+		AcceptedAt: now, ExpiresAt: now.Add(ringLife),
+	}
+	_, err := b.house.scheduler.Enqueue(ctx, n, sum)
+	if errors.Is(err, push.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// preview is what a message looks like on a locked phone.
+func preview(m *im.ChatMessage) string {
+	const most = 120 // characters
+	var body struct {
+		Text  string `json:"text"`
+		Title string `json:"title"`
+		Name  string `json:"name"`
+	}
+	_ = json.Unmarshal(m.Body, &body) // it was checked when it was said
+	text := orElse(body.Text, orElse(body.Title, body.Name))
+	if m.Kind != im.KindText {
+		text = strings.TrimSpace("[" + m.Kind + "] " + text)
+	}
+	if utf8.RuneCountInString(text) > most {
+		text = string([]rune(text)[:most-1]) + "…"
+	}
+	return text
+}
+
+// talk is what devices say on the live connection.
+type talk struct{ house *house }
+
+// Say implements [access.Chat].
+func (t talk) Say(ctx context.Context, app, device string, payload []byte) (retry bool, err error) {
+	user, err := t.house.userOf(ctx, app, device)
+	if err != nil {
+		return true, err
+	}
+	var clientID string
+	if user == "" {
+		err = &im.Refusal{Code: "no_user", Detail: "the device belongs to no user: register it with one"}
+	} else {
+		clientID, err = t.house.chat.Say(ctx, im.Actor{App: app, User: user}, payload)
+	}
+	if err == nil {
+		return false, nil
+	}
+	frame, ok := t.house.chat.Refused(clientID, err)
+	if !ok {
+		return true, err
+	}
+	// A device that cannot be told has gone; it will say it again and be told then.
+	_ = t.house.router.Deliver(ctx, app, device, frame.ID, frame.Payload, frame.Expires)
+	return false, err
+}
+
+// userOf finds whose device it is; "" for nobody's.
+func (h *house) userOf(ctx context.Context, app, device string) (string, error) {
+	found, err := h.devices.Devices(ctx, app, []string{device})
+	if err != nil || found[0] == nil {
+		return "", err
+	}
+	return found[0].User, nil
+}
+
+// chatAcked takes out of reports those that are about chat, and notes them.
+func (h *house) chatAcked(ctx context.Context, reports []im.Receipt) (others []int) {
+	users := map[userDevice]string{}
+	for i, r := range reports {
+		if !logic.IsChat(r.ID) {
+			others = append(others, i)
+			continue
+		}
+		k := userDevice{r.App, r.Device}
+		user, known := users[k]
+		if !known {
+			user, _ = h.userOf(ctx, r.App, r.Device) // without it the bell rings once too often
+			users[k] = user
+		}
+		h.chat.Acked(r.App, user, r.ID)
+	}
+	return others
+}
