@@ -6,10 +6,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := go tool -modfile=scripts/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt cover bench migrate up down clean
+.PHONY: help build run test lint fmt cover bench bench-selector migrate up down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/herald
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
@@ -34,6 +34,9 @@ cover: ## show how much of the code the tests reach
 
 bench: build ## measure throughput and latency, write build/bench.json
 	go run ./examples/bench -herald bin/herald -out build/bench.json
+
+bench-selector: build ## set the selector against other policies in a simulated world (ARGS="--scale 1")
+	bin/herald selector bench --out build/bench-selector.json $(ARGS)
 
 migrate: build ## bring the databases of herald.yaml up to date
 	bin/herald migrate

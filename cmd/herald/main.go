@@ -29,6 +29,7 @@ type cli struct {
 	Explain   explainCmd   `cmd:"" group:"use" help:"Tell the story of a notification's deliveries: attempts, receipts, and why each road was taken."`
 	Token     tokenCmd     `cmd:"" group:"use" help:"Print a token that a device logs in with."`
 	Analytics analyticsCmd `cmd:"" group:"use" help:"Ask ClickHouse what came of the notifications."`
+	Selector  selectorCmd  `cmd:"" group:"use" help:"Try the selector in a simulated world."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
 	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors without the rest."`

@@ -113,6 +113,9 @@ func (b *Brain) Cell(f Features) int32 {
 	return i
 }
 
+// Providers is how many providers the brain was made for.
+func (b *Brain) Providers() int { return b.providers }
+
 // Cells is how many kinds of device are known.
 func (b *Brain) Cells() int { return len(b.kinds) }
 

@@ -50,6 +50,13 @@ func (b *Brain) Refused(cell int32, provider int, now float64) {
 	b.health.refused(&b.kinds[cell], provider)
 }
 
+// Dead notes that a provider calls the device's token dead, where the token
+// cannot be forgotten.
+func (b *Brain) Dead(e *Evidence, provider int, now float64) {
+	e.relax(now, b.cfg.Device, b.cfg.HalfLife)
+	e.set(e.make(provider, b.cfg.Device), gauss{-4, 1})
+}
+
 // Silent counts an attempt that has no receipt at the age of [Check].
 func (b *Brain) Silent(t *Track, e *Evidence, now float64) {
 	if t.silent || t.proven {

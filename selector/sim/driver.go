@@ -26,6 +26,23 @@ type held struct {
 	device int32
 }
 
+// Providers is how many roads there are.
+func (d *Driver) Providers() int { return d.brain.Providers() }
+
+// Beliefs is the shipping configuration with what is known of the roads of this
+// world by their names.
+func Beliefs() brain.Config {
+	cfg := brain.DefaultConfig()
+	names, makers := Names(), [...]string{"xiaomi", "huawei", "oppo", "vivo", "honor", "samsung", ""}
+	cfg.Prior = func(r brain.Row, provider int) float32 {
+		if provider >= len(names) || int(r.Maker) >= len(makers) {
+			return 0
+		}
+		return brain.Hearsay(r, names[provider], makers[r.Maker], "")
+	}
+	return cfg
+}
+
 // epoch keeps a simulator's times away from zero, which means never.
 const epoch = 1_000_000
 
@@ -87,11 +104,14 @@ func (d *Driver) Sent(n *Notice, road int) {
 	d.due = append(d.due, h)
 }
 
-// Refused counts a refusal; invalid is one for a dead token.
+// Refused counts a refusal; invalid is one for a dead token, which a gateway
+// would forget.
 func (d *Driver) Refused(n *Notice, road int, invalid bool) {
-	if !invalid {
-		d.brain.Refused(d.cell(n), road, n.At+epoch)
+	if invalid {
+		d.brain.Dead(&d.evidence[n.Device], road, n.At+epoch)
+		return
 	}
+	d.brain.Refused(d.cell(n), road, n.At+epoch)
 }
 
 // Receipt counts a receipt, age seconds after the send.
@@ -143,7 +163,3 @@ func (d *Driver) sweep(now float64) {
 		d.head -= n
 	}
 }
-
-// Timeout is an attempt without a receipt at the horizon; the driver has
-// noticed by itself.
-func (d *Driver) Timeout(uint64, int) {}

@@ -3,8 +3,6 @@ package sim
 import (
 	"math"
 	"math/rand/v2"
-
-	"github.com/herald-push/herald/selector/brain"
 )
 
 // Named is a policy with its name in the table.
@@ -205,7 +203,7 @@ type ours struct{ *Driver }
 
 // Ours is the shipping selector as a policy.
 func Ours(w *World) Policy {
-	return ours{NewDriver(brain.DefaultConfig(), w.cfg.Devices, Roads)}
+	return ours{NewDriver(Beliefs(), w.cfg.Devices, Roads)}
 }
 
 func (o ours) Choose(n *Notice, _ *Truth) (int, float64) { return o.Driver.Choose(n) }
