@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/herald-push/herald/internal/audience"
 	"github.com/herald-push/herald/push"
 )
 
@@ -52,7 +53,7 @@ type audienceRequest struct {
 	Tag     *string         `json:"tag,omitempty"`
 	All     *bool           `json:"all,omitempty"`
 	Near    json.RawMessage `json:"near,omitempty"`
-	Filter  json.RawMessage `json:"filter,omitempty"`
+	Filter  *string         `json:"filter,omitempty"`
 }
 
 type routeRequest struct {
@@ -260,15 +261,24 @@ func (a *audienceRequest) check(fs *faults) (to push.Audience) {
 	}
 	if a.Filter != nil {
 		kinds = append(kinds, "filter")
-		fs.add("to.filter", "comes later: audiences by filter are not served yet")
+		to.Filter = a.checkFilter(fs)
 	}
 	switch {
+	case len(kinds) == 2 && a.Filter != nil && (a.Tag != nil || a.All != nil):
 	case len(kinds) > 1:
 		*fs = append(*fs, push.Fault{Field: "to", Detail: "must name exactly one audience, not " + strings.Join(kinds, " and ")})
 	case len(kinds) == 0 && !fs.has("to"):
-		fs.add("to", "must name exactly one of device, devices, user, users, tag, all")
+		fs.add("to", "must name exactly one of device, devices, user, users, tag, all, filter")
 	}
 	return to
+}
+
+// checkFilter reads the expression of an audience. Beside "all" it says all.
+func (a *audienceRequest) checkFilter(fs *faults) string {
+	if _, err := audience.Parse(*a.Filter); err != nil {
+		fs.add("to.filter", err.Error())
+	}
+	return *a.Filter
 }
 
 // each checks a list of names and leaves out repeats: nobody is sent the same

@@ -28,7 +28,9 @@ func TestCreateNotificationNamesTheFaultyFields(t *testing.T) {
 		"two audiences, one faulty":      {`{"to":{"device":"","all":true},"title":"Hi"}`, "to.device to"},
 		"an audience given twice":        {`{"to":{"device":"d1"},"to":{"user":"u"},"title":"Hi"}`, "to"},
 		"audience by place":              {`{"to":{"near":{"lat":1,"lon":2,"radius_m":3}},"title":"Hi"}`, "to.near"},
-		"audience by filter":             {`{"to":{"filter":"country == 'DE'"},"title":"Hi"}`, "to.filter"},
+		"a filter that is no expression": {`{"to":{"filter":"country == DE"},"title":"Hi"}`, "to.filter"},
+		"a filter beside a device":       {`{"to":{"filter":"country == 'DE'","device":"d1"},"title":"Hi"}`, "to"},
+		"a filter beside tag and all":    {`{"to":{"filter":"country == 'DE'","tag":"a","all":true},"title":"Hi"}`, "to"},
 		"all is not so":                  {`{"to":{"all":false},"title":"Hi"}`, "to.all"},
 		"a list of none":                 {`{"to":{"devices":[]},"title":"Hi"}`, "to.devices"},
 		"a list too long":                {`{"to":{"devices":` + list(maxAudience+1) + `},"title":"Hi"}`, "to.devices"},
@@ -102,6 +104,8 @@ func TestCreateNotificationTakesEveryAudience(t *testing.T) {
 		"users":                 {`{"users":["u1","u2"]}`, push.Audience{Users: []string{"u1", "u2"}}},
 		"a tag":                 {`{"tag":"beta"}`, push.Audience{Tag: "beta"}},
 		"everyone":              {`{"all":true}`, push.Audience{All: true}},
+		"a filter":              {`{"filter":"country == 'DE'"}`, push.Audience{Filter: "country == 'DE'"}},
+		"a filter beside a tag": {`{"filter":"country == 'DE'","tag":"beta"}`, push.Audience{Filter: "country == 'DE'", Tag: "beta"}},
 		"a device, others null": {`{"device":"d1","user":null,"near":null}`, push.Audience{Device: "d1"}},
 	}
 	for name, tt := range tests {

@@ -91,10 +91,18 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"user_put": func(ctx context.Context, c *Client) (any, error) {
 		return c.PutUser(ctx, User{ID: "u-18", Timezone: "Asia/Shanghai", QuietHours: &QuietHours{From: "22:00", To: "07:30"}})
 	},
-	"user_put_faults":          func(ctx context.Context, c *Client) (any, error) { return c.PutUser(ctx, User{ID: "u-18"}) },
-	"user_get":                 func(ctx context.Context, c *Client) (any, error) { return c.User(ctx, "u-17") },
-	"user_get_unknown":         func(ctx context.Context, c *Client) (any, error) { return c.User(ctx, "nobody") },
-	"user_delete":              func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteUser(ctx, "u-17") },
+	"user_put_faults":  func(ctx context.Context, c *Client) (any, error) { return c.PutUser(ctx, User{ID: "u-18"}) },
+	"user_get":         func(ctx context.Context, c *Client) (any, error) { return c.User(ctx, "u-17") },
+	"user_get_unknown": func(ctx context.Context, c *Client) (any, error) { return c.User(ctx, "nobody") },
+	"user_delete":      func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteUser(ctx, "u-17") },
+	"notification_send_filter": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "update-1", To: Audience{Tag: "news", Filter: `platform = "ios" and app_version < 3 and seen < 30d`}, Class: Marketing, Title: "An update",
+		})
+	},
+	"notification_send_filter_fault": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{ID: "update-2", To: Audience{Filter: `platform = "ios" and colour = "red"`}, Class: Marketing, Title: "An update"})
+	},
 	"notification_send_faults": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
 	"notification_send_conflict": func(ctx context.Context, c *Client) (any, error) {
 		return c.Send(ctx, Notification{ID: "order-1", To: Audience{Device: "d1"}, Title: "Something else"})

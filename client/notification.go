@@ -77,7 +77,8 @@ type Digest struct {
 	Template      string `json:"template,omitempty"` // default: a plain summary
 }
 
-// Audience names who is to be reached; exactly one field is set.
+// Audience names who is to be reached; exactly one field is
+// set, but for Filter.
 type Audience struct {
 	Device  string   `json:"device,omitempty"`
 	Devices []string `json:"devices,omitempty"`
@@ -85,6 +86,9 @@ type Audience struct {
 	Users   []string `json:"users,omitempty"`
 	Tag     string   `json:"tag,omitempty"`
 	All     bool     `json:"all,omitempty"`
+	// Filter is an expression such as `platform = "ios" and app_version >= 2.10`,
+	// in the language of docs/scheduling.md: alone, or beside Tag or All.
+	Filter string `json:"filter,omitempty"`
 }
 
 // Route is what the caller wishes about the roads to a device.

@@ -102,7 +102,8 @@ type Notification struct {
 	ExpiresAt  time.Time `json:"expires_at"`
 }
 
-// Audience names who is to be reached; exactly one field is set.
+// Audience names who is to be reached; exactly one field is set,
+// but for Filter.
 type Audience struct {
 	Device  string   `json:"device,omitempty"`
 	Devices []string `json:"devices,omitempty"`
@@ -110,6 +111,9 @@ type Audience struct {
 	Users   []string `json:"users,omitempty"`
 	Tag     string   `json:"tag,omitempty"` // all devices that carry this tag
 	All     bool     `json:"all,omitempty"` // all devices of the app
+	// Filter is an expression over the devices' attributes, in the language of
+	// docs/scheduling.md. It stands alone, or beside Tag or All.
+	Filter string `json:"filter,omitempty"`
 }
 
 // Route is what the caller wishes about the roads. Its zero value leaves

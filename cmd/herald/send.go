@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,7 +18,8 @@ const lastFile = "last-notification"
 // sendCmd sends one notification.
 type sendCmd struct {
 	remoteFlags
-	To       string            `required:"" placeholder:"WHO" help:"device:ID, devices:ID,ID…, user:ID, users:ID,ID…, tag:TAG, or all."`
+	To       string            `placeholder:"WHO" help:"device:ID, devices:ID,ID…, user:ID, users:ID,ID…, tag:TAG, or all; not needed with --filter."`
+	Filter   string            `placeholder:"EXPR" help:"Only devices that this means, such as 'platform = \"ios\" and seen < 30d'; alone, or with a tag or all."`
 	Title    string            `help:"Title."`
 	Body     string            `help:"Text."`
 	Values   map[string]string `name:"value" placeholder:"KEY=VALUE" help:"Data for the app; may be given again."`
@@ -30,17 +32,21 @@ type sendCmd struct {
 	Until    string            `enum:",accepted,delivered,displayed" default:"" help:"The proof that is enough. Default: delivered."`
 	Wait     time.Duration     `help:"How long a road may stay without proof before the next is taken."`
 	Override []string          `sep:"none" placeholder:"ROAD.NAME=VALUE" help:"What is meant for one road alone, such as apns.push_type=background or fcm.android='{…}', or a whole object in JSON; may be given again."`
+	At       time.Time         `name:"at" placeholder:"TIME" help:"The earliest time of sending, as in RFC 3339."`
+	AtLocal  string            `name:"at-local" placeholder:"TIME" help:"Send when each device's own clock shows this, such as 2026-03-01T09:00."`
+	Quiet    string            `enum:",hold,drop,silent" default:"" help:"What becomes of it in quiet hours. Default: what the app says."`
 	Check    bool              `help:"Tell what would happen, and send nothing."`
 }
 
 func (s *sendCmd) Run(ctx context.Context, std streams) error {
-	to, err := parseAudience(s.To)
+	to, err := s.audience()
 	if err != nil {
 		return err
 	}
 	n := client.Notification{
 		ID: s.ID, To: to, Class: client.Class(s.Class), Title: s.Title, Body: s.Body, Data: s.Values,
 		CollapseKey: s.Collapse, TTLSeconds: int(s.TTL / time.Second),
+		DeliverAt: s.At, DeliverAtLocal: s.AtLocal, QuietHours: client.QuietAction(s.Quiet),
 	}
 	if n.Overrides, err = parseOverrides(s.Override); err != nil {
 		return err
@@ -71,6 +77,18 @@ func (s *sendCmd) Run(ctx context.Context, std streams) error {
 	fmt.Fprintf(std.err, "%s; what came of it: %s\n", p.State, hint)
 	s.remember(p.ID)
 	return nil
+}
+
+func (s *sendCmd) audience() (client.Audience, error) {
+	if s.To == "" && s.Filter == "" {
+		return client.Audience{}, errors.New("--to or --filter: say whom, such as --to device:phone-1")
+	}
+	if s.To == "" {
+		return client.Audience{Filter: s.Filter}, nil
+	}
+	to, err := parseAudience(s.To)
+	to.Filter = s.Filter
+	return to, err
 }
 
 // remember notes the id where `herald explain` without one looks. It is a

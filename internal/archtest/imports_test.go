@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 // plays devices and callers from outside, the vendors' SDKs are given a better
 // engine, and the servers of tests all say alike what they lack.
 var guests = map[string][]string{
-	"api":                     {"internal/strictjson"},
+	"api":                     {"internal/audience", "internal/strictjson"},
 	"providers/apns":          {"internal/h2"},
 	"providers/fcm":           {"internal/h2"},
 	"providers/providertest":  {"internal/freeport"},
@@ -50,7 +50,7 @@ var guests = map[string][]string{
 	"scheduler":               {"internal/redisstore"},
 	"internal/clickhousetest": {"internal/chdb", "internal/child", "internal/need"},
 	"internal/postgrestest":   {"internal/need"},
-	"internal/sqlstore":       {"internal/database"},
+	"internal/sqlstore":       {"internal/audience", "internal/database"},
 	"im/data":                 {"internal/database"},
 	"internal/redistest":      {"internal/freeport", "internal/need"},
 	"internal/demo":           {"client", "push", "providers/sandbox", "longconn"},

@@ -17,12 +17,13 @@ import (
 //
 // Every query is written once, in the words of SQLite. Both databases know $1,
 // upserts, RETURNING, row values and the JSON operators -> and ->>; what is left
-// to translate are the names of four functions:
+// to translate are the names of four functions, and of a collation:
 //
 //	json_each(x)         the elements of a list, in the column value
 //	json_each_text(x)    the same as texts
 //	group_concat(x, y)   the texts of all rows with y between them
 //	char(n)              one character
+//	x COLLATE bytes      x compared, and made lower case, by its bytes
 //
 // Lists go in as one JSON parameter ([List]), so that a query for one row and a
 // query for a thousand are the same query and the same round trip.

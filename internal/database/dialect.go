@@ -11,5 +11,5 @@ type dialect struct {
 func (d dialect) sql(query string) string { return d.words.Replace(query) }
 
 func sqlite() dialect {
-	return dialect{words: strings.NewReplacer(`json_each_text(`, `json_each(`), compile: true}
+	return dialect{words: strings.NewReplacer(`json_each_text(`, `json_each(`, ` COLLATE bytes`, ` COLLATE BINARY`), compile: true}
 }

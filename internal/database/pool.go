@@ -95,6 +95,24 @@ func (p *Pool) Exec(ctx context.Context, query string, args ...any) (sql.Result,
 	return p.learn(ctx, query).exec(ctx, args)
 }
 
+// Once returns a querier that remembers no query: for those that are put
+// together for one use, and of which there is no end.
+func (p *Pool) Once() Querier { return once{p} }
+
+type once struct{ pool *Pool }
+
+func (o once) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return o.pool.db.QueryContext(ctx, o.pool.dialect.sql(query), args...)
+}
+
+func (o once) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	return o.pool.db.QueryRowContext(ctx, o.pool.dialect.sql(query), args...)
+}
+
+func (o once) Exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	return o.pool.db.ExecContext(ctx, o.pool.dialect.sql(query), args...)
+}
+
 // transaction runs queries in one transaction. It uses what the pool knows but
 // learns nothing: there may be no second connection to compile on.
 type transaction struct {

@@ -30,5 +30,6 @@ func postgres() dialect {
 		`json_each(`, `jsonb_array_elements(`,
 		`group_concat(`, `string_agg(`,
 		`char(`, `chr(`,
+		` COLLATE bytes`, ` COLLATE "C"`,
 	)}
 }

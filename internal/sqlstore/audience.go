@@ -29,6 +29,11 @@ func (s *Store) Page(ctx context.Context, app string, to push.Audience, after st
 		return nil, nil
 	}
 
+	if to.Filter != "" {
+		ids, err := s.pageOfFilter(ctx, app, to, after, limit)
+		return ids, fail("page of app "+app, err)
+	}
+
 	// Each query walks an index that has the ids in order.
 	const (
 		ofUser  = `SELECT id FROM devices WHERE app = $1 AND id > $2 AND user_id = $4 AND user_id <> '' ORDER BY id LIMIT $3`
@@ -61,6 +66,10 @@ func (s *Store) Count(ctx context.Context, app string, to push.Audience) (int, e
 		ofTags  = `SELECT count(*) FROM device_tags WHERE app = $1 AND tag IN (SELECT value FROM json_each_text($2))`
 		ofApp   = `SELECT count(*) FROM devices WHERE app = $1`
 	)
+	if to.Filter != "" {
+		n, err := s.countOfFilter(ctx, app, to)
+		return n, fail("count of app "+app, err)
+	}
 	query, args := "", []any{app}
 	switch listed := listOf(to); {
 	case len(listed) > 0:

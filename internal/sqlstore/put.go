@@ -54,24 +54,25 @@ func (s *Store) PutDevices(ctx context.Context, app string, devices []*push.Devi
 // The statements of putPart. $1 is a JSON list, $2 the app. Without MATERIALIZED
 // SQLite would write the value as JSON again for every column taken from it.
 const (
-	// A list of push.Device; $3 is the time. It comes first because it locks
+	// A list of deviceRow; $3 is the time. It comes first because it locks
 	// the rows: two writers of one device take turns.
 	putDevices = `
 		WITH d AS MATERIALIZED (SELECT value FROM json_each($1))
 		INSERT INTO devices (app, id, user_id, platform, maker, model, os, app_version, country, carrier,
-			locale, timezone, tags, lat, lon, created_at, updated_at)
+			locale, timezone, tags, lat, lon, created_at, updated_at, os_key, app_version_key)
 		SELECT $2, d.value->>'id', coalesce(d.value->>'user', ''), d.value->>'platform',
 			coalesce(d.value->>'maker', ''), coalesce(d.value->>'model', ''), coalesce(d.value->>'os', ''),
 			coalesce(d.value->>'app_version', ''), coalesce(d.value->>'country', ''), coalesce(d.value->>'carrier', ''),
 			coalesce(d.value->>'locale', ''), coalesce(d.value->>'timezone', ''), coalesce(d.value->'tags', '[]'),
 			CAST(d.value->'location'->>'lat' AS DOUBLE PRECISION), CAST(d.value->'location'->>'lon' AS DOUBLE PRECISION),
-			CAST($3 AS BIGINT), CAST($3 AS BIGINT)
+			CAST($3 AS BIGINT), CAST($3 AS BIGINT), d.value->>'os_key', d.value->>'app_version_key'
 		FROM d WHERE true
 		ON CONFLICT (app, id) DO UPDATE SET
 			user_id = excluded.user_id, platform = excluded.platform, maker = excluded.maker, model = excluded.model,
 			os = excluded.os, app_version = excluded.app_version, country = excluded.country, carrier = excluded.carrier,
 			locale = excluded.locale, timezone = excluded.timezone, tags = excluded.tags,
-			lat = excluded.lat, lon = excluded.lon, updated_at = excluded.updated_at
+			lat = excluded.lat, lon = excluded.lon, updated_at = excluded.updated_at,
+			os_key = excluded.os_key, app_version_key = excluded.app_version_key
 		RETURNING id, created_at`
 
 	// Lists of ids.

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"slices"
 
+	"github.com/herald-push/herald/internal/audience"
 	"github.com/herald-push/herald/push"
 )
 
@@ -10,9 +11,16 @@ import (
 // devices claim is the later one's, as if one were written after the other.
 type rows struct {
 	byID      map[string]*push.Device
-	devices   []*push.Device
+	devices   []deviceRow
 	addresses []addressRow
 	tags      []tagRow
+}
+
+// deviceRow is a device with the keys that its versions are compared by.
+type deviceRow struct {
+	*push.Device
+	OSKey      string `json:"os_key"`
+	VersionKey string `json:"app_version_key"`
 }
 
 type (
@@ -29,7 +37,7 @@ func rowsOf(devices []*push.Device) rows {
 			continue
 		}
 		r.byID[d.ID] = d
-		r.devices = append(r.devices, d)
+		r.devices = append(r.devices, deviceRow{d, audience.VersionKey(d.OS), audience.VersionKey(d.AppVersion)})
 		for _, a := range d.Addresses {
 			if key := (address{a.Provider, a.Token}); !claimed[key] {
 				claimed[key] = true

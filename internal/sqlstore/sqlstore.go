@@ -6,6 +6,7 @@ package sqlstore
 import (
 	"context"
 	"embed"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"time"
@@ -48,7 +49,11 @@ func Open(ctx context.Context, url string, sealer Sealer, log *slog.Logger) (*St
 	if err != nil {
 		return nil, fail("open", err)
 	}
-	return &Store{db: db, sealer: sealer}, nil
+	s := &Store{db: db, sealer: sealer}
+	if err := s.makeKeys(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
 }
 
 // Run keeps the store open until ctx ends and closes it then. A program that
