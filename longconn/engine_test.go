@@ -2,8 +2,10 @@ package longconn
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,11 +15,17 @@ import (
 // bench is an engine without a transport.
 type bench struct {
 	engine
-	log     []string // what would have been passed on
-	now     time.Time
-	told    bool // the first message was delivered
-	welcome Welcome
-	left    *parked // by an earlier connection
+	log  []string // what would have been passed on
+	now  time.Time
+	told bool // the first message was delivered
+
+	connack, bye mqtt.Properties // what a script heard last
+	last         mqtt.Publish
+	refusal      mqtt.Reason // of CONNECT, unless 0
+	answer       mqtt.Reason // to publications and new tokens
+	slow         bool        // publications are not answered
+	welcome      Welcome
+	left         *parked // by an earlier connection
 }
 
 func newBench() *bench {
@@ -53,16 +61,20 @@ func (b *bench) pass(ev event) {
 	switch ev.kind {
 	case evConnect:
 		b.log = append(b.log, "connect "+ev.hello.ClientID)
+		if b.refusal != 0 {
+			b.refuse(b.refusal)
+			return
+		}
 		b.accept(b.now, b.welcome, b.left)
 	case evRefresh:
 		b.log = append(b.log, "refresh "+string(ev.token))
-		b.refreshed(mqtt.Success, time.Time{})
+		b.refreshed(b.answer, time.Time{})
 	case evAcked:
 		b.log = append(b.log, "acked "+ev.id)
 	case evPublished:
 		b.log = append(b.log, fmt.Sprintf("published %s %s", ev.pub.topic, ev.pub.payload))
-		if ev.pub.packet != 0 {
-			b.ack(ev.pub.packet, mqtt.Success)
+		if ev.pub.packet != 0 && !b.slow {
+			b.ack(ev.pub.packet, b.answer)
 		}
 	case evReport:
 		ev.done(ev.err)
@@ -229,6 +241,24 @@ func TestExpiredMessageLeavesTheQueue(t *testing.T) {
 	if fmt.Sprint(reports) != fmt.Sprint([]error{nil, ErrExpired, nil}) {
 		t.Errorf("reports %v", reports)
 	}
+}
+
+// unhex turns "10 0c 'MQTT' 04" into bytes.
+func unhex(t testing.TB, s string) []byte {
+	t.Helper()
+	var out []byte
+	for f := range strings.FieldsSeq(s) {
+		if strings.HasPrefix(f, "'") {
+			out = append(out, strings.Trim(f, "'")...)
+			continue
+		}
+		b, err := hex.DecodeString(f)
+		if err != nil {
+			t.Fatalf("%q in %q: %v", f, s, err)
+		}
+		out = append(out, b...)
+	}
+	return out
 }
 
 func concat(a, b, c []byte) []byte { return slices.Concat(a, b, c) }
