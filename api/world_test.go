@@ -82,9 +82,12 @@ func newWorld() *world {
 		Receipts: []push.Proof{{Stage: push.Delivered, Source: push.AppReport, At: noon, ReceivedAt: noon, AfterMs: 840}},
 	}}
 	w.plan = push.Plan{
-		Devices:  1,
-		Roads:    []push.PlannedRoad{{Provider: "apns", Devices: 1}},
-		Payloads: []push.PlannedPayload{{Provider: "apns", Bytes: 212, Limit: 4096}},
+		Devices: 1,
+		Roads:   []push.PlannedRoad{{Provider: "apns", Devices: 1}},
+		Payloads: []push.PlannedPayload{
+			{Provider: "apns", Bytes: 212, Limit: 4096},
+			{Provider: "sms", Bytes: 200, Limit: 1600, Segments: 2, CostMicros: 15_800},
+		},
 		Sample: []push.PlannedDelivery{{Device: "d1", Roads: []push.PlannedStep{
 			{Provider: "live", Why: "the route begins with it", Skipped: "not connected"},
 			{Provider: "apns", Why: "the only vendor of the device"},

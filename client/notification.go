@@ -175,7 +175,12 @@ type PlannedPayload struct {
 	Provider string `json:"provider"`
 	Bytes    int    `json:"bytes"`
 	Limit    int    `json:"limit,omitempty"` // 0 if the provider has none
-	Fault    string `json:"fault,omitempty"` // why the provider would never take it
+	// Segments is how many short messages a text takes, CostMicros what they
+	// cost a device, in millionths of the app's currency.
+	Segments   int   `json:"segments,omitempty"`
+	CostMicros int64 `json:"cost_micros,omitempty"`
+
+	Fault string `json:"fault,omitempty"` // why the provider would never take it
 }
 
 // PlannedDelivery is one device with the roads to it, in the order of trial.

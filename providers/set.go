@@ -164,6 +164,26 @@ func (s *Set) Changed(app, provider string) {
 	}
 }
 
+// Awaiter is a [Reporter] that can wait for receipts of what it did not send
+// itself, such as of what went out before a restart.
+type Awaiter interface {
+	// Await keeps the connection to the service until then. It does not wait.
+	Await(until time.Time)
+}
+
+// Await has the app's provider of that name wait for receipts until then, if it
+// is one that can.
+func (s *Set) Await(ctx context.Context, app, provider string, until time.Time) error {
+	p, err := s.provider(ctx, app, provider)
+	if err != nil {
+		return err
+	}
+	if a, ok := p.(Awaiter); ok {
+		a.Await(until)
+	}
+	return nil
+}
+
 // provider finds the provider, opening or reopening it if need be.
 func (s *Set) provider(ctx context.Context, app, name string) (Provider, error) {
 	if p, ok := s.fixed[name]; ok {

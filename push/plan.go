@@ -25,6 +25,10 @@ type PlannedPayload struct {
 	Provider string `json:"provider"`
 	Bytes    int    `json:"bytes"`
 	Limit    int    `json:"limit,omitempty"` // 0 if the provider has none
+	// Segments is how many short messages the text takes, CostMicros what they
+	// cost a device, in millionths of the app's currency.
+	Segments   int   `json:"segments,omitempty"`
+	CostMicros int64 `json:"cost_micros,omitempty"`
 	// Fault is why the provider would never take it; empty if it would.
 	Fault string `json:"fault,omitempty"`
 }

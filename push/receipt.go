@@ -143,6 +143,11 @@ type Reply struct {
 type Payload struct {
 	Bytes int
 	Limit int // the provider's own limit; 0 if it has none
+	// Segments is how many short messages a text takes, CostMicros the price of
+	// them in millionths of the app's currency; 0 for what is no text message,
+	// and where the price is not known.
+	Segments   int
+	CostMicros int64
 }
 
 // Group is the set of devices that share a provider's fate.

@@ -131,6 +131,7 @@ func (p *planner) finish(ctx context.Context) (push.Plan, error) {
 			return push.Plan{}, fmt.Errorf("scheduler: plan: weigh for %s: %w", provider, err)
 		}
 		row.Bytes, row.Limit = weight.Bytes, weight.Limit
+		row.Segments, row.CostMicros = weight.Segments, weight.CostMicros
 		p.plan.Payloads = append(p.plan.Payloads, row)
 	}
 	slices.SortFunc(p.plan.Payloads, func(a, b push.PlannedPayload) int { return cmp.Compare(a.Provider, b.Provider) })

@@ -145,3 +145,16 @@ func TestParseOverrides(t *testing.T) {
 		})
 	}
 }
+
+func TestWeightInWords(t *testing.T) {
+	for want, p := range map[string]client.PlannedPayload{
+		"212 bytes of 4096": {Bytes: 212, Limit: 4096},
+		"40 bytes":          {Bytes: 40},
+		"280 bytes of 1600, short messages: 2, 0.0158 a device": {Bytes: 280, Limit: 1600, Segments: 2, CostMicros: 15_800},
+		"5000 bytes of 4096; apns: too large":                   {Bytes: 5000, Limit: 4096, Fault: "apns: too large"},
+	} {
+		if got := weightInWords(p); got != want {
+			t.Errorf("weightInWords(%+v) = %q, want %q", p, got, want)
+		}
+	}
+}

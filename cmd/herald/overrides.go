@@ -4,6 +4,8 @@ import (
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/providers/apns"
 	"github.com/herald-push/herald/providers/fcm"
+	"github.com/herald-push/herald/providers/smpp"
+	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/webpush"
 )
 
@@ -12,6 +14,8 @@ func overrides() map[string]api.CheckOverrides {
 	return map[string]api.CheckOverrides{
 		"apns":    apns.CheckOverrides,
 		"fcm":     fcm.CheckOverrides,
+		"smpp":    smpp.CheckOverrides,
+		"sms":     sms.CheckOverrides,
 		"webpush": webpush.CheckOverrides,
 	}
 }

@@ -22,7 +22,7 @@ import (
 // connection is not in it: it needs no credentials, and wire.go adds it.
 // Services that report later do so at publicURL; without one they do not.
 // Egress is the engine under those that take it.
-func openers(publicURL string, egress providers.Engine) map[string]providers.Opener {
+func openers(publicURL string, egress providers.Engine, notes smpp.Notes) map[string]providers.Opener {
 	callback := func(provider string) string {
 		if publicURL == "" {
 			return ""
@@ -35,7 +35,7 @@ func openers(publicURL string, egress providers.Engine) map[string]providers.Ope
 		"honor":   honor.New,
 		"http":    custom.New,
 		"huawei":  huawei.New,
-		"smpp":    smpp.New,
+		"smpp":    smpp.Opener(notes),
 		"sms":     sms.Opener(callback("sms")),
 		"webpush": webpush.New,
 		"xiaomi":  xiaomi.Opener(callback("xiaomi")),

@@ -114,7 +114,7 @@ func (s *sendCmd) check(ctx context.Context, herald *client.Client, n client.Not
 		fmt.Fprintf(std.out, "  %-8s first for %d\n", name, road.Devices)
 	}
 	for _, p := range plan.Payloads {
-		fmt.Fprintf(std.out, "  %-8s %d bytes of %d %s\n", p.Provider, p.Bytes, p.Limit, p.Fault)
+		fmt.Fprintf(std.out, "  %-8s %s\n", p.Provider, weightInWords(p))
 	}
 	for _, d := range plan.Sample {
 		fmt.Fprintf(std.out, "%s\n", d.Device)
@@ -127,6 +127,24 @@ func (s *sendCmd) check(ctx context.Context, herald *client.Client, n client.Not
 		}
 	}
 	return nil
+}
+
+// weightInWords tells what a notification weighs with a provider, and costs.
+func weightInWords(p client.PlannedPayload) string {
+	text := fmt.Sprintf("%d bytes", p.Bytes)
+	if p.Limit > 0 {
+		text += fmt.Sprintf(" of %d", p.Limit)
+	}
+	if p.Segments > 0 {
+		text += fmt.Sprintf(", short messages: %d", p.Segments)
+	}
+	if p.CostMicros > 0 {
+		text += fmt.Sprintf(", %.4f a device", float64(p.CostMicros)/1e6)
+	}
+	if p.Fault != "" {
+		text += "; " + p.Fault
+	}
+	return text
 }
 
 // parseAudience reads "device:d1" and its like.

@@ -42,6 +42,7 @@ type house struct {
 	redis   redis.UniversalClient
 	store   *sqlstore.Store
 	devices *redisstore.Devices // the store's, with a cache that all processes share
+	notes   *redisstore.Notes   // what providers must know again after a restart
 	tokens  *devicetoken.Tokens
 
 	record    *analytics.Store // nil without ClickHouse
@@ -98,6 +99,7 @@ func (h *house) openStores(ctx context.Context) (err error) {
 		return err
 	}
 	h.devices = redisstore.NewDevices(h.redis, h.store)
+	h.notes = redisstore.NewNotes(h.redis)
 	h.tokens = devicetoken.New(h.store, h.cfg.DeviceTokens)
 	return nil
 }
@@ -150,7 +152,7 @@ func (h *house) wireLive(ctx context.Context) (err error) {
 
 // wireJourney is the way from the queue to the device.
 func (h *house) wireJourney(context.Context) error {
-	h.providers = providers.NewSet(h.store, openers(h.cfg.PublicURL, h.cfg.Egress), map[string]providers.Provider{push.Live: live.New(h.router)})
+	h.providers = providers.NewSet(h.store, openers(h.cfg.PublicURL, h.cfg.Egress, h.notes), map[string]providers.Provider{push.Live: live.New(h.router)})
 	h.scheduler = scheduler.New(h.cfg.Scheduler, scheduler.Parts{
 		Redis:    h.redis,
 		Devices:  h.devices,
@@ -168,6 +170,23 @@ func (h *house) wireJourney(context.Context) error {
 	})
 	h.providers.Reports(h.receive)
 	return h.metrics.Register(newGauges(h))
+}
+
+// awaitReceipts has providers hear again what was sent before a restart. What
+// cannot be done now is done by the next message of the app.
+func (h *house) awaitReceipts(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	all, err := h.notes.Awaiting(ctx)
+	if err != nil {
+		h.log.WarnContext(ctx, "receipts of earlier messages are not awaited", "err", err)
+		return
+	}
+	for _, a := range all {
+		if err := h.providers.Await(ctx, a.App, a.Provider, a.Until); err != nil {
+			h.log.WarnContext(ctx, "receipts of earlier messages are not awaited", "app", a.App, "provider", a.Provider, "err", err)
+		}
+	}
 }
 
 // receive takes what services report over the connections that we hold to
@@ -214,7 +233,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 	}
 	roads := map[string]api.CheckCredentials{push.Live: nil}
 	callbacks := map[string]api.Callback{}
-	for name := range openers(h.cfg.PublicURL, h.cfg.Egress) {
+	for name := range openers(h.cfg.PublicURL, h.cfg.Egress, nil) {
 		roads[name] = func(credentials []byte) error { return h.providers.Check(name, credentials) }
 		callbacks[name] = func(ctx context.Context, r *http.Request, body []byte) ([]push.Receipt, error) {
 			return h.providers.Callback(ctx, name, r, body)
@@ -279,6 +298,7 @@ func (h *house) Run(ctx context.Context) error {
 	var workers, conns []part
 	if h.cfg.does(roleWorker) {
 		workers = append(workers, named{"scheduler", h.scheduler})
+		h.awaitReceipts(ctx)
 	}
 	if h.cfg.does(roleConn) {
 		conns = append(conns, named{"longconn", h.conns})

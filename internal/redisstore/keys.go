@@ -17,7 +17,13 @@ import (
 //	herald:{app/g:KEY:WHO} hash    a digest that is being collected; with ":DUE" behind it, one that is being sent
 //	herald:{due/QUEUE}     zset    the ticks (unix ms) at which something is due; the entries of one are a list under ":TICK",
 //	                               "/n" counts them, "/leases" and "/held" have the lots that workers have in hand
+//	herald:{note/KEY}      string  what a provider must know again, or a hash with a sheet of words
+//	herald:{awaited}       zset    PROVIDER, a zero byte, APP → until when (unix s) receipts are waited for
 const prefix = "herald:{"
+
+const awaitedKey = prefix + "awaited}"
+
+func noteKey(key string) string { return prefix + "note/" + key + "}" }
 
 func notificationKey(app, id string) string { return prefix + app + "/n:" + id + "}" }
 

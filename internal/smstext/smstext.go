@@ -17,6 +17,8 @@ const (
 	gsmExtendedCodes = "\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65"
 
 	escape = 0x1b
+
+	octets = 140 // of a short message
 )
 
 // Coding is how a text's characters are written.
@@ -40,7 +42,7 @@ func Measure(text string) Size {
 	for _, r := range text {
 		s.Units += unitsOf(r)
 	}
-	split(text, CodingOf(text), func(string) { s.Segments++ })
+	split(text, CodingOf(text), usualHeader, func(string) { s.Segments++ })
 	return s
 }
 
@@ -54,21 +56,25 @@ func CodingOf(text string) Coding {
 	return GSM7
 }
 
-// Split cuts a text into the segments that [Measure] counts.
-func Split(text string) (Coding, []string) {
+// usualHeader is how many octets the header takes that joins the segments of
+// one text, with a reference of eight bits.
+const usualHeader = 6
+
+// Split cuts a text into segments. Of more than one, each loses the octets of
+// the header that joins them: with six they are those that [Measure] counts.
+func Split(text string, header int) (Coding, []string) {
 	c := CodingOf(text)
 	var parts []string
-	split(text, c, func(part string) { parts = append(parts, part) })
+	split(text, c, header, func(part string) { parts = append(parts, part) })
 	return c, parts
 }
 
 // split hands on the segments of a text, in septets of the GSM alphabet or in
-// UTF-16. Of more than one, each loses seven septets, or three units, to the
-// header that joins them, and no character is split between two.
-func split(text string, c Coding, segment func(string)) {
-	one, many, width := 70, 67, unitsOf
+// UTF-16. No character is split between two.
+func split(text string, c Coding, header int, segment func(string)) {
+	one, many, width := octets/2, (octets-header)/2, unitsOf
 	if c == GSM7 {
-		one, many, width = 160, 153, septetsOf
+		one, many, width = octets*8/7, (octets-header)*8/7, septetsOf
 	}
 	total := 0
 	for _, r := range text {

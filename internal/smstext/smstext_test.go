@@ -34,7 +34,7 @@ func TestTextsAreCutIntoSegments(t *testing.T) {
 			if got := Measure(tt.text).Segments; got != tt.want {
 				t.Errorf("Measure() = %d segments, want %d", got, tt.want)
 			}
-			_, parts := Split(tt.text)
+			_, parts := Split(tt.text, 6)
 			if len(parts) != tt.want || strings.Join(parts, "") != tt.text {
 				t.Errorf("Split() = %q, want %d parts of the text", parts, tt.want)
 			}
@@ -67,7 +67,7 @@ func FuzzNothingIsLostOrTooLong(f *testing.F) {
 		if !utf8.ValidString(text) {
 			return
 		}
-		c, parts := Split(text)
+		c, parts := Split(text, 6)
 		if strings.Join(parts, "") != text || Measure(text).Segments != len(parts) {
 			t.Fatalf("%q was cut into %q", text, parts)
 		}

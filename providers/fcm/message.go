@@ -73,9 +73,6 @@ func message(d *push.Delivery, o *options) *messaging.Message {
 	if d.Class == push.Marketing {
 		android.Priority = "normal" // may wait until the device wakes
 	}
-	if d.Silent { // Android 8 and later go by the channel, and at least do not wake for it
-		android.Priority, android.Notification.Priority = "normal", messaging.PriorityLow
-	}
 	if !d.ExpiresAt.IsZero() {
 		ttl := min(max(time.Until(d.ExpiresAt).Round(time.Second), 0), maxTTL)
 		android.TTL = &ttl
@@ -88,5 +85,17 @@ func message(d *push.Delivery, o *options) *messaging.Message {
 		APNS:         &messaging.APNSConfig{Headers: appleHeaders(d)},
 	}
 	o.say(m)
+	if d.Silent {
+		hush(android)
+	}
 	return m
+}
+
+// hush has quiet hours come before what the caller wishes. Android 8 and later
+// go by the channel, and at least do not wake for it.
+func hush(a *messaging.AndroidConfig) {
+	a.Priority = "normal"
+	if n := a.Notification; n != nil {
+		n.Priority, n.Sound, n.DefaultSound, n.DefaultVibrateTimings, n.VibrateTimingMillis = messaging.PriorityLow, "", false, false, nil
+	}
 }

@@ -138,20 +138,26 @@ func (s *session) reportAll(ctx context.Context) {
 }
 
 // proved reports what a receipt proves. One that belongs to nothing we know
-// proves nothing: it was sent before a restart, or by another process.
+// proves nothing. An error has the service bring it again.
 func (p *Provider) proved(ctx context.Context, r receipt) error {
 	report, stage, now := p.report.Load(), r.stage(), time.Now()
 	if report == nil || stage == "" {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, p.pace.report)
+	defer cancel()
 	a := p.ledger.find(r, now)
 	if a == nil {
-		return nil
+		var err error
+		if a, err = p.recall(ctx, r); a == nil {
+			return err
+		}
+	}
+	if err := p.gather(ctx, a, stage); err != nil {
+		return err
 	}
 	whole := p.ledger.proves(a, stage)
 	if whole != "" {
-		ctx, cancel := context.WithTimeout(ctx, p.pace.report)
-		defer cancel()
 		if err := (*report)(ctx, []push.Receipt{p.evidence(a, r, whole, now)}); err != nil {
 			return err
 		}

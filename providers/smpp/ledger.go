@@ -1,6 +1,7 @@
 package smpp
 
 import (
+	"crypto/rand"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,10 +24,11 @@ const (
 )
 
 // ledger knows which delivery a message of the service belongs to. It lives in
-// memory only: a process that starts again does not know the receipts of what
-// it sent before.
+// memory; what another process must know too is in the provider's [Notes].
 type ledger struct {
-	mu    sync.Mutex
+	mu       sync.Mutex
+	expected time.Time // receipts of messages that are not here may come until then
+
 	byID  map[string]*awaited
 	byRef map[uint16]*awaited // the last with each reference
 	order []*awaited          // oldest first, with those that are settled
@@ -37,6 +39,7 @@ type ledger struct {
 type journey struct {
 	app, delivery, device, to string
 
+	sheet  string       // names this attempt among the [Notes]: a later one of the same delivery has another
 	until  time.Time    // no receipt is awaited after
 	stages []push.Stage // of each message; "" until proven
 	told   push.Stage   // what was reported last
@@ -65,7 +68,7 @@ func newLedger() *ledger {
 
 func newJourney(d *push.Delivery, to string, parts int, now time.Time) *journey {
 	j := &journey{
-		app: d.App, delivery: d.ID, device: d.Device, to: to,
+		app: d.App, delivery: d.ID, device: d.Device, to: to, sheet: rand.Text(),
 		until: now.Add(maxValidity + lateness), stages: make([]push.Stage, parts),
 	}
 	if !d.ExpiresAt.IsZero() {
@@ -203,6 +206,9 @@ func (l *ledger) tell(a *awaited, whole, own push.Stage) {
 func (l *ledger) waits(now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if now.Before(l.expected) {
+		return true
+	}
 	for _, a := range l.byID {
 		if !a.void && now.Before(a.until) {
 			return true

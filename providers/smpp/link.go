@@ -91,12 +91,7 @@ func (l *link) session(ctx context.Context) (*session, *push.Error) {
 			l.mu.Unlock()
 			return nil, &failure
 		}
-		if !l.running {
-			var own context.Context
-			own, l.stop = context.WithCancel(context.Background())
-			l.running = true
-			go l.run(own) // ends by rest, by retire or when idle
-		}
+		l.begin()
 		l.mu.Unlock()
 		if s != nil && s.open() {
 			return s, nil
@@ -107,6 +102,26 @@ func (l *link) session(ctx context.Context) (*session, *push.Error) {
 			return nil, unsent("not connected in time", ctx.Err())
 		}
 	}
+}
+
+// start has a session made though nobody sends.
+func (l *link) start() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.retired {
+		l.begin()
+	}
+}
+
+// begin starts the goroutine if it does not run. Callers hold mu.
+func (l *link) begin() {
+	if l.running {
+		return
+	}
+	var own context.Context
+	own, l.stop = context.WithCancel(context.Background())
+	l.running = true
+	go l.run(own) // ends by rest, by retire or when idle
 }
 
 // run connects, serves and connects again, until nobody needs it.

@@ -44,6 +44,7 @@ type Provider struct {
 	pace   pace
 	dial   func(context.Context) (net.Conn, error)
 
+	notes   Notes // nil: what is in memory is all that is known
 	window  *window
 	ledger  *ledger
 	link    *link
@@ -54,8 +55,13 @@ type Provider struct {
 
 type reporter func(context.Context, []push.Receipt) error
 
-// New opens a provider from an app's credentials. It does not connect yet.
-func New(credentials []byte) (providers.Provider, error) {
+// Opener returns an opener whose providers keep their messages in notes.
+func Opener(notes Notes) providers.Opener {
+	return func(credentials []byte) (providers.Provider, error) { return newProvider(credentials, notes) }
+}
+
+// newProvider opens a provider. It does not connect yet.
+func newProvider(credentials []byte, notes Notes) (providers.Provider, error) {
 	c, err := parse(credentials)
 	if err != nil {
 		return nil, err
@@ -64,7 +70,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{config: c, codes: codes, pace: usual, window: newWindow(c.Window), ledger: newLedger()}
+	p := &Provider{config: c, codes: codes, pace: usual, notes: notes, window: newWindow(c.Window), ledger: newLedger()}
 	if c.TLS {
 		if p.tls, err = providers.TLS(c.CA); err != nil {
 			return nil, &push.Invalid{Faults: []push.Fault{{Field: "ca", Detail: "holds no certificate in PEM"}}}
@@ -110,7 +116,10 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	now := time.Now()
 	j := newJourney(d, to.Number, len(t.parts), now)
 	m := pdu.Message{
-		Source: p.config.source, Dest: to, DataCoding: byte(t.coding), Validity: validity(d, now), Registered: p.registered(),
+		Source: p.config.source, Dest: to, DataCoding: byte(t.coding), Validity: validity(t.until(d, now), now), Registered: p.registered(),
+	}
+	if t.From != "" {
+		m.Source = sourceOf(t.From)
 	}
 	header := p.header(len(t.parts))
 	for i, part := range t.parts {
@@ -119,10 +128,12 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 			header[len(header)-1] = byte(i + 1)
 			m.ESMClass, m.Text = pdu.HasHeader, append(slices.Clip(header), m.Text...)
 		}
-		id, err := p.submit(ctx, m, &awaited{journey: j, part: i})
+		a := &awaited{journey: j, part: i}
+		id, err := p.submit(ctx, m, a)
 		if err != nil {
-			return push.Answer{}, p.partly(err, i, j)
+			return push.Answer{}, p.partly(ctx, err, i, j)
 		}
+		p.keep(ctx, a, id)
 		if i == 0 {
 			answer.ID = id
 		}
@@ -156,12 +167,15 @@ func (p *Provider) submit(ctx context.Context, m pdu.Message, a *awaited) (id st
 // partly is the error of a message whose first parts were taken. A refusal of
 // the next stays what it is: the phone shows nothing of a message that lacks a
 // part. Where there is no answer nobody knows what the phone has.
-func (p *Provider) partly(err *push.Error, before int, j *journey) *push.Error {
+func (p *Provider) partly(ctx context.Context, err *push.Error, before int, j *journey) *push.Error {
 	if before > 0 && err.Code == "" {
 		err.Kind = push.ErrUnknown
 	}
 	if !errors.Is(err.Kind, push.ErrUnknown) {
 		p.ledger.abandon(j)
+		if before > 0 {
+			p.void(ctx, j)
+		}
 	}
 	return err
 }
@@ -169,7 +183,8 @@ func (p *Provider) partly(err *push.Error, before int, j *journey) *push.Error {
 // Weigh implements [providers.Provider]. The size is in octets on the air.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 	t, err := p.weigh(d)
-	return push.Payload{Bytes: t.octets, Limit: segmentOctets * p.config.Segments}, err
+	w := push.Payload{Bytes: t.octets, Limit: segmentOctets * p.config.Segments, Segments: len(t.parts), CostMicros: p.cost(t)}
+	return w, err
 }
 
 // CloseIdleConnections says goodbye once nothing is being sent. Receipts that
@@ -178,6 +193,8 @@ func (p *Provider) CloseIdleConnections() { p.link.retire() }
 
 // text is what the person reads, cut into parts.
 type text struct {
+	options
+
 	coding smstext.Coding
 	parts  []string
 	octets int
@@ -185,22 +202,23 @@ type text struct {
 
 // weigh returns an untyped nil for what can be sent.
 func (p *Provider) weigh(d *push.Delivery) (text, error) {
-	whole := d.Title + d.Body
-	if d.Title != "" && d.Body != "" {
-		whole = d.Title + "\n" + d.Body
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return text{}, err
 	}
+	t := text{options: o}
+	whole := o.whole(d)
 	if whole == "" {
-		return text{}, &push.Error{Provider: name, Kind: push.ErrRejected, Detail: "there is neither title nor body"}
+		return t, &push.Error{Provider: name, Kind: push.ErrRejected, Detail: "there is neither title nor body"}
 	}
-	var t text
-	t.coding, t.parts = smstext.Split(whole)
+	t.coding, t.parts = smstext.Split(whole, p.config.headerOctets())
 	for _, part := range t.parts {
 		n := len(smstext.Encode(part, t.coding))
 		if t.coding == smstext.GSM7 {
 			n = (n*7 + 7) / 8
 		}
 		if len(t.parts) > 1 {
-			n += headerOctets
+			n += p.config.headerOctets()
 		}
 		t.octets += min(n, segmentOctets) // a header's last bit may share an octet
 	}
@@ -217,15 +235,24 @@ func (p *Provider) weigh(d *push.Delivery) (text, error) {
 func (p *Provider) cost(t text) int64 { return int64(len(t.parts)) * p.config.micros }
 
 // headerOctets is the length of a header that joins parts.
-const headerOctets = 6
+func (c *config) headerOctets() int {
+	if c.ReferenceBits == 16 {
+		return 7
+	}
+	return 6
+}
 
-// header is the user data header of a message in parts (3GPP TS 23.040, section
-// 9.2.3.24.1), nil for one. Its last octet is the part's number.
+// header is the user data header of a message in parts (3GPP TS 23.040, sections
+// 9.2.3.24.1 and 9.2.3.24.8), nil for one. Its last octet is the part's number.
 func (p *Provider) header(parts int) []byte {
 	if parts == 1 {
 		return nil
 	}
-	return []byte{headerOctets - 1, 0, 3, byte(p.long.Add(1)), byte(parts), 0}
+	reference := p.long.Add(1)
+	if p.config.ReferenceBits == 16 {
+		return []byte{6, 8, 4, byte(reference >> 8), byte(reference), byte(parts), 0}
+	}
+	return []byte{5, 0, 3, byte(reference), byte(parts), 0}
 }
 
 // registered asks for a receipt of the outcome if somebody wants it.
@@ -238,11 +265,11 @@ func (p *Provider) registered() byte {
 
 // validity is how long the service may try, as a relative time (section 7.1.1):
 // no clock of theirs has to agree with ours.
-func validity(d *push.Delivery, now time.Time) string {
-	if d.ExpiresAt.IsZero() {
+func validity(until, now time.Time) string {
+	if until.IsZero() {
 		return ""
 	}
-	left := int(min(max(d.ExpiresAt.Sub(now), time.Second), maxValidity).Seconds())
+	left := int(min(max(until.Sub(now), time.Second), maxValidity).Seconds())
 	return fmt.Sprintf("0000%02d%02d%02d%02d000R", left/86400, left/3600%24, left/60%60, left%60)
 }
 

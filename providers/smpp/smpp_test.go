@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/providertest"
 	"github.com/herald-push/herald/providers/smpp/pdu"
 	"github.com/herald-push/herald/push"
@@ -135,12 +134,12 @@ func converse(conn net.Conn, answer func(pdu.PDU) (*pdu.PDU, bool)) {
 }
 
 func TestOpenTellsEveryFault(t *testing.T) {
-	_, err := New([]byte(`{"address":"smsc","system_type":"longer than twelve","from":"longer than eleven","price_per_segment":-1,"window":-1,"max_segments":256}`))
+	_, err := Opener(nil)([]byte(`{"address":"smsc","system_type":"longer than twelve","from":"longer than eleven","price_per_segment":-1,"window":-1,"max_segments":256}`))
 	var invalid *push.Invalid
 	if !errors.As(err, &invalid) || len(invalid.Faults) != 8 {
 		t.Errorf("New() error = %v, want eight faults", err)
 	}
-	if _, err := New([]byte(`{"address":"h:1","system_id":"a","password":"b","from":"c","tls":true,"ca":"none"}`)); !errors.As(err, &invalid) {
+	if _, err := Opener(nil)([]byte(`{"address":"h:1","system_id":"a","password":"b","from":"c","tls":true,"ca":"none"}`)); !errors.As(err, &invalid) {
 		t.Errorf("New() error = %v, want a fault of ca", err)
 	}
 }
@@ -199,8 +198,7 @@ func TestValidityIsTheTimeThatIsLeft(t *testing.T) {
 	for left, want := range map[time.Duration]string{
 		90 * time.Second: "000000000130000R", 26 * time.Hour: "000001020000000R", -time.Hour: "000000000001000R", 9000 * time.Hour: "000030000000000R",
 	} {
-		d := &push.Delivery{Notification: &push.Notification{ExpiresAt: now.Add(left)}}
-		if got := validity(d, now); got != want {
+		if got := validity(now.Add(left), now); got != want {
 			t.Errorf("validity(%s) = %s, want %s", left, got, want)
 		}
 	}
@@ -210,6 +208,12 @@ func TestValidityIsTheTimeThatIsLeft(t *testing.T) {
 // for tests.
 func open(t *testing.T, address string, more map[string]any) *Provider {
 	t.Helper()
+	return openWith(t, nil, address, more)
+}
+
+// openWith opens a provider that keeps its messages in notes.
+func openWith(t *testing.T, notes Notes, address string, more map[string]any) *Provider {
+	t.Helper()
 	c := map[string]any{
 		"address": address, "system_id": "herald", "password": "s3cret", "system_type": "push", "from": "+15550100", "price_per_segment": 0.05,
 	}
@@ -218,7 +222,7 @@ func open(t *testing.T, address string, more map[string]any) *Provider {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := New(raw)
+	opened, err := Opener(notes)(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,5 +242,3 @@ func delivery(id string) *push.Delivery {
 		Address: push.Address{Provider: name, Token: "+15551234567"},
 	}
 }
-
-var _ providers.Opener = New

@@ -3,6 +3,7 @@
 package sms
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -81,7 +82,11 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	text := textOf(d)
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return push.Answer{}, err
+	}
+	text := o.text(d)
 	s := smstext.Measure(text)
 	if err := fits(s); err != nil {
 		return push.Answer{}, err
@@ -91,7 +96,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	}
 	var x providers.Exchange
 	req, err := http.NewRequestWithContext(providers.WithExchange(ctx, &x), http.MethodPost, p.messages,
-		strings.NewReader(p.form(d, text).Encode()))
+		strings.NewReader(p.form(d, &o, text).Encode()))
 	if err != nil {
 		return push.Answer{}, rejected("", "the request cannot be made")
 	}
@@ -110,20 +115,19 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 // Weigh implements [providers.Provider]. The size is in UTF-16 units, for so the
 // service counts.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	s := smstext.Measure(textOf(d))
-	return push.Payload{Bytes: s.Units, Limit: maxUnits}, fits(s)
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return push.Payload{Limit: maxUnits}, err
+	}
+	s := smstext.Measure(o.text(d))
+	return push.Payload{Bytes: s.Units, Limit: maxUnits, Segments: s.Segments, CostMicros: p.cost(s)}, fits(s)
 }
+
+// cost is the price of a text, in millionths of the app's currency.
+func (p *Provider) cost(s smstext.Size) int64 { return int64(s.Segments) * p.config.micros }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
-
-// textOf is what the person reads.
-func textOf(d *push.Delivery) string {
-	if d.Title == "" || d.Body == "" {
-		return d.Title + d.Body
-	}
-	return d.Title + "\n" + d.Body
-}
 
 // fits returns an untyped nil for what can be sent.
 func fits(s smstext.Size) error {
@@ -140,16 +144,22 @@ func rejected(code, detail string) *push.Error {
 	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
 }
 
-func (p *Provider) form(d *push.Delivery, text string) url.Values {
+func (p *Provider) form(d *push.Delivery, o *options, text string) url.Values {
 	f := url.Values{"To": {d.Address.Token}, "Body": {text}}
-	if strings.HasPrefix(p.config.From, "MG") {
-		f.Set("MessagingServiceSid", p.config.From)
+	if from := cmp.Or(o.From, p.config.From); strings.HasPrefix(from, "MG") {
+		f.Set("MessagingServiceSid", from)
 	} else {
-		f.Set("From", p.config.From)
+		f.Set("From", from)
 	}
+	left := maxValidity
 	if !d.ExpiresAt.IsZero() {
-		left := int(time.Until(d.ExpiresAt).Seconds())
-		f.Set("ValidityPeriod", strconv.Itoa(min(max(left, 1), maxValidity)))
+		left = min(max(int(time.Until(d.ExpiresAt).Seconds()), 1), left)
+	}
+	if o.TTL != nil {
+		left = min(*o.TTL, left)
+	}
+	if !d.ExpiresAt.IsZero() || o.TTL != nil {
+		f.Set("ValidityPeriod", strconv.Itoa(left))
 	}
 	if p.callback != "" {
 		f.Set("StatusCallback", callbackFor(p.callback, d))
@@ -169,7 +179,7 @@ func (p *Provider) sort(x *providers.Exchange, s smstext.Size) (push.Answer, err
 	}
 	if ok {
 		return push.Answer{
-			ID: answer.SID, Stage: push.Accepted, Bytes: s.Units, CostMicros: int64(s.Segments) * p.config.micros,
+			ID: answer.SID, Stage: push.Accepted, Bytes: s.Units, CostMicros: p.cost(s),
 		}, nil
 	}
 	e := p.codes.Error(name, x.Status, answer.Code.String())

@@ -72,7 +72,9 @@ function answer(session, pdu) {
 function join(pdu) {
   const { udh, message } = pdu.short_message;
   if (!udh) return message;
-  const [, , reference, total, part] = udh[0];
+  const [reference, total, part] = udh[0][0] === 8 // a reference of sixteen bits
+    ? [udh[0].readUInt16BE(2), udh[0][4], udh[0][5]]
+    : [udh[0][2], udh[0][3], udh[0][4]];
   const key = pdu.destination_addr + "/" + reference;
   const have = parts.get(key) || [];
   have[part - 1] = message;
