@@ -40,6 +40,9 @@ func (s *Server) routes() {
 	e.POST("/v1/receipts", s.createReceipts)
 	e.POST("/v1/callbacks/:provider", s.receiveCallback)
 
+	e.GET("/v1/lanes", s.keyed(ScopeRead, s.listLanes))
+	e.PUT("/v1/lanes/:provider", s.keyed(ScopeAdmin, s.putLane))
+
 	e.GET("/v1/apps/:app", s.keyed(ScopeRead, s.getApp))
 	e.PUT("/v1/apps/:app", s.keyed(ScopeAdmin, s.putApp))
 	e.GET("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.getCredentials))

@@ -87,6 +87,14 @@ type CredentialsInfo struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+// Lanes knows how the apps fare with their providers.
+type Lanes interface {
+	// Lanes lists them by provider; those that no worker has used are not there.
+	Lanes(ctx context.Context, app string) ([]push.Lane, error)
+	// SwitchLane keeps a lane off for a reason, or with "" no longer.
+	SwitchLane(ctx context.Context, app, provider, reason string) error
+}
+
 // Deliveries tells the story of each delivery of a notification, in pages
 // ordered by an opaque cursor: next is "" on the last one. With a device there
 // is at most one trace.

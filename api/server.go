@@ -84,6 +84,7 @@ type Parts struct {
 	Chat        Chat
 	Users       Users
 	Schedules   Schedules
+	Lanes       Lanes
 	Firings     Firings
 
 	// Providers are the roads that addresses and routes may name, each with the
@@ -154,6 +155,7 @@ func (p *Parts) complete() error {
 		"Queue": p.Queue == nil, "Devices": p.Devices == nil, "Apps": p.Apps == nil, "Keys": p.Keys == nil,
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
+		"Lanes": p.Lanes == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("api: part %s is missing", name))

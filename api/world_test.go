@@ -41,6 +41,7 @@ type world struct {
 	last        *push.Notification
 	received    []push.Receipt
 	plan        push.Plan
+	lanes       []push.Lane
 	traces      []push.Trace
 	users       map[string]push.User
 	schedules   map[string]push.Schedule
@@ -81,6 +82,20 @@ func newWorld() *world {
 		Attempts: []push.Attempt{{Number: 1, Provider: "apns", ProviderID: "A1", Stage: push.Accepted, Why: "the only road", At: noon, TookMillis: 12.5}},
 		Receipts: []push.Proof{{Stage: push.Delivered, Source: push.AppReport, At: noon, ReceivedAt: noon, AfterMs: 840}},
 	}}
+	w.lanes = []push.Lane{
+		{
+			App: "demo", Provider: "huawei", State: push.LaneOpen, Workers: 2, InFlight: 12, Limit: 128, Waiting: 3, PerSecond: 840.5, Bound: 6000,
+			Quotas: []push.QuotaUse{
+				{Name: "marketing_per_device", PerDevice: true, Limit: 2, Used: 1200, Refused: 7, RenewsAt: noon.Add(4 * time.Hour)},
+			},
+		},
+		{
+			App: "demo", Provider: "oppo", State: push.LaneClosed, Why: "10 requests in a row failed: unavailable", Until: noon.Add(time.Minute),
+			Workers: 2, Closed: 1, Limit: 64,
+			Classes: []push.ClosedClass{{Class: push.Marketing, Why: "the provider's quota is used up", Until: noon.Add(4 * time.Hour)}},
+			Quotas:  []push.QuotaUse{{Name: "public", Limit: 100000, Used: 90000, PerSecond: 2, EndsAt: noon.Add(83 * time.Minute), RenewsAt: noon.Add(4 * time.Hour)}},
+		},
+	}
 	w.plan = push.Plan{
 		Devices: 1,
 		Roads:   []push.PlannedRoad{{Provider: "apns", Devices: 1}},
@@ -125,6 +140,29 @@ func (w *world) Enqueue(ctx context.Context, n *push.Notification, hash [32]byte
 	}
 	w.queued[k], w.hashes[k], w.last = p, hash, n
 	return p, nil
+}
+
+func (w *world) Lanes(_ context.Context, app string) ([]push.Lane, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.storeErr != nil || app != "demo" {
+		return nil, w.storeErr
+	}
+	return slices.Clone(w.lanes), nil
+}
+
+func (w *world) SwitchLane(_ context.Context, _, provider, reason string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.lanes {
+		if l := &w.lanes[i]; l.Provider == provider {
+			l.State, l.Why, l.Until = push.LaneOpen, "", time.Time{}
+			if reason != "" {
+				l.State, l.Why = push.LaneOff, reason
+			}
+		}
+	}
+	return w.storeErr
 }
 
 func (w *world) Progress(_ context.Context, app, id string) (push.Progress, error) {
@@ -391,8 +429,8 @@ func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
 		Chat:  Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
-		Users: w, Schedules: w, Firings: daily,
-		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox},
+		Users: w, Schedules: w, Firings: daily, Lanes: w,
+		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback},
 		Checks:    map[string]Check{"redis": func(context.Context) error { return nil }},

@@ -85,9 +85,18 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 		})
 	},
 	"schedule_create_faults": func(ctx context.Context, c *Client) (any, error) { return c.PutSchedule(ctx, Schedule{}) },
-	"schedule_get":           func(ctx context.Context, c *Client) (any, error) { return c.Schedule(ctx, "morning") },
-	"schedule_list":          func(ctx context.Context, c *Client) (any, error) { return c.Schedules(ctx, "", 10) },
-	"schedule_delete":        func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteSchedule(ctx, "morning") },
+	"lane_list": func(ctx context.Context, c *Client) (any, error) {
+		all, err := c.Lanes(ctx)
+		return lanes{all}, err
+	},
+	"lane_off": func(ctx context.Context, c *Client) (any, error) {
+		return c.SwitchLaneOff(ctx, "huawei", "the vendor asked us to")
+	},
+	"lane_on":         func(ctx context.Context, c *Client) (any, error) { return c.SwitchLaneOn(ctx, "huawei") },
+	"lane_faults":     func(ctx context.Context, c *Client) (any, error) { return c.SwitchLaneOff(ctx, "huawei", "") },
+	"schedule_get":    func(ctx context.Context, c *Client) (any, error) { return c.Schedule(ctx, "morning") },
+	"schedule_list":   func(ctx context.Context, c *Client) (any, error) { return c.Schedules(ctx, "", 10) },
+	"schedule_delete": func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteSchedule(ctx, "morning") },
 	"user_put": func(ctx context.Context, c *Client) (any, error) {
 		return c.PutUser(ctx, User{ID: "u-18", Timezone: "Asia/Shanghai", QuietHours: &QuietHours{From: "22:00", To: "07:30"}})
 	},

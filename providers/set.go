@@ -62,6 +62,7 @@ type opened struct {
 	provider Provider // nil if err is set
 	err      error    // why there is no provider
 	missing  bool     // the app has no credentials
+	limits   push.Limits
 	version  int64
 	checked  time.Time
 }
@@ -85,33 +86,6 @@ func (s *Set) Send(ctx context.Context, app, provider string, d *push.Delivery) 
 		return push.Answer{}, err
 	}
 	return p.Send(ctx, d)
-}
-
-// Batch tells how many devices of a notification its app's provider of that name
-// takes in one request now; 1 is one at a time, or no provider.
-func (s *Set) Batch(ctx context.Context, n *push.Notification, provider string) int {
-	p, err := s.provider(ctx, n.App, provider)
-	if err != nil {
-		return 1
-	}
-	if b, ok := p.(Batcher); ok {
-		return b.Batch(n)
-	}
-	return 1
-}
-
-// SendBatch makes one attempt for deliveries of one chunk. It returns a reply to
-// each, in their order.
-func (s *Set) SendBatch(ctx context.Context, app, provider string, ds []*push.Delivery) []push.Reply {
-	p, err := s.provider(ctx, app, provider)
-	if err != nil {
-		return Each(len(ds), push.Answer{}, err)
-	}
-	b, ok := p.(Batcher)
-	if !ok { // the credentials changed since Batch was asked
-		return Each(len(ds), push.Answer{}, &push.Error{Provider: provider, Kind: push.ErrUnavailable, Detail: "it takes one device at a time now"})
-	}
-	return b.SendBatch(ctx, ds)
 }
 
 // Weigh returns the delivery's size with the app's provider of that name.
@@ -150,8 +124,9 @@ func (s *Set) Check(provider string, credentials []byte) error {
 	if err != nil {
 		return err
 	}
+	_, err = limitsOf(p, credentials)
 	retire(p)
-	return nil
+	return err
 }
 
 // Changed makes the next send read the credentials again at once. Other
@@ -241,9 +216,9 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 	case err != nil: // nothing to go on with, and nothing to remember
 		return nil, &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "credentials cannot be read", Err: err}
 	case cur != nil && !cur.missing && cur.version == version:
-		next.provider, next.err = cur.provider, cur.err
+		next.provider, next.err, next.limits = cur.provider, cur.err, cur.limits
 	default:
-		if next.provider, err = open(credentials); err != nil {
+		if next.provider, next.limits, err = openLimited(open, credentials); err != nil {
 			next.provider = nil
 			next.err = &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the app's credentials cannot be used", Err: err}
 		} else if r, ok := next.provider.(Reporter); ok && s.report != nil {
@@ -255,6 +230,19 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 	}
 	e.current.Store(next)
 	return next.provider, next.err
+}
+
+func openLimited(open Opener, credentials []byte) (Provider, push.Limits, error) {
+	p, err := open(credentials)
+	if err != nil {
+		return nil, push.Limits{}, err
+	}
+	limits, err := limitsOf(p, credentials)
+	if err != nil {
+		retire(p)
+		return nil, limits, err
+	}
+	return p, limits, nil
 }
 
 func (s *Set) isCurrent(o *opened) bool {

@@ -27,6 +27,7 @@ type Door struct {
 	inbox   *redisstore.Inbox
 	tasks   queue
 	due     *redisstore.Due
+	lanes   *redisstore.Lanes
 	metrics *doorMetrics
 
 	mu   sync.Mutex
@@ -42,6 +43,7 @@ func NewDoor(cfg Config, parts Parts) *Door {
 		inbox:   redisstore.NewInbox(parts.Redis),
 		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
 		due:     redisstore.NewDue(parts.Redis),
+		lanes:   redisstore.NewLanes(parts.Redis),
 		metrics: newDoorMetrics(parts.Metrics),
 	}
 }

@@ -39,7 +39,7 @@ func TestHangingVendorSlowsNobody(t *testing.T) {
 	}
 	close(release) // only now does the bad vendor let go
 	eventually(t, func() string {
-		for _, s := range w.Lanes() {
+		for _, s := range w.OwnLanes() {
 			if s.Provider == "apns" && s.Why != "" {
 				return ""
 			}

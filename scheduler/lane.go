@@ -28,6 +28,8 @@ type lane struct {
 	faults   int         // failures in a row that are the provider's
 	shut     closed      // the lane for everybody; the zero value is open
 	classes  map[push.Class]closed
+	limits   push.Limits   // what the provider documents
+	quotas   []*quota      // of it
 	off      string        // why an operator has switched the lane off; "" is on
 	pause    time.Duration // how long it closes next time it trips
 	probing  bool          // one attempt tries whether a closed lane is well again
@@ -44,6 +46,7 @@ func newLane(cfg LaneConfig, now func() time.Time) *lane {
 type closed struct {
 	until time.Time
 	why   string
+	sure  bool // nothing but time opens it
 }
 
 func (c *closed) Error() string { return "scheduler: lane is closed: " + c.why }
@@ -98,21 +101,47 @@ func (l *lane) enter(ctx context.Context, class push.Class, units int) (pass, er
 func (l *lane) closedFor(class push.Class) error {
 	now := l.now()
 	if l.off != "" {
-		return &closed{now.Add(offAgain), l.off}
+		return &closed{until: now.Add(offAgain), why: l.off}
 	}
-	if c, ok := l.classes[class]; ok && now.Before(c.until) {
-		return &c
+	if c := l.closedClass(class, now); c != nil {
+		return c
 	}
 	switch {
 	case now.Before(l.shut.until):
 		c := l.shut
 		return &c
 	case !l.shut.until.IsZero() && l.probing:
-		return &closed{now.Add(busyAgain), l.shut.why + "; a probe is on its way"}
+		return &closed{until: now.Add(busyAgain), why: l.shut.why + "; a probe is on its way"}
 	case l.inFlight >= l.cfg.Trip && now.Sub(l.moved) > l.cfg.Stall:
-		return &closed{now.Add(busyAgain), fmt.Sprintf("%d requests are without an answer", l.inFlight)}
+		return &closed{until: now.Add(busyAgain), why: fmt.Sprintf("%d requests are without an answer", l.inFlight)}
 	}
 	return nil
+}
+
+// closedClass tells why a class alone may not enter: its quota or its hours.
+// Callers hold mu.
+func (l *lane) closedClass(class push.Class, now time.Time) *closed {
+	if c, ok := l.classes[class]; ok && now.Before(c.until) {
+		return &c
+	}
+	if len(l.limits.Hours) > 0 {
+		if opens := l.limits.OpensAt(class, now); !opens.IsZero() {
+			return &closed{until: opens, why: "the provider takes none of this class at this hour", sure: true}
+		}
+	}
+	for _, q := range l.quotas {
+		if c := q.dryFor(class, now); c != nil {
+			return c
+		}
+	}
+	return nil
+}
+
+// open tells whether a class may enter now.
+func (l *lane) open(c push.Class) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closedFor(c) == nil
 }
 
 // crowded turns away whoever would wait for longer than the lane's patience:
@@ -127,7 +156,7 @@ func (l *lane) crowded(class push.Class) error {
 		return nil
 	}
 	wait := time.Duration(float64(ahead) / through * float64(time.Second))
-	return &closed{l.now().Add(min(max(wait, busyAgain), mostBusy)), "the lane is crowded"}
+	return &closed{until: l.now().Add(min(max(wait, busyAgain), mostBusy)), why: "the lane is crowded"}
 }
 
 // take takes a place's share of width and pace if there is one. Callers hold mu.
@@ -135,7 +164,11 @@ func (l *lane) take(p *pass) bool {
 	if float64(l.inFlight) >= l.width.limit {
 		return false
 	}
-	after := l.pace.take(p.units, l.now())
+	units := p.units
+	if l.limits.PerRequest {
+		units = 1
+	}
+	after := l.pace.take(units, l.now())
 	if after > 0 && l.alarm == nil {
 		l.alarm = time.AfterFunc(after, l.ring)
 	}
@@ -181,7 +214,7 @@ func (l *lane) queue(ctx context.Context, p *pass) error {
 		}
 		return nil
 	case <-patience.C:
-		err = &closed{l.now().Add(busyAgain), "the lane is crowded"}
+		err = &closed{until: l.now().Add(busyAgain), why: "the lane is crowded"}
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
@@ -288,7 +321,7 @@ func isProvidersFault(err error) bool {
 // close closes the lane for a time, or longer if it was closed for longer.
 func (l *lane) close(d time.Duration, why string) {
 	if until := l.now().Add(d); until.After(l.shut.until) {
-		l.shut = closed{until, why}
+		l.shut = closed{until: until, why: why}
 	}
 }
 
@@ -299,7 +332,7 @@ func (l *lane) closeClass(c push.Class, d time.Duration, why string) {
 		l.classes = make(map[push.Class]closed)
 	}
 	if until := l.now().Add(d); until.After(l.classes[c].until) {
-		l.classes[c] = closed{until, why}
+		l.classes[c] = closed{until: until, why: why, sure: true}
 	}
 }
 

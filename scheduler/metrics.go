@@ -53,7 +53,7 @@ func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
 			Name: "herald_attempts_total", Help: "Attempts, by provider and what came of them.",
 		}, []string{"provider", "result"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "herald_attempt_seconds", Help: "Time a provider took to answer a request, which may be for many deliveries.", Buckets: seconds,
+			Name: "herald_attempt_seconds", Help: "Time a provider took to answer.", Buckets: seconds,
 		}, []string{"provider"}),
 		waited: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "herald_delivery_seconds", Help: "Time from acceptance by the API to a provider's first taking it.", Buckets: seconds,
@@ -72,17 +72,13 @@ func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
 	return m
 }
 
-// answered notes a request, which may have been for many deliveries.
-func (m *workerMetrics) answered(provider string, took time.Duration) {
-	m.took.WithLabelValues(provider).Observe(took.Seconds())
-}
-
 func (m *workerMetrics) attempted(r *push.Receipt, urgency string) {
 	result := r.Kind
 	if result == "" {
 		result = string(r.Stage)
 	}
 	m.attempts.WithLabelValues(r.Provider, result).Inc()
+	m.took.WithLabelValues(r.Provider).Observe(r.Took.Seconds())
 	if r.Kind == "" && r.Attempt == 1 {
 		m.waited.WithLabelValues(urgency).Observe(r.SinceAccepted.Seconds())
 	}
@@ -90,38 +86,44 @@ func (m *workerMetrics) attempted(r *push.Receipt, urgency string) {
 
 // laneCollector reads the lanes when somebody asks.
 type laneCollector struct {
-	lanes                   *lanes
-	inFlight, limit, closed *prometheus.Desc
+	lanes                                                *lanes
+	inFlight, limit, waiting, closed, rate, bound, quota *prometheus.Desc
 }
 
 func newLaneCollector(ls *lanes) *laneCollector {
-	desc := func(name, help string) *prometheus.Desc {
-		return prometheus.NewDesc(name, help, []string{"app", "provider"}, nil)
+	desc := func(name, help string, more ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, append([]string{"app", "provider"}, more...), nil)
 	}
 	return &laneCollector{
 		lanes:    ls,
-		inFlight: desc("herald_lane_in_flight", "Attempts in flight."),
-		limit:    desc("herald_lane_limit", "Attempts that may be in flight."),
-		closed:   desc("herald_lane_closed", "1 while the lane is closed."),
+		inFlight: desc("herald_lane_in_flight", "Requests in flight."),
+		limit:    desc("herald_lane_limit", "Requests that may be in flight."),
+		waiting:  desc("herald_lane_waiting", "Requests that wait for a place."),
+		closed:   desc("herald_lane_closed", "1 while the lane is closed, probed or switched off."),
+		rate:     desc("herald_lane_per_second", "Deliveries that the provider takes a second."),
+		bound:    desc("herald_lane_bound_per_second", "Deliveries or requests that this process begins a second at most; 0 is no bound."),
+		quota:    desc("herald_quota_used", "How much of a quota of the provider's day is used.", "quota"),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (c *laneCollector) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.inFlight
-	ch <- c.limit
-	ch <- c.closed
+	for _, d := range []*prometheus.Desc{c.inFlight, c.limit, c.waiting, c.closed, c.rate, c.bound, c.quota} {
+		ch <- d
+	}
 }
 
 // Collect implements [prometheus.Collector].
 func (c *laneCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, s := range c.lanes.states() {
-		shut := 0.0
-		if !s.ClosedUntil.IsZero() {
-			shut = 1
+		for desc, v := range map[*prometheus.Desc]float64{
+			c.inFlight: float64(s.InFlight), c.limit: float64(s.Limit), c.waiting: float64(s.Waiting),
+			c.closed: float64(s.Closed), c.rate: s.PerSecond, c.bound: s.Bound,
+		} {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, s.App, s.Provider)
 		}
-		ch <- prometheus.MustNewConstMetric(c.inFlight, prometheus.GaugeValue, float64(s.InFlight), s.App, s.Provider)
-		ch <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(s.Limit), s.App, s.Provider)
-		ch <- prometheus.MustNewConstMetric(c.closed, prometheus.GaugeValue, shut, s.App, s.Provider)
+		for _, q := range s.Quotas {
+			ch <- prometheus.MustNewConstMetric(c.quota, prometheus.GaugeValue, float64(q.Used), s.App, s.Provider, q.Name)
+		}
 	}
 }

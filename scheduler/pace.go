@@ -131,6 +131,13 @@ func (m *meter) perSecond(now time.Time) float64 {
 	return max(m.current, m.count/max(now.Sub(m.second).Seconds(), leastRound.Seconds()))
 }
 
+// steady is the rate over the last second or two, for people to read.
+func (m *meter) steady(now time.Time) float64 {
+	m.roll(now)
+	past := now.Sub(m.second).Seconds()
+	return (m.current + m.count) / (1 + past)
+}
+
 // young tells whether too little time has been counted to know a rate.
 func (m *meter) young(now time.Time) bool {
 	m.roll(now)

@@ -30,6 +30,7 @@ type Worker struct {
 	timers  timers
 	apps    *appCache
 	lanes   *lanes
+	watch   *watch
 	metrics *workerMetrics
 	rooms   map[string]*semaphore.Weighted // for deliveries in memory, by urgency
 	crew    *crew
@@ -51,7 +52,7 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
 		timers:  timers{redisstore.NewDue(parts.Redis)},
 		apps:    newAppCache(parts.Apps, time.Now),
-		lanes:   &lanes{cfg: cfg.Lane},
+		lanes:   &lanes{cfg: cfg.Lane, limits: parts.Limits},
 		rooms:   make(map[string]*semaphore.Weighted, len(queues)),
 		crew:    newCrew(),
 		backlog: &backlog{rdb: parts.Redis},
@@ -64,6 +65,7 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		w.rooms[q] = semaphore.NewWeighted(int64(cfg.InFlight))
 	}
 	w.door = &Door{cfg: cfg, parts: parts, log: w.log, journal: w.journal, inbox: w.inbox, tasks: w.tasks}
+	w.watch = newWatch(parts, w.lanes)
 	w.metrics = newWorkerMetrics(parts.Metrics, w.lanes)
 	return w
 }
@@ -72,6 +74,13 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 // finish for [Config.Grace] and gives the rest back. A Redis that goes away and
 // comes back does not end it.
 func (w *Worker) Run(ctx context.Context) error {
+	watching, leave := context.WithCancel(context.WithoutCancel(ctx))
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
+		w.watch.run(watching, func(err error) { w.log.WarnContext(ctx, "lanes are not in step with other workers", "err", err) })
+	})
+	defer func() { leave(); watcher.Wait() }() // when the last delivery has been carried
+
 	var group sync.WaitGroup
 	for _, q := range queues {
 		server := asynq.NewServerFromRedisClient(w.parts.Redis, w.serverConfig(ctx, q))
@@ -298,9 +307,21 @@ func (w *Worker) persist(ctx context.Context, write func() error) error {
 	}
 }
 
-// Lanes tells how each app fares with each provider, in this process.
-func (w *Worker) Lanes() []LaneState { return w.lanes.states() }
+// OwnLanes tells how each app fares with each provider, in this process.
+func (w *Worker) OwnLanes() []push.Lane { return w.lanes.states() }
+
+// LaneOpen tells whether a class finds an app's lane to a provider open now, in
+// this process. It costs a lock; a lane that was never used is open.
+func (w *Worker) LaneOpen(app, provider string, c push.Class) bool {
+	l, ok := w.lanes.all.Load(redisstore.LaneName{App: app, Provider: provider})
+	return !ok || l.(*lane).open(c)
+}
 
 // ReopenLane must be called when an app's credentials for a provider changed:
-// why the lane was closed may be no more.
-func (w *Worker) ReopenLane(app, provider string) { w.lanes.of(app, provider).reopen() }
+// why the lane was closed may be no more. Other processes learn of it by
+// [Door.FreshenLane].
+func (w *Worker) ReopenLane(app, provider string) {
+	if l, ok := w.lanes.all.Load(redisstore.LaneName{App: app, Provider: provider}); ok {
+		l.(*lane).reopen()
+	}
+}

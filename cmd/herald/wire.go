@@ -167,6 +167,7 @@ func (h *house) wireJourney(context.Context) error {
 
 		Users:     h.store,
 		Schedules: h.store,
+		Limits:    h.providers.Limits,
 	})
 	h.providers.Reports(h.receive)
 	return h.metrics.Register(newGauges(h))
@@ -255,6 +256,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Users:       h.store,
 		Schedules:   h.store,
 		Firings:     scheduler.Firings,
+		Lanes:       h.scheduler,
 		Providers:   roads,
 		Overrides:   overrides(),
 		Callbacks:   callbacks,
@@ -271,6 +273,11 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 func (h *house) credentialsChanged(app, provider string) {
 	h.providers.Changed(app, provider)
 	h.scheduler.ReopenLane(app, provider)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := h.scheduler.FreshenLane(ctx, app, provider); err != nil {
+		h.log.Warn("other processes learn later that credentials changed", "app", app, "provider", provider, "err", err)
+	}
 }
 
 // deliveries tells the story of deliveries, or that nobody writes it down.

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"hash/fnv"
 	"strconv"
 	"time"
 )
@@ -19,11 +20,38 @@ import (
 //	                               "/n" counts them, "/leases" and "/held" have the lots that workers have in hand
 //	herald:{note/KEY}      string  what a provider must know again, or a hash with a sheet of words
 //	herald:{awaited}       zset    PROVIDER, a zero byte, APP → until when (unix s) receipts are waited for
+//	herald:{app/q:PROVIDER:QUOTA:DAY}   hash  a quota of the app: "used", and what each worker holds of it: "units until"
+//	herald:{app/v:PROVIDER:QUOTA:DAY:B} hash  device → how much of its own quota is used; bucket B has devices by their hash
+//	herald:{lanes}/workers, …/w:WORKER, …/off, …/fresh         how workers' lanes are, and what operators want of them
 const prefix = "herald:{"
 
 const awaitedKey = prefix + "awaited}"
 
 func noteKey(key string) string { return prefix + "note/" + key + "}" }
+
+// The keys of lanes are read together, so they are on one node.
+const (
+	laneWorkersKey = "herald:{lanes}/workers"
+	laneOffKey     = "herald:{lanes}/off"
+	laneFreshKey   = "herald:{lanes}/fresh"
+)
+
+func laneWordKey(worker string) string { return "herald:{lanes}/w:" + worker }
+
+func quotaKey(app, provider, quota, day string) string {
+	return prefix + app + "/q:" + provider + ":" + quota + ":" + day + "}"
+}
+
+// quotaBuckets is a power of two: a million devices make buckets that Redis
+// keeps as compact lists.
+const quotaBuckets = 1 << 14
+
+func deviceQuotaKey(app, provider, quota, day, device string) string {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(device)) // never fails
+	bucket := strconv.FormatUint(uint64(h.Sum32()%quotaBuckets), 36)
+	return prefix + app + "/v:" + provider + ":" + quota + ":" + day + ":" + bucket + "}"
+}
 
 func notificationKey(app, id string) string { return prefix + app + "/n:" + id + "}" }
 

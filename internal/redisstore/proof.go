@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,9 +14,9 @@ import (
 // Proof is evidence about one delivery.
 type Proof struct {
 	App, Notification string
-	Chunk, Index      int // Index is -1 if the reporter knows the device and not the place
+	Chunk, Index      int
 	Stage             push.Stage
-	Device            string // "" if the reporter does not know it; then Index is known
+	Device            string // "" if the reporter does not know it
 	// Free says that it proves arrival by a road that costs nothing: what was
 	// paid for another was paid twice.
 	Free bool
@@ -25,7 +24,6 @@ type Proof struct {
 
 // Known is what the journal knows about a delivery that evidence came for.
 type Known struct {
-	Index int
 	Cell  Cell // before the evidence
 	Class push.Class
 	Start time.Time // see [Start]
@@ -37,7 +35,7 @@ func (j *Journal) Raise(ctx context.Context, proofs []Proof) ([]*Known, error) {
 	calls := make([]call, len(proofs))
 	for i, p := range proofs {
 		calls[i] = call{j.scripts.raise, chunkKey(p.App, p.Notification, p.Chunk), []any{
-			indexName(p.Index), string(letter(p.Stage)), p.Device, p.Free,
+			p.Index, string(letter(p.Stage)), p.Device, p.Free,
 		}}
 	}
 	cmds, err := run(ctx, j.rdb, calls)
@@ -46,35 +44,20 @@ func (j *Journal) Raise(ctx context.Context, proofs []Proof) ([]*Known, error) {
 	}
 	known := make([]*Known, len(proofs))
 	for i, cmd := range cmds {
-		found, err := cmd.StringSlice()
+		text, err := cmd.Text()
 		if errors.Is(err, redis.Nil) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("redisstore: raise: %w", err)
 		}
-		if len(found) != 2 {
-			return nil, fmt.Errorf("redisstore: raise answered %q", found)
-		}
-		cell, err := parseCell(found[1])
+		cell, err := parseCell(text)
 		if err != nil {
 			return nil, err
 		}
-		index, err := strconv.Atoi(found[0])
-		if err != nil {
-			return nil, fmt.Errorf("redisstore: raise answered %q", found)
-		}
-		known[i] = &Known{Index: index, Cell: cell}
+		known[i] = &Known{Cell: cell}
 	}
 	return known, j.describe(ctx, proofs, known)
-}
-
-// indexName is "" for a place that is not known.
-func indexName(index int) string {
-	if index < 0 {
-		return ""
-	}
-	return strconv.Itoa(index)
 }
 
 // describe fills in what is the same for all deliveries of a notification.

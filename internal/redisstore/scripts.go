@@ -25,9 +25,6 @@ var claimLua string
 //go:embed cell.lua
 var cellLua string
 
-//go:embed find.lua
-var findLua string
-
 //go:embed settle.lua
 var settleLua string
 
@@ -54,7 +51,7 @@ func newScripts() scripts {
 		make:   newScript(makeLua),
 		claim:  newScript(claimLua),
 		settle: newScript(cellLua + settleLua),
-		raise:  newScript(cellLua + findLua + raiseLua),
+		raise:  newScript(cellLua + raiseLua),
 		inbox:  newScript(inboxLua),
 	}
 }

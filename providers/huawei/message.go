@@ -76,11 +76,9 @@ type clickAction struct {
 // waits for a device that is away, but it has room for a hundred keys only, and
 // two notifications that share one by chance would lose one of them.
 //
-// bi_tag comes back with the receipt and leads it to the delivery, of several with
-// the receipt's token. An id that has no room there costs the receipt and not
-// the message.
-func (c *config) message(ds []*push.Delivery, tokens []string, urgency string) message {
-	d, id := ds[0], push.CommonID(ds)
+// bi_tag comes back with the receipt and leads it to the delivery. An id that
+// has no room there costs the receipt and not the message.
+func (c *config) message(d *push.Delivery, urgency string) message {
 	a := android{
 		CollapseKey: keepAll,
 		Urgency:     urgency,
@@ -91,14 +89,14 @@ func (c *config) message(ds []*push.Delivery, tokens []string, urgency string) m
 	if d.Title != "" {
 		a.Notification = c.notification(d)
 	}
-	if len(id) <= maxTag {
-		a.BITag = id
+	if len(d.ID) <= maxTag {
+		a.BITag = d.ID
 	}
 	data := make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = id, d.Notification.ID
+	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
 	text, _ := json.Marshal(data) // strings always encode
-	return message{Data: string(text), Android: a, Token: tokens}
+	return message{Data: string(text), Android: a, Token: []string{d.Address.Token}}
 }
 
 // notification is what the device shows.
@@ -158,19 +156,18 @@ func ttl(end time.Time) string {
 
 // encode makes the request's body and weighs it as Huawei does. Its error is
 // what is wrong with a message that can never be sent.
-func (c *config) encode(ds []*push.Delivery, tokens []string, urgency string) (body []byte, w push.Payload, err error) {
-	d := ds[0]
+func (c *config) encode(d *push.Delivery, urgency string) (body []byte, w push.Payload, err error) {
 	w.Limit = maxPayload
 	if (d.Title == "") != (d.Body == "") {
 		return nil, w, rejected("80100003", "Huawei shows nothing without both a title and a body")
 	}
-	body, err = json.Marshal(request{Message: c.message(ds, tokens, urgency)})
+	body, err = json.Marshal(request{Message: c.message(d, urgency)})
 	if err != nil {
 		return nil, w, rejected("80100003", "the message cannot be written as JSON")
 	}
 	w.Bytes = len(body)
-	if list, err := json.Marshal(tokens); err == nil {
-		w.Bytes -= len(list) - len("[]")
+	if token, err := json.Marshal(d.Address.Token); err == nil {
+		w.Bytes -= len(token)
 	}
 	if w.Bytes > maxPayload {
 		return nil, w, rejected("80300008", fmt.Sprintf("the message has %d bytes; Huawei takes %d", w.Bytes, maxPayload))
