@@ -17,6 +17,11 @@ const remembered = 256
 
 // deliver sends m, or lets it wait, or refuses it.
 func (e *engine) deliver(now time.Time, m Message, done func(error)) {
+	if e.state == waiting && e.work != nil && e.work.hello != nil && len(e.work.hello.early) < e.srv.cfg.Queue+e.srv.cfg.Window {
+		// Accepted, but what is left of an earlier session is not here yet.
+		e.work.hello.early = append(e.work.hello.early, parcel{m, done})
+		return
+	}
 	if e.state != open || e.sess != nil && e.sess.muted && m.Topic == "" {
 		e.report(done, ErrGone)
 		return

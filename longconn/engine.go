@@ -71,7 +71,8 @@ type greeting struct {
 	clean         bool
 	sessionExpiry bool
 	expiry        uint32
-	hello         *Hello // while the token is awaited
+	hello         *Hello   // while the token is awaited
+	early         []parcel // to be delivered once the client is in
 }
 
 // extras are what few connections have.
@@ -347,7 +348,10 @@ func (e *engine) end(cause Cause) {
 	}
 	e.state, e.cause = closed, cause
 	e.keepBytes(nil)
-	if e.work != nil {
+	if e.work != nil && e.work.hello != nil {
+		for _, p := range e.work.hello.early {
+			e.report(p.done, ErrGone)
+		}
 		e.work.hello = nil
 	}
 	if e.sess != nil {

@@ -186,6 +186,9 @@ func (e *engine) accept(now time.Time, w Welcome, left *parked) bool {
 	if e.sess != nil {
 		e.resume(now)
 	}
+	for _, p := range g.early {
+		e.deliver(now, p.Message, p.done)
+	}
 	e.feed(now, nil) // what came while the handler thought
 	return true
 }

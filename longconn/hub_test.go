@@ -95,7 +95,7 @@ func TestSlowReaderGetsTheLatestWordOnly(t *testing.T) {
 	if fmt.Sprint(got) != "[m0 m2 m4]" {
 		t.Errorf("sent %v", got)
 	}
-	if want := []error{nil, ErrReplaced, ErrReplaced, nil, nil}; fmt.Sprint(reports) != fmt.Sprint(want) {
+	if want := []error{ErrReplaced, ErrReplaced, nil, nil, nil}; fmt.Sprint(reports) != fmt.Sprint(want) {
 		t.Errorf("reports %v, want %v", reports, want)
 	}
 	if held := b.srv.gate.held.Load(); held != 0 {

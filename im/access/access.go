@@ -98,6 +98,7 @@ type Access struct {
 	proofs   *proofs
 	logins   chan struct{} // a token for each login at work
 	stats    counters
+	talks    talks
 
 	life  context.Context // of the work below; ends with Run
 	end   context.CancelFunc
@@ -165,16 +166,66 @@ func (a *Access) spawn(f func()) {
 	}
 }
 
-// session is the tag of a connection that was let in.
+// session is the tag of a connection that was let in. There are many: it is
+// kept small.
 type session struct {
-	im.Session
+	key    string // app/device
 	conn   longconn.Conn
-	closed atomic.Bool
+	serial uint64
+	since  int64         // Unix ms
+	state  atomic.Uint32 // of the bits below
+	app    uint16        // bytes of key
+}
 
-	mu       sync.Mutex
-	draining bool
-	again    bool                   // drain once more when done
-	said     []longconn.Publication // on the chat topic, not dealt with yet; the first is under way
+const (
+	isClosed   = 1 << iota
+	isDraining // someone is at the inbox
+	drainAgain // once more when done
+)
+
+func newSession(c longconn.Conn, app, device string, serial uint64) *session {
+	return &session{key: im.Key(app, device), conn: c, serial: serial, since: time.Now().UnixMilli(), app: uint16(len(app))}
+}
+
+// App and Device share the key's memory.
+func (s *session) App() string    { return s.key[:s.app] }
+func (s *session) Device() string { return s.key[s.app+1:] }
+
+// Session is what the other floors know of it.
+func (s *session) Session() im.Session {
+	return im.Session{App: s.App(), Device: s.Device(), Serial: s.serial, Since: time.UnixMilli(s.since).UTC()}
+}
+
+func (s *session) closed() bool { return s.state.Load()&isClosed != 0 }
+
+// beginDrain reports whether the caller is to look into the inbox; else whoever
+// is at it will look again.
+func (s *session) beginDrain() bool {
+	for {
+		old := s.state.Load()
+		if old&isDraining == 0 {
+			if s.state.CompareAndSwap(old, old|isDraining) {
+				return true
+			}
+		} else if s.state.CompareAndSwap(old, old|drainAgain) {
+			return false
+		}
+	}
+}
+
+// endDrain reports whether to look again.
+func (s *session) endDrain() (again bool) {
+	for {
+		old := s.state.Load()
+		again = old&drainAgain != 0 && old&isClosed == 0
+		next := old &^ drainAgain
+		if !again {
+			next &^= isDraining
+		}
+		if s.state.CompareAndSwap(old, next) {
+			return again
+		}
+	}
 }
 
 func sessionOf(c longconn.Conn) *session {
@@ -186,7 +237,7 @@ func sessionOf(c longconn.Conn) *session {
 func (a *Access) Acked(c longconn.Conn, id string) {
 	s, now := sessionOf(c), time.Now().UTC()
 	a.proofs.add(proof{Receipt: im.Receipt{
-		App: s.App, Device: s.Device, ID: id, Event: im.Delivered, Ack: true, At: now, ReceivedAt: now,
+		App: s.App(), Device: s.Device(), ID: id, Event: im.Delivered, Ack: true, At: now, ReceivedAt: now,
 	}})
 }
 
@@ -204,11 +255,11 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 	}
 	receipt, err := parseReport(p.Payload, time.Now().UTC())
 	if err != nil {
-		a.log.Debug("access: report not understood", "device", s.Key(), "err", err)
+		a.log.Debug("access: report not understood", "device", s.key, "err", err)
 		p.Ack(mqtt.PayloadInvalid)
 		return
 	}
-	receipt.App, receipt.Device = s.App, s.Device
+	receipt.App, receipt.Device = s.App(), s.Device()
 	ok := a.proofs.add(proof{Receipt: receipt, done: func(err error) {
 		if err != nil {
 			p.Ack(mqtt.Unspecified)
@@ -227,9 +278,9 @@ func (a *Access) Ready(c longconn.Conn) { a.drain(sessionOf(c)) }
 // Closed implements [longconn.Handler].
 func (a *Access) Closed(c longconn.Conn, cause longconn.Cause) {
 	s := sessionOf(c)
-	s.closed.Store(true)
-	a.presence.Unregister(s.Session)
-	a.log.Debug("access: session ended", "device", s.Key(), "cause", cause.String())
+	s.state.Or(isClosed)
+	a.presence.Unregister(s.Session())
+	a.log.Debug("access: session ended", "device", s.key, "cause", cause.String())
 }
 
 // Here reports whether the device is connected to this node.
@@ -274,7 +325,7 @@ func (a *Access) Displace(gone im.Session) {
 	if !ok {
 		return
 	}
-	if s := sessionOf(c); s != nil && s.Serial == gone.Serial {
+	if s := sessionOf(c); s != nil && s.serial == gone.Serial {
 		c.Close(longconn.TakenOver)
 	}
 }
@@ -292,6 +343,6 @@ func (a *Access) Restored(back im.Session) {
 func (a *Access) Each(f func(im.Session) bool) {
 	a.hub.Each(func(_ string, c longconn.Conn) bool {
 		s := sessionOf(c)
-		return s == nil || f(s.Session)
+		return s == nil || f(s.Session())
 	})
 }

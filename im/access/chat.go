@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/herald-push/herald/longconn"
@@ -25,46 +26,59 @@ const sayLimit = 10 * time.Second
 // Talk lets devices talk. It is called before the first connection.
 func (a *Access) Talk(c Chat) { a.chat = c }
 
+// talks is what devices said and was not dealt with yet, by session; the first
+// of each is under way. A session that says nothing costs nothing here.
+type talks struct {
+	mu   sync.Mutex
+	said map[*session][]longconn.Publication
+}
+
 // say deals with what a device said, one after the other, so that it is said
 // in the order in which it came.
 func (a *Access) say(s *session, p longconn.Publication) {
-	s.mu.Lock()
-	s.said = append(s.said, p)
-	first := len(s.said) == 1
-	s.mu.Unlock()
+	a.talks.mu.Lock()
+	if a.talks.said == nil {
+		a.talks.said = map[*session][]longconn.Publication{}
+	}
+	a.talks.said[s] = append(a.talks.said[s], p)
+	first := len(a.talks.said[s]) == 1
+	a.talks.mu.Unlock()
 	if first {
 		a.spawn(func() { a.sayAll(s) })
 	}
 }
 
 func (a *Access) sayAll(s *session) {
-	for {
-		s.mu.Lock()
-		p := s.said[0]
-		s.mu.Unlock()
-
+	for p, ok := a.talks.next(s, false); ok; p, ok = a.talks.next(s, true) {
 		p.Ack(a.sayOne(s, p.Payload))
-
-		s.mu.Lock()
-		s.said = s.said[1:]
-		if len(s.said) == 0 {
-			s.said = nil // an idle connection holds no memory for this
-			s.mu.Unlock()
-			return
-		}
-		s.mu.Unlock()
 	}
+}
+
+// next is what to deal with next of a session, with done after the first.
+func (t *talks) next(s *session, done bool) (p longconn.Publication, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	said := t.said[s]
+	if done {
+		said = said[1:]
+	}
+	if len(said) == 0 {
+		delete(t.said, s)
+		return p, false
+	}
+	t.said[s] = said
+	return said[0], true
 }
 
 func (a *Access) sayOne(s *session, payload []byte) mqtt.Reason {
 	ctx, cancel := context.WithTimeout(a.life, sayLimit)
 	defer cancel()
-	retry, err := a.chat.Say(ctx, s.App, s.Device, payload)
+	retry, err := a.chat.Say(ctx, s.App(), s.Device(), payload)
 	switch {
 	case err == nil:
 		return mqtt.Success
 	case retry:
-		a.log.Warn("access: what a device said was not kept", "device", s.Key(), "err", err)
+		a.log.Warn("access: what a device said was not kept", "device", s.key, "err", err)
 		return mqtt.QuotaExceeded // also what makes a 3.1.1 client come again
 	default:
 		return mqtt.Unspecified

@@ -34,8 +34,8 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 		c.Refuse(reason)
 		return
 	}
-	s := &session{conn: c, Session: im.Session{App: app, Device: device, Serial: hello.Serial, Since: time.Now().UTC()}}
-	welcome := longconn.Welcome{Key: s.Key(), Tag: s}
+	s := newSession(c, app, device, hello.Serial)
+	welcome := longconn.Welcome{Key: s.key, Tag: s}
 	if hello.ClientID == "" {
 		welcome.AssignedClientID = device
 	}
@@ -43,12 +43,12 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 		return
 	}
 	a.stats.in.Add(1)
-	if err := a.presence.Register(ctx, s.Session); err != nil {
+	if err := a.presence.Register(ctx, s.Session()); err != nil {
 		a.stats.unregistered.Add(1)
-		a.log.Warn("access: session not known to other nodes yet", "device", s.Key(), "err", err)
+		a.log.Warn("access: session not known to other nodes yet", "device", s.key, "err", err)
 	}
-	if s.closed.Load() {
-		a.presence.Unregister(s.Session) // its end may have come before its registration
+	if s.closed() {
+		a.presence.Unregister(s.Session()) // its end may have come before its registration
 		return
 	}
 	a.drain(s)
@@ -71,8 +71,8 @@ func (a *Access) recheck(s *session, token []byte) mqtt.Reason {
 	switch {
 	case err != nil && (a.cfg.Away(err) || ctx.Err() != nil):
 		return mqtt.Success // its time is not up yet, and it is not its fault
-	case err != nil || app != s.App || device != s.Device:
-		a.log.Info("access: new token refused", "device", s.Key(), "err", err)
+	case err != nil || app != s.App() || device != s.Device():
+		a.log.Info("access: new token refused", "device", s.key, "err", err)
 		return mqtt.NotAuthorized
 	}
 	return mqtt.Success
@@ -107,20 +107,13 @@ func names(user, app, device string) bool {
 // drain hands over what lies in the session's inbox. The connection drops what
 // it knows already, so draining twice repeats nothing.
 func (a *Access) drain(s *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.draining {
-		s.again = true
+	if !s.beginDrain() {
 		return
 	}
-	s.draining = true
 	a.spawn(func() {
 		for more := true; more; {
 			a.drainOnce(s)
-			s.mu.Lock()
-			more = s.again && !s.closed.Load() && a.life.Err() == nil
-			s.draining, s.again = more, false
-			s.mu.Unlock()
+			more = s.endDrain() && a.life.Err() == nil
 		}
 	})
 }
@@ -128,13 +121,13 @@ func (a *Access) drain(s *session) {
 // drainOnce tries until the inbox could be read or the session has ended.
 func (a *Access) drainOnce(s *session) {
 	const first, longest = 100 * time.Millisecond, 5 * time.Second
-	for pause := first; !s.closed.Load() && a.life.Err() == nil; pause = min(2*pause, longest) {
+	for pause := first; !s.closed() && a.life.Err() == nil; pause = min(2*pause, longest) {
 		messages, err := a.pending(s)
 		if err == nil {
 			a.handOver(s, messages)
 			return
 		}
-		a.log.Warn("access: inbox not read", "device", s.Key(), "err", err)
+		a.log.Warn("access: inbox not read", "device", s.key, "err", err)
 		wait(a.life, pause)
 	}
 }
@@ -146,7 +139,7 @@ func (a *Access) pending(s *session) ([]im.Message, error) {
 	ctx, cancel := context.WithTimeout(a.life, a.cfg.LoginTimeout)
 	defer cancel()
 	a.proofs.settle(ctx)
-	return a.inbox.Pending(ctx, s.App, s.Device)
+	return a.inbox.Pending(ctx, s.App(), s.Device())
 }
 
 func (a *Access) handOver(s *session, messages []im.Message) {
@@ -160,7 +153,7 @@ func (a *Access) handOver(s *session, messages []im.Message) {
 			case err == nil:
 				a.stats.drained.Add(1)
 			case errors.Is(err, longconn.ErrTooLarge):
-				a.log.Info("access: message in the inbox is too large for the device", "device", s.Key(), "id", m.ID)
+				a.log.Info("access: message in the inbox is too large for the device", "device", s.key, "id", m.ID)
 			}
 		})
 	}

@@ -12,10 +12,37 @@ import (
 // Memory is a [Registry] and [Link] for nodes that live in one process.
 type Memory struct {
 	mu     sync.Mutex
-	places map[Device]im.Place
+	places map[Device]spot
+	nodes  map[process]*process
 	leases map[string]lease
 	ears   map[string]func([]byte)
 	epoch  uint64
+}
+
+// spot is a device's place, kept small: a process has many devices.
+type spot struct {
+	at            *process
+	serial, epoch uint64
+	since         int64 // Unix ms
+}
+
+// process is a node's.
+type process struct{ node, boot string }
+
+func (s spot) place() im.Place {
+	if s.at == nil {
+		return im.Place{}
+	}
+	return im.Place{Node: s.at.node, Boot: s.at.boot, Serial: s.serial, Epoch: s.epoch, Since: time.UnixMilli(s.since).UTC()}
+}
+
+// process is the one copy of a node's names.
+func (m *Memory) process(node, boot string) *process {
+	p := process{node, boot}
+	if m.nodes[p] == nil {
+		m.nodes[p] = &p
+	}
+	return m.nodes[p]
 }
 
 type lease struct {
@@ -25,7 +52,7 @@ type lease struct {
 
 // NewMemory returns an empty one.
 func NewMemory() *Memory {
-	return &Memory{places: map[Device]im.Place{}, leases: map[string]lease{}, ears: map[string]func([]byte){}}
+	return &Memory{places: map[Device]spot{}, nodes: map[process]*process{}, leases: map[string]lease{}, ears: map[string]func([]byte){}}
 }
 
 // Enter implements [Registry].
@@ -34,7 +61,8 @@ func (m *Memory) Enter(_ context.Context, entries []Entry) ([]Outcome, error) {
 	defer m.mu.Unlock()
 	outcomes := make([]Outcome, len(entries))
 	for i, e := range entries {
-		old, ok := m.places[e.Device]
+		was, ok := m.places[e.Device]
+		old := was.place()
 		same := ok && old.Node == e.Node && old.Boot == e.Boot
 		o := Outcome{Result: Entered, Before: old}
 		switch {
@@ -46,8 +74,7 @@ func (m *Memory) Enter(_ context.Context, entries []Entry) ([]Outcome, error) {
 			o.Result = Held
 		default:
 			m.epoch++
-			e.Epoch = m.epoch
-			m.places[e.Device] = e.Place
+			m.places[e.Device] = spot{m.process(e.Node, e.Boot), e.Serial, m.epoch, e.Since.UnixMilli()}
 		}
 		outcomes[i] = o
 	}
@@ -59,7 +86,7 @@ func (m *Memory) Leave(_ context.Context, entries []Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range entries {
-		if p := m.places[e.Device]; p.Node == e.Node && p.Boot == e.Boot && p.Serial == e.Serial {
+		if p := m.places[e.Device].place(); p.Node == e.Node && p.Boot == e.Boot && p.Serial == e.Serial {
 			delete(m.places, e.Device)
 		}
 	}
@@ -73,7 +100,7 @@ func (m *Memory) Find(_ context.Context, devices []Device) ([]im.Place, error) {
 	places := make([]im.Place, len(devices))
 	now := time.Now()
 	for i, d := range devices {
-		p := m.places[d]
+		p := m.places[d].place()
 		if l := m.leases[p.Node]; l.boot == p.Boot && now.Before(l.ends) {
 			places[i] = p
 		}
