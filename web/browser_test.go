@@ -238,7 +238,7 @@ func TestPagesFitEveryScreenAndTheme(t *testing.T) {
 	b.run(chromedp.Navigate(h.link()))
 	pages := map[string]string{
 		"overview": "/", "week": "/?window=7d", "empty": "/?app=bank", "notification": "/notifications/order-8812-shipped",
-		"delivery": "/notifications/order-8812-shipped/deliveries/phone-1", "sandbox": "/sandbox", "device": "/demo/device", "lost": "/nowhere",
+		"delivery": "/notifications/order-8812-shipped/deliveries/phone-1", "sandbox": "/sandbox", "device": "/demo/device", "chat": "/demo/chat", "lost": "/nowhere",
 	}
 	widths := []int64{360, 768, 1920}
 	if *look != "" {
@@ -298,7 +298,7 @@ func TestAxeFindsNothingSerious(t *testing.T) {
 	b.run(chromedp.Navigate(h.link()))
 	for _, theme := range []string{"light", "dark"} {
 		b.screen(1280, 900, theme)
-		for _, path := range []string{"/", "/?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/nowhere"} {
+		for _, path := range []string{"/", "/?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
 			b.run(chromedp.Navigate(h.url + path))
 			audit(b, string(axe), theme+" "+path)
 		}

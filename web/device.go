@@ -1,10 +1,8 @@
 package web
 
 import (
-	"fmt"
 	"net/http"
 	"regexp"
-	"time"
 )
 
 // deviceName is what a page may call itself: the characters that a device id
@@ -38,38 +36,8 @@ func (s *site) devicePage(w http.ResponseWriter, r *http.Request, sess *session)
 	return nil
 }
 
-// connection is all a device needs to connect.
-type connection struct {
-	URL       string    `json:"url"`
-	ClientID  string    `json:"client_id"`
-	Username  string    `json:"username"`
-	Password  string    `json:"password"`
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
 // connectDevice serves POST /demo/device?app=&device=: it registers the device
 // and answers a fresh token. The module asks again before the token expires.
 func (s *site) connectDevice(w http.ResponseWriter, r *http.Request, sess *session) error {
-	if s.Tokens == nil || s.Devices == nil || s.WebSocket == "" {
-		return ErrNotFound
-	}
-	if !sess.Admin {
-		return errForbidden
-	}
-	v, _, err := s.choose(r, sess)
-	if err != nil {
-		return err
-	}
-	device := r.URL.Query().Get("device")
-	if !deviceName.MatchString(device) {
-		return ErrNotFound
-	}
-	if err := s.Devices.Register(r.Context(), v.app, device); err != nil {
-		return fmt.Errorf("web: register device %s: %w", device, err)
-	}
-	token, expires, err := s.Tokens.Mint(r.Context(), v.app, device)
-	if err != nil {
-		return fmt.Errorf("web: mint token of device %s: %w", device, err)
-	}
-	return writeJSON(w, connection{s.WebSocket, device, v.app + "/" + device, token, expires})
+	return s.connect(w, r, sess, "", r.URL.Query().Get("device"))
 }

@@ -159,7 +159,7 @@ func (f *fake) Delivery(_ context.Context, _, id, device string) (Delivery, erro
 	}, nil
 }
 
-func (f *fake) Register(_ context.Context, app, device string) error {
+func (f *fake) Register(_ context.Context, app, _, device string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.registered = append(f.registered, app+"/"+device)

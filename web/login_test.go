@@ -12,7 +12,7 @@ import (
 
 func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
 	h := open(t, &fake{lively: true})
-	for _, path := range []string{"/", "/?window=7d", "/notifications/a", "/notifications/a/deliveries/b", "/sandbox", "/demo/device", "/nowhere"} {
+	for _, path := range []string{"/", "/?window=7d", "/notifications/a", "/notifications/a/deliveries/b", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
 		res, body := h.stranger(t).get(path)
 		if res.StatusCode != http.StatusSeeOther || !strings.HasPrefix(res.Header.Get("Location"), "/login?next=") {
 			t.Errorf("GET %s: %s to %q, want a redirect to /login", path, res.Status, res.Header.Get("Location"))

@@ -29,7 +29,7 @@ type frame struct {
 
 var titles = map[string]string{
 	"overview": "Overview", "login": "Sign in", "error": "Error", "notification": "Notification",
-	"delivery": "Delivery", "sandbox": "Sandbox", "device": "Device",
+	"delivery": "Delivery", "sandbox": "Sandbox", "device": "Device", "chat": "Chat",
 }
 
 // parsePages joins each page with the layout. The first word of a template's

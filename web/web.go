@@ -100,7 +100,7 @@ type site struct {
 }
 
 // New makes the dashboards' handler. It serves /, /login, /logout,
-// /notifications/, /sandbox, /demo/device, /data/ and /static/, and is meant to
+// /notifications/, /sandbox, /demo/device, /demo/chat, /data/ and /static/, and is meant to
 // take every path that the API does not.
 func New(c Config) (http.Handler, error) {
 	if err := c.Validate(); err != nil {
@@ -149,6 +149,8 @@ func (s *site) routes(assets http.Handler) http.Handler {
 	mux.Handle("POST /sandbox/{vendor}", s.private(s.turnSandbox))
 	mux.Handle("GET /demo/device", s.private(s.devicePage))
 	mux.Handle("POST /demo/device", s.private(s.connectDevice))
+	mux.Handle("GET /demo/chat", s.private(s.chatPage))
+	mux.Handle("POST /demo/chat", s.private(s.connectUser))
 	mux.Handle("GET /", s.private(func(http.ResponseWriter, *http.Request, *session) error { return ErrNotFound }))
 	return mux
 }

@@ -172,7 +172,7 @@ type Devices interface {
 	// Register makes sure that the device exists and has a live address. It
 	// leaves everything else of a device that is there as it was, and answers
 	// [ErrTaken] for one that a page must not play.
-	Register(ctx context.Context, app, device string) error
+	Register(ctx context.Context, app, user, device string) error
 }
 
 // Tokens makes the passwords of devices.

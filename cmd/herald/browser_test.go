@@ -45,6 +45,50 @@ func TestABrowserIsADevice(t *testing.T) {
 	})
 }
 
+// TestTwoBrowsersChat has two pages talk over the live connection: what one says
+// the other shows, with ticks once it is read, and a message taken back is gone.
+func TestTwoBrowsersChat(t *testing.T) {
+	need.Program(t, "redis-server", howToGet)
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	ann := startBrowser(t)
+	bob, cancel := chromedp.NewContext(ann) // a second tab
+	t.Cleanup(cancel)
+	do := func(page context.Context, steps ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		if err := chromedp.Do(page, steps...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until := func(page context.Context, what, script string) {
+		t.Helper()
+		eventually(t, 30*time.Second, what, func() error {
+			ok, err := chromedp.Run(page, chromedp.Evaluate[bool](script))
+			if err != nil || !ok {
+				return fmt.Errorf("%s is %v: %w", script, ok, err)
+			}
+			return nil
+		})
+	}
+	const connected = `document.getElementById("wire")?.dataset.state === "on"`
+	do(ann, chromedp.Navigate(p.facts.Dashboard), chromedp.Navigate(p.facts.URL+"/demo/chat?user=ann"))
+	until(ann, "ann connects", connected)
+	do(bob, chromedp.Navigate(p.facts.Dashboard), chromedp.Navigate(p.facts.URL+"/demo/chat?user=bob"))
+	until(bob, "bob connects", connected)
+
+	do(ann, chromedp.SendKeys("#peer", "bob\r"), chromedp.SendKeys("#text", "Hello Bob\r"))
+	until(bob, "bob's list shows it", `document.querySelector(".talk-row .preview")?.textContent === "Hello Bob" && document.querySelector(".badge")?.textContent === "1"`)
+	do(bob, chromedp.Click(".talk-row"))
+	until(bob, "bob reads it", `document.querySelector(".theirs .words")?.textContent === "Hello Bob"`)
+	until(ann, "ann sees that it was read", `document.querySelector(".mine .tick")?.dataset.state === "read"`)
+	do(bob, chromedp.SendKeys("#text", "Hello Ann"))
+	until(ann, "ann sees that bob writes", `document.getElementById("hint").textContent.startsWith("bob is writing")`)
+	do(bob, chromedp.SendKeys("#text", "\r"))
+	until(ann, "ann hears bob", `document.querySelector(".theirs .words")?.textContent === "Hello Ann"`)
+	do(ann, chromedp.Evaluate[chromedp.Void](`document.querySelector(".mine .take").click()`))
+	until(bob, "what ann took back is gone", `document.querySelector(".theirs .words")?.textContent === "Message taken back"`)
+}
+
 // startBrowser starts Chromium, or skips the test where there is none.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()

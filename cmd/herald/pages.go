@@ -139,12 +139,12 @@ func (t tenants) Apps(ctx context.Context) ([]web.App, error) {
 type guests struct{ house *house }
 
 // Register implements [web.Devices].
-func (g guests) Register(ctx context.Context, app, device string) error {
+func (g guests) Register(ctx context.Context, app, user, device string) error {
 	live := push.Address{Provider: push.Live, Token: device}
 	d, err := g.house.store.Device(ctx, app, device)
 	switch {
 	case errors.Is(err, push.ErrNotFound):
-		d = &push.Device{App: app, ID: device, Platform: "web"}
+		d = &push.Device{App: app, ID: device, User: user, Platform: "web"}
 	case err != nil:
 		return pageError(err)
 	}
