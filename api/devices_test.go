@@ -89,6 +89,7 @@ func TestReceipts(t *testing.T) {
 		want      string // a fault's field, or device and time of what was received
 	}{
 		"a device says when":           {deviceToken, `{"receipts":[{"id":"order-1.0.0","event":"displayed","at":"2026-03-01T11:59:58Z"}]}`, 200, "d1 displayed 11:59:58"},
+		"an id that many share":        {deviceToken, `{"receipts":[{"id":"order-1.0","event":"clicked"}]}`, 200, "d1 clicked 12:00:00"},
 		"a device without a clock":     {deviceToken, `{"receipts":[{"id":"order-1.0.0","event":"clicked"}]}`, 200, "d1 clicked 12:00:00"},
 		"a clock that is ahead":        {deviceToken, `{"receipts":[{"id":"order-1.0.0","event":"delivered","at":"2031-01-01T00:00:00Z"}]}`, 200, "d1 delivered 12:00:00"},
 		"a server for a device":        {adminKey, `{"receipts":[{"id":"order-1.0.0","event":"clicked","device":"d1"}]}`, 200, "d1 clicked 12:00:00"},

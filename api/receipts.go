@@ -19,7 +19,7 @@ type receiptsRequest struct {
 }
 
 type receiptRequest struct {
-	ID     string     `json:"id"` // the delivery
+	ID     string     `json:"id"` // as the device was given it: the delivery, or the id it shares with its chunk
 	Event  push.Stage `json:"event"`
 	At     string     `json:"at"`
 	Device string     `json:"device"` // only from a key; a token says it already
@@ -52,6 +52,10 @@ func (s *Server) createReceipts(c echo.Context) error {
 }
 
 func (s *Server) receive(ctx context.Context, c echo.Context, rs []push.Receipt) error {
+	asked := make([]string, len(rs)) // Receive finds the delivery of an id that many share
+	for i := range rs {
+		asked[i] = rs[i].Delivery
+	}
 	errs := s.parts.Queue.Receive(ctx, rs)
 	if err := allAway(errs); err != nil {
 		return err
@@ -62,7 +66,7 @@ func (s *Server) receive(ctx context.Context, c echo.Context, rs []push.Receipt)
 		if errors.Is(err, push.ErrNotFound) {
 			err = notFound("delivery of this device")
 		}
-		results[i] = result(c, i, rs[i].Delivery, http.StatusAccepted, err)
+		results[i] = result(c, i, asked[i], http.StatusAccepted, err)
 	}
 	return c.JSON(http.StatusOK, resultsResponse{results})
 }
@@ -77,7 +81,7 @@ func (r *receiptsRequest) receipts(who caller, fs faults, now time.Time) ([]push
 	rs := make([]push.Receipt, len(r.Receipts))
 	for i, item := range r.Receipts {
 		field := fmt.Sprintf("receipts[%d]", i)
-		notification, _, _, ok := push.ParseDeliveryID(item.ID)
+		notification, ok := push.NotificationOf(item.ID)
 		if !ok || !validNotificationID(notification) {
 			fs.add(field+".id", "must be the id of a delivery, as the device was given it")
 		}

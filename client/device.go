@@ -78,7 +78,7 @@ func devicePath(id string) string { return "/v1/devices/" + url.PathEscape(id) }
 
 // Receipt is what a device has done with a delivery.
 type Receipt struct {
-	ID     string    `json:"id"`               // the delivery's, as the device was given it
+	ID     string    `json:"id"`               // as the device was given it: "id", or "herald_id" in a vendor's message
 	Event  Stage     `json:"event"`            // Delivered, Displayed or Clicked
 	At     time.Time `json:"at,omitzero"`      // by the device's clock; default now
 	Device string    `json:"device,omitempty"` // whose it is: needed with a key, known from a device's token

@@ -77,6 +77,13 @@ func (c *Codes) Error(provider string, status int, word string) *push.Error {
 	return e
 }
 
+// Reported is what a word in a service's report means, told under that word.
+func (c *Codes) Reported(provider, word string) *push.Error {
+	e := c.Error(provider, 0, word)
+	e.Code = word
+	return e
+}
+
 func kindNamed(name string) error {
 	for _, kind := range []error{
 		push.ErrUnregistered, push.ErrRejected, push.ErrCredentials, push.ErrThrottled, push.ErrQuota,

@@ -89,6 +89,36 @@ func (t *ExchangeTransport) RoundTrip(req *http.Request) (*http.Response, error)
 // Tried reports whether the SDK got as far as making the request.
 func (x *Exchange) Tried() bool { return x.done }
 
+// Client is how a vendor is spoken to: each request is one [Exchange], and what
+// it carries goes nowhere that the vendor redirects to.
+func Client(transport http.RoundTripper) *http.Client {
+	return &http.Client{
+		Transport: &ExchangeTransport{Base: transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return http.ErrUseLastResponse
+		},
+	}
+}
+
+// Ask makes one request through a [Client] and reads the answer to its end. Its
+// error is that of an attempt without an answer.
+func Ask(ctx context.Context, client *http.Client, provider, method, address string, body []byte, header http.Header) (*Exchange, *push.Error) {
+	x := new(Exchange)
+	req, err := http.NewRequestWithContext(WithExchange(ctx, x), method, address, bytes.NewReader(body))
+	if err != nil {
+		return nil, &push.Error{Provider: provider, Kind: push.ErrRejected, Detail: "the request cannot be made"}
+	}
+	req.Header = header
+	res, err := client.Do(req)
+	if err == nil {
+		_ = res.Body.Close() // the exchange has read it
+	}
+	if !x.Answered() {
+		return nil, x.Failure(provider, err)
+	}
+	return x, nil
+}
+
 // Answered reports whether the service's verdict is known. That of a refusal is
 // even if its explanation was cut off.
 func (x *Exchange) Answered() bool {

@@ -1,8 +1,10 @@
 package providers
 
 import (
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/herald-push/herald/push"
 )
@@ -19,12 +21,10 @@ func oppoMark() Mark {
 	}
 }
 
-func to(app string) *push.Delivery {
-	return &push.Delivery{ID: "order-8812.0.3", Notification: &push.Notification{App: app}}
-}
+const goldenID = "order-8812.0.3"
 
 func TestMarkStaysTheSame(t *testing.T) {
-	address, param := oppoMark().For(to("demo"))
+	address, param := oppoMark().For("demo", goldenID)
 	if address != "https://herald.example.com/v1/callbacks/oppo?app=demo" || param != goldenParam {
 		t.Errorf("For() = %q, %q", address, param)
 	}
@@ -64,7 +64,7 @@ func TestMarkIsGoodForOneThingOnly(t *testing.T) {
 }
 
 func TestMarkThatFindsNoRoomIsNotAskedFor(t *testing.T) {
-	address, param := oppoMark().For(to("demo"))
+	address, param := oppoMark().For("demo", goldenID)
 	tests := map[string]struct {
 		change func(*Mark)
 		fits   bool
@@ -78,7 +78,7 @@ func TestMarkThatFindsNoRoomIsNotAskedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			m := oppoMark()
 			tt.change(&m)
-			address, param := m.For(to("demo"))
+			address, param := m.For("demo", goldenID)
 			if (address != "") != tt.fits || (param != "") != tt.fits {
 				t.Errorf("For() = %q, %q, want that it fits: %v", address, param, tt.fits)
 			}
@@ -87,8 +87,49 @@ func TestMarkThatFindsNoRoomIsNotAskedFor(t *testing.T) {
 }
 
 func TestNameOfAnAppIsEscapedInItsAddress(t *testing.T) {
-	address, _ := oppoMark().For(to("a&app=b"))
+	address, _ := oppoMark().For("a&app=b", goldenID)
 	if want := "https://herald.example.com/v1/callbacks/oppo?app=a%26app%3Db"; address != want {
 		t.Errorf("For() = %q, want %q", address, want)
+	}
+}
+
+func TestReportsBecomeReceipts(t *testing.T) {
+	m := oppoMark()
+	_, chunk := m.For("demo", "order-8812.0")
+	dead := &push.Error{Kind: push.ErrUnregistered, Code: "regid_invalid", Detail: "gone"}
+	rs, err := m.Receipts("demo", []Report{
+		{Param: goldenParam, MessageID: "M1", At: "1700000000000", Stage: push.Delivered, Tokens: []string{"t0"}},
+		{Param: chunk, MessageID: "M2", Stage: push.Failed, Fault: dead, Tokens: []string{"t1", "t2"}},
+		{Param: chunk, MessageID: "M3"},                   // means nothing to us
+		{Param: "somebody's", Stage: push.Delivered},      // not our mark
+		{Param: goldenParam + "x", Stage: push.Delivered}, // a forged one
+	})
+	if err != nil || len(rs) != 3 {
+		t.Fatalf("Receipts() = %+v, %v, want three", rs, err)
+	}
+	if r := rs[0]; r.Delivery != goldenID || r.Notification != "order-8812" || r.Token != "" || r.Stage != push.Delivered || r.At.UnixMilli() != 1700000000000 {
+		t.Errorf("of a delivery: %+v", r)
+	}
+	for i, token := range []string{"t1", "t2"} {
+		if r := rs[1+i]; r.Delivery != "order-8812.0" || r.Token != token || r.Kind != "unregistered" || r.Code != "regid_invalid" || r.Source != push.VendorCallback {
+			t.Errorf("of a chunk: %+v", r)
+		}
+	}
+	if _, err := m.Receipts("demo", []Report{{Param: "x"}}); !errors.Is(err, push.ErrCredentials) {
+		t.Errorf("without any mark: %v, want credentials", err)
+	}
+	if rs, err := m.Receipts("demo", nil); err != nil || len(rs) != 0 {
+		t.Errorf("without a report: %v, %v", rs, err)
+	}
+}
+
+func TestServicesClockIsBelievedUnlessItIsAhead(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0).UTC()
+	for millis, want := range map[string]time.Time{
+		"1699999999000": now.Add(-time.Second), "1700000001000": now, "": now, "0": now, "-5": now, "soon": now,
+	} {
+		if got := SaidAt(millis, now); !got.Equal(want) {
+			t.Errorf("SaidAt(%q) = %v, want %v", millis, got, want)
+		}
 	}
 }

@@ -28,6 +28,65 @@ type Provider interface {
 	Weigh(d *push.Delivery) (push.Payload, error)
 }
 
+// Batcher is a provider whose service takes a notification for many devices in
+// one request.
+type Batcher interface {
+	Provider
+
+	// Batch is how many devices of a notification fit into one request now. It
+	// is 1 for a notification that has to go to each device by itself.
+	Batch(n *push.Notification) int
+
+	// SendBatch makes exactly one attempt for deliveries of one chunk, at most
+	// as many as Batch said, and returns a reply to each in their order. Send's
+	// promises hold for it too: of a request without an answer every delivery is
+	// [push.ErrUnknown], and one that the service refuses alone takes no other
+	// with it.
+	//
+	// What goes out is the same for all, so it carries the chunk's id
+	// ([push.CommonID]) unless the service has room for each delivery's own.
+	SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply
+}
+
+// Alone sends one delivery as a batch of one, for a Batcher that has one way of
+// sending.
+func Alone(ctx context.Context, b Batcher, d *push.Delivery) (push.Answer, error) {
+	reply := b.SendBatch(ctx, []*push.Delivery{d})[0]
+	return reply.Answer, reply.Err
+}
+
+// Each gives the same reply to n deliveries.
+func Each(n int, a push.Answer, err error) []push.Reply {
+	replies := make([]push.Reply, n)
+	for i := range replies {
+		replies[i] = push.Reply{Answer: a, Err: err}
+	}
+	return replies
+}
+
+// Addressed has those of the deliveries sent that have an address a service can
+// take, and gives the others their fault. Their tokens are told in the same order.
+func Addressed(ds []*push.Delivery, fault func(token string) *push.Error, send func(ds []*push.Delivery, tokens []string) []push.Reply) []push.Reply {
+	replies := make([]push.Reply, len(ds))
+	good := make([]*push.Delivery, 0, len(ds))
+	tokens := make([]string, 0, len(ds))
+	places := make([]int, 0, len(ds))
+	for i, d := range ds {
+		if e := fault(d.Address.Token); e != nil {
+			replies[i].Err = e
+			continue
+		}
+		good, tokens, places = append(good, d), append(tokens, d.Address.Token), append(places, i)
+	}
+	if len(good) == 0 {
+		return replies
+	}
+	for k, reply := range send(good, tokens) {
+		replies[places[k]] = reply
+	}
+	return replies
+}
+
 // Opener makes a provider from an app's credentials for it: the JSON object of
 // PUT /v1/apps/{app}/providers/{provider}. Faults in them are a *push.Invalid
 // that names each field and never repeats a secret.

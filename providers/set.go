@@ -88,6 +88,33 @@ func (s *Set) Send(ctx context.Context, app, provider string, d *push.Delivery) 
 	return p.Send(ctx, d)
 }
 
+// Batch tells how many devices of a notification its app's provider of that name
+// takes in one request now; 1 is one at a time, or no provider.
+func (s *Set) Batch(ctx context.Context, n *push.Notification, provider string) int {
+	p, err := s.provider(ctx, n.App, provider)
+	if err != nil {
+		return 1
+	}
+	if b, ok := p.(Batcher); ok {
+		return b.Batch(n)
+	}
+	return 1
+}
+
+// SendBatch makes one attempt for deliveries of one chunk. It returns a reply to
+// each, in their order.
+func (s *Set) SendBatch(ctx context.Context, app, provider string, ds []*push.Delivery) []push.Reply {
+	p, err := s.provider(ctx, app, provider)
+	if err != nil {
+		return Each(len(ds), push.Answer{}, err)
+	}
+	b, ok := p.(Batcher)
+	if !ok { // the credentials changed since Batch was asked
+		return Each(len(ds), push.Answer{}, &push.Error{Provider: provider, Kind: push.ErrUnavailable, Detail: "it takes one device at a time now"})
+	}
+	return b.SendBatch(ctx, ds)
+}
+
 // Weigh returns the delivery's size with the app's provider of that name.
 func (s *Set) Weigh(ctx context.Context, app, provider string, d *push.Delivery) (push.Payload, error) {
 	p, err := s.provider(ctx, app, provider)

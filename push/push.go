@@ -218,18 +218,32 @@ type Delivery struct {
 }
 
 // Replace is the key under which a provider's own replace field should file
-// the delivery: the caller's collapse key, or else the delivery itself, so
-// that a resend after a crash replaces instead of showing twice. At most 64
+// the delivery: the caller's collapse key, or else the notification, so that a
+// resend after a crash replaces instead of showing twice. It is the same for
+// all devices, for some services take many of them in one request. At most 64
 // bytes, which is APNs' limit.
 func (d *Delivery) Replace() string {
-	key := d.CollapseKey
-	if key == "" {
-		key = d.ID
+	if d.CollapseKey != "" {
+		return d.CollapseKey
 	}
-	if len(key) > 64 {
-		key = key[:64]
+	return d.Notification.ID
+}
+
+// Chunk is the id that the deliveries of a chunk share, such as "order-8812.0".
+// It goes out in place of their own where one request is for many devices.
+// Together with the device, or its address, it leads back to the delivery.
+func (d *Delivery) Chunk() string {
+	chunk, _, _ := cutLast(d.ID)
+	return chunk
+}
+
+// CommonID is the id that goes out in one request for these deliveries: the
+// delivery's own, or of several that of their [Delivery.Chunk].
+func CommonID(ds []*Delivery) string {
+	if len(ds) == 1 {
+		return ds[0].ID
 	}
-	return key
+	return ds[0].Chunk()
 }
 
 // DeliveryID names the index-th delivery of a notification's chunk. Chunks and
@@ -261,6 +275,29 @@ func ParseDeliveryID(id string) (notification string, chunk, index int, ok bool)
 		return "", 0, 0, false
 	}
 	return notification, chunk, index, true
+}
+
+// ParseChunkID undoes [Delivery.Chunk]; ok is false for anything else.
+func ParseChunkID(id string) (notification string, chunk int, ok bool) {
+	notification, last, found := cutLast(id)
+	if !found || notification == "" || strings.Contains(notification, ".") {
+		return "", 0, false
+	}
+	chunk, err := strconv.Atoi(last)
+	if err != nil || chunk < 0 {
+		return "", 0, false
+	}
+	return notification, chunk, true
+}
+
+// NotificationOf names the notification that the id of a delivery, or the one
+// that a chunk shares, belongs to; ok is false for anything else.
+func NotificationOf(id string) (notification string, ok bool) {
+	if notification, _, _, ok = ParseDeliveryID(id); ok {
+		return notification, true
+	}
+	notification, _, ok = ParseChunkID(id)
+	return notification, ok
 }
 
 func cutLast(s string) (before, after string, found bool) {

@@ -31,6 +31,29 @@ func TestParseDeliveryIDRefusesAnythingElse(t *testing.T) {
 	}
 }
 
+func TestChunkIDLeadsBackToItsChunk(t *testing.T) {
+	d := push.Delivery{Notification: &push.Notification{ID: "order-8812"}, ID: push.DeliveryID("order-8812", 3, 17)}
+	if n, chunk, ok := push.ParseChunkID(d.Chunk()); !ok || n != "order-8812" || chunk != 3 {
+		t.Errorf("ParseChunkID(%q) = %q, %d, %v", d.Chunk(), n, chunk, ok)
+	}
+	if got := push.CommonID([]*push.Delivery{&d}); got != d.ID {
+		t.Errorf("CommonID() of one delivery = %q, want its own", got)
+	}
+	if got := push.CommonID([]*push.Delivery{&d, &d}); got != "order-8812.3" {
+		t.Errorf("CommonID() of two = %q, want the chunk's", got)
+	}
+	for _, id := range []string{"", "order", "order.", "order.x", "order.-1", ".1", "order.1.2"} {
+		if n, c, ok := push.ParseChunkID(id); ok {
+			t.Errorf("ParseChunkID(%q) = %q, %d", id, n, c)
+		}
+	}
+	for id, want := range map[string]string{"order.1.2": "order", "order.1": "order", "order": "", "a.b.c.d": ""} {
+		if got, ok := push.NotificationOf(id); got != want || ok != (want != "") {
+			t.Errorf("NotificationOf(%q) = %q, %v, want %q", id, got, ok, want)
+		}
+	}
+}
+
 func TestLadderIsClimbedInOrder(t *testing.T) {
 	ladder := []push.Stage{"", push.Failed, push.Unknown, push.Accepted, push.HandedOver, push.Delivered, push.Displayed, push.Clicked}
 	for i, low := range ladder {
@@ -68,17 +91,16 @@ func TestErrorShowsItsKindItsCauseAndItsWord(t *testing.T) {
 	}
 }
 
-func TestReplaceKeyFitsApplesLimit(t *testing.T) {
+func TestReplaceKeyIsTheSameForAllDevices(t *testing.T) {
 	tests := map[string]struct {
 		collapse, id, want string
 	}{
-		"the caller's key":            {"order-8812", "n1.0.0", "order-8812"},
-		"else the delivery":           {"", "n1.0.0", "n1.0.0"},
-		"a long one is cut, not lost": {"", strings.Repeat("n", 64) + ".0.17", strings.Repeat("n", 64)},
+		"the caller's key":                        {"order-8812", "n1.0.0", "order-8812"},
+		"else the notification, whichever device": {"", "n1.0.17", "n1"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			d := push.Delivery{Notification: &push.Notification{CollapseKey: tt.collapse}, ID: tt.id}
+			d := push.Delivery{Notification: &push.Notification{ID: "n1", CollapseKey: tt.collapse}, ID: tt.id}
 			if got := d.Replace(); got != tt.want {
 				t.Errorf("Replace() = %q, want %q", got, tt.want)
 			}

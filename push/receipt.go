@@ -75,6 +75,10 @@ type Receipt struct {
 	Device       string `json:"device"`
 	Class        Class  `json:"class"`
 
+	// Token is the address that a vendor's report named. Where Delivery is the id
+	// that a chunk shares, it leads to the device. It is written down nowhere.
+	Token string `json:"-"`
+
 	// Provider is empty when no attempt was made (expired, cancelled …).
 	Provider string `json:"provider,omitempty"`
 	// ProviderID is the provider's own id for the message.
@@ -127,6 +131,12 @@ type Answer struct {
 	Stage      Stage  // Accepted, or HandedOver where the provider can know
 	CostMicros int64  // price in millionths of the app's currency; 0 if free
 	Bytes      int    // payload bytes as the provider counts them against its limit
+}
+
+// Reply is what a provider says to one delivery of several in one request.
+type Reply struct {
+	Answer Answer
+	Err    error // a *Error, as of a single attempt; nil if Answer holds
 }
 
 // Payload is what a delivery weighs with a provider, known before sending.

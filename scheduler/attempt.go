@@ -16,79 +16,87 @@ const (
 	mostParking = 30 * time.Second // between asking for a place
 )
 
-// attempt takes roads to the device until one has taken the message, may have
-// taken it, or wants to be tried again later; or until none is left.
-func (r *round) attempt(ctx context.Context, d *delivery) (res result) {
-	res.delivery = d
-	if d.parcel.ending != "" {
-		return r.end(res)
-	}
-	for {
-		road, ok := d.next(time.Now())
-		if !ok {
-			return r.exhausted(res)
-		}
-		lane := r.w.lanes.of(ctx, d.App, road.Provider)
-		pass, err := lane.enter(ctx, d.Class, 1)
-		var shut *closed
-		switch {
-		case errors.As(err, &shut):
-			if r.detour(d, road, shut) {
+// attempt takes a load along its road. It tells those that the road has taken,
+// may have taken, or wants to see again later, and returns those for which the
+// next road is to be taken at once.
+func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (further []*result) {
+	lane := r.w.lanes.of(ctx, l.results[0].App, l.provider)
+	pass, err := lane.enter(ctx, l.results[0].Class, len(l.results))
+	var shut *closed
+	switch {
+	case errors.As(err, &shut):
+		for _, res := range l.results {
+			if r.detour(res.delivery, res.road, shut) {
+				further = append(further, res)
 				continue
 			}
-			return r.park(res, road, shut)
-		case err != nil:
+			r.park(res, shut)
+			told <- res
+		}
+		return further
+	case err != nil:
+		for _, res := range l.results {
 			res.err = fmt.Errorf("scheduler: wait for a lane: %w", err)
-			return res
+			told <- res
 		}
-		receipt, answer := r.send(ctx, d, road)
-		if answer != nil && ctx.Err() != nil {
-			lane.leave(pass, errCutOff)
-			res.err = fmt.Errorf("scheduler: attempt of %s: %w: %w", d.ID, errCutOff, ctx.Err())
-			return res
+		return nil
+	}
+	for _, res := range l.results {
+		res.Address, _ = res.device.Address(l.provider)
+	}
+	began := time.Now()
+	replies := r.replies(ctx, l)
+	ended := time.Now()
+	r.w.metrics.answered(l.provider, ended.Sub(began))
+	verdict, cutOff := verdictOn(replies), ctx.Err()
+	if verdict != nil && cutOff != nil {
+		verdict = errCutOff
+	}
+	lane.leave(pass, verdict)
+	for i, res := range l.results {
+		reply := replies[i]
+		if reply.Err != nil && cutOff != nil {
+			res.err = fmt.Errorf("scheduler: attempt of %s: %w: %w", res.ID, errCutOff, cutOff)
+			told <- res
+			continue
 		}
-		lane.leave(pass, answer)
-		res.receipts = append(res.receipts, receipt)
-		if r.conclude(&res, road, answer) {
-			return res
+		r.witness(res, reply, began, ended)
+		if r.conclude(res, reply.Err) {
+			told <- res
+		} else {
+			further = append(further, res)
 		}
 	}
+	return further
 }
 
-// send makes one attempt and writes its receipt.
-func (r *round) send(ctx context.Context, d *delivery, road road) (push.Receipt, error) {
-	d.Address, _ = d.device.Address(road.Provider)
-	why := road.Why
-	if last := d.cell.LastTried(); last != "" && last != road.Provider {
+// witness writes the receipt of an attempt.
+func (r *round) witness(res *result, reply push.Reply, began, ended time.Time) {
+	d, why := res.delivery, res.road.Why
+	if last := d.cell.LastTried(); last != "" && last != res.road.Provider {
 		why = fmt.Sprintf("%s brought no proof; %s", last, why)
 	}
-	ctx, cancel := context.WithTimeout(ctx, r.w.cfg.Attempt)
-	defer cancel()
-	began := time.Now()
-	answer, err := r.w.parts.Sender.Send(ctx, d.App, road.Provider, &d.Delivery)
-	ended := time.Now()
-
-	r.try(d, road.Provider, began)
+	r.try(d, res.road.Provider, began)
 	d.cell.Attempt++
-	stage := answer.Stage
+	answer, stage := reply.Answer, reply.Answer.Stage
 	switch {
-	case err == nil && stage == "":
+	case reply.Err == nil && stage == "":
 		stage = push.Accepted
-	case err != nil && push.KindName(err) == "unknown":
+	case reply.Err != nil && push.KindName(reply.Err) == "unknown":
 		stage = push.Unknown
-	case err != nil:
+	case reply.Err != nil:
 		stage = push.Failed
 	}
 	rec := d.receipt(stage, push.VendorReply, ended)
-	rec.Provider, rec.ProviderID, rec.Attempt = road.Provider, answer.ID, d.cell.Attempt
+	rec.Provider, rec.ProviderID, rec.Attempt = res.road.Provider, answer.ID, d.cell.Attempt
 	rec.ID = receiptID(d.ID, rec.Attempt, stage)
 	rec.Took, rec.Why = ended.Sub(began), why
 	rec.CostMicros, rec.Bytes = answer.CostMicros, answer.Bytes
-	if err != nil {
-		rec.Kind, rec.Code, rec.Detail = faultOf(err)
+	if reply.Err != nil {
+		rec.Kind, rec.Code, rec.Detail = faultOf(reply.Err)
 	}
 	r.w.metrics.attempted(&rec, r.urgency)
-	return rec, err
+	res.receipts = append(res.receipts, rec)
 }
 
 // try notes that a road is in use from now on, and for how long it may stay
@@ -107,8 +115,8 @@ func (r *round) try(d *delivery, provider string, now time.Time) {
 
 // conclude draws the conclusion from an attempt; done is false if the next road
 // is to be taken at once.
-func (r *round) conclude(res *result, road road, err error) (done bool) {
-	d := res.delivery
+func (r *round) conclude(res *result, err error) (done bool) {
+	d, road := res.delivery, res.road
 	d.cell.Hold = redisstore.Hold{}
 	switch {
 	case err == nil:
@@ -124,7 +132,7 @@ func (r *round) conclude(res *result, road road, err error) (done bool) {
 			d.passed = append(d.passed, road.Provider)
 			return false
 		}
-		res.putOff(road, time.Now().Add(delay))
+		res.putOff(time.Now().Add(delay))
 		return true
 	case errors.Is(err, push.ErrUnregistered) && !registeredAgain(d.device, err):
 		dead := d.Address
@@ -134,14 +142,14 @@ func (r *round) conclude(res *result, road road, err error) (done bool) {
 	return false
 }
 
-// putOff lets the delivery wait for another try of the road, at the latest when
+// putOff lets the delivery wait for another try of its road, at the latest when
 // its time is over.
-func (res *result) putOff(road road, at time.Time) {
+func (res *result) putOff(at time.Time) {
 	if at.After(res.ExpiresAt) {
 		at = res.ExpiresAt
 	}
 	res.retryAt = at
-	res.cell.Hold = redisstore.Hold{Kind: redisstore.Retry, At: at.UnixMilli(), Provider: road.Provider}
+	res.cell.Hold = redisstore.Hold{Kind: redisstore.Retry, At: at.UnixMilli(), Provider: res.road.Provider}
 }
 
 // detour passes a closed lane by if there is another road, and waiting for the
@@ -161,18 +169,17 @@ func (r *round) detour(d *delivery, road road, shut *closed) bool {
 // park puts a delivery off until its lane may have a place. Since a lane may
 // open early, because somebody changed the credentials, it asks in between, but
 // ever more seldom.
-func (r *round) park(res result, road road, shut *closed) result {
+func (r *round) park(res *result, shut *closed) {
 	now, delay := time.Now(), backoff(r.work.Parks, mostParking)
 	at := now.Add(min(max(delay, shut.until.Sub(now)), 8*delay))
 	res.parked = true
-	res.putOff(road, at)
-	r.w.metrics.parked.WithLabelValues(road.Provider).Inc()
-	return res
+	res.putOff(at)
+	r.w.metrics.parked.WithLabelValues(res.road.Provider).Inc()
 }
 
 // exhausted is the end of the last road. What some provider took stays as it
 // is; what lies in an inbox may still be fetched; the rest has failed.
-func (r *round) exhausted(res result) result {
+func (r *round) exhausted(res *result) {
 	d := res.delivery
 	d.cell.Hold = redisstore.Hold{}
 	switch {
@@ -184,11 +191,10 @@ func (r *round) exhausted(res result) result {
 	default:
 		res.receipts = append(res.receipts, d.verdict(push.Failed, d.whyNone()))
 	}
-	return res
 }
 
 // end closes a delivery whose notification is over.
-func (r *round) end(res result) result {
+func (r *round) end(res *result) {
 	d := res.delivery
 	d.cell.Hold = redisstore.Hold{}
 	switch {
@@ -202,7 +208,6 @@ func (r *round) end(res result) result {
 		}
 		res.receipts = append(res.receipts, d.verdict(d.parcel.ending, detail))
 	}
-	return res
 }
 
 // whyUnknown is the detail of a delivery that [delivery.mayHaveLeft].

@@ -13,6 +13,7 @@ import (
 // result is what a round did to one delivery.
 type result struct {
 	*delivery
+	road     road // under way, or the last one tried
 	receipts []push.Receipt
 	retryAt  time.Time     // zero unless the same road is to be tried again
 	parked   bool          // retryAt is for want of a place, not after a failure
@@ -24,27 +25,29 @@ type result struct {
 // written down in waves, so that one slow provider does not keep the outcomes
 // of others in memory, where a crash would lose them.
 func (r *round) carry(ctx context.Context, ds []*delivery) error {
-	results := make(chan result, len(ds))
+	told := make(chan *result, len(ds))
 	var under sync.WaitGroup
 	defer under.Wait()
-	for _, d := range ds {
-		r.w.crew.do(&under, func() { results <- r.attempt(ctx, d) })
+	all := make([]*result, len(ds))
+	for i, d := range ds {
+		all[i] = &result{delivery: d}
 	}
+	r.travel(ctx, all, &under, told)
 	flush := time.NewTicker(r.w.cfg.Flush)
 	defer flush.Stop()
 
-	var ready, later []result
+	var ready, later []*result
 	var failed error
 	for range ds {
-		var res result
+		var res *result
 		select {
-		case res = <-results:
+		case res = <-told:
 		case <-flush.C:
 			if err := r.settle(ctx, ready); err != nil {
 				failed = err
 			}
 			ready = ready[:0]
-			res = <-results
+			res = <-told
 		}
 		r.room.leave()
 		switch {
@@ -67,7 +70,7 @@ func (r *round) carry(ctx context.Context, ds []*delivery) error {
 
 // settle records results: receipts first, for the journal's word that a
 // delivery is done must not be the only one; then the cells.
-func (r *round) settle(ctx context.Context, results []result) error {
+func (r *round) settle(ctx context.Context, results []*result) error {
 	if len(results) == 0 {
 		return nil
 	}
@@ -91,7 +94,7 @@ func (r *round) settle(ctx context.Context, results []result) error {
 	return nil
 }
 
-func byChunk(results []result) ([]redisstore.Chunk, [][]redisstore.Slot) {
+func byChunk(results []*result) ([]redisstore.Chunk, [][]redisstore.Slot) {
 	places := make(map[*parcel]int)
 	var chunks []redisstore.Chunk
 	var slots [][]redisstore.Slot
@@ -108,7 +111,7 @@ func byChunk(results []result) ([]redisstore.Chunk, [][]redisstore.Slot) {
 }
 
 // forget removes addresses that are dead. One that stays is found dead again.
-func (r *round) forget(ctx context.Context, results []result) {
+func (r *round) forget(ctx context.Context, results []*result) {
 	for _, res := range results {
 		if res.dead == nil {
 			continue
@@ -122,7 +125,7 @@ func (r *round) forget(ctx context.Context, results []result) {
 // putOff sets the timers for what will happen to deliveries later, before the
 // journal says so: the next try of those to be tried again, and a look at the
 // end of their time at those that wait to be fetched.
-func (r *round) putOff(ctx context.Context, later []result) error {
+func (r *round) putOff(ctx context.Context, later []*result) error {
 	if len(later) == 0 {
 		return nil
 	}

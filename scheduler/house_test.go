@@ -160,7 +160,10 @@ type neighbours struct {
 	forgot   []string
 	// answer decides what a provider says; nil accepts everything.
 	answer func(ctx context.Context, provider string, d *push.Delivery) (push.Answer, error)
-	limits map[string]push.Limits // by provider
+	// together is how many devices a provider takes in one request.
+	together map[string]int
+	batches  [][]string             // devices of each request for more than one
+	limits   map[string]push.Limits // by provider
 	// paged is called before each page of an audience.
 	paged func(after string)
 }
@@ -258,6 +261,38 @@ func (n *neighbours) Send(ctx context.Context, _, provider string, d *push.Deliv
 		return answer(ctx, provider, d)
 	}
 	return push.Answer{ID: provider + "/" + d.ID, Stage: push.Accepted}, nil
+}
+
+func (n *neighbours) Batch(_ context.Context, _ *push.Notification, provider string) int {
+	return n.together[provider]
+}
+
+// SendBatch answers for each delivery as Send would.
+func (n *neighbours) SendBatch(ctx context.Context, app, provider string, ds []*push.Delivery) []push.Reply {
+	devices := make([]string, len(ds))
+	replies := make([]push.Reply, len(ds))
+	for i, d := range ds {
+		devices[i] = d.Device
+		replies[i].Answer, replies[i].Err = n.Send(ctx, app, provider, d)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.batches = append(n.batches, devices)
+	return replies
+}
+
+func (n *neighbours) Owners(_ context.Context, _, provider string, tokens []string) ([]string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	owners := make([]string, len(tokens))
+	for i, token := range tokens {
+		for id, d := range n.devices {
+			if a, ok := d.Address(provider); ok && a.Token == token {
+				owners[i] = id
+			}
+		}
+	}
+	return owners, nil
 }
 
 func (n *neighbours) Weigh(_ context.Context, _, provider string, _ *push.Delivery) (push.Payload, error) {

@@ -75,10 +75,11 @@ func TestWhatBecomesOfAnswers(t *testing.T) {
 			}
 			d := h.door()
 			h.enqueue(d, note("n1", "phone"))
-			h.work()
+			_, stop := h.work()
 			if p := h.awaitDone(d, "n1"); p.Counts != tt.counts {
 				t.Errorf("counts = %+v, want %+v", p.Counts, tt.counts)
 			}
+			stop()
 			if got := h.story("n1.0.0"); !slices.Equal(got, tt.story) {
 				t.Errorf("receipts = %q, want %q", got, tt.story)
 			}

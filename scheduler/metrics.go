@@ -53,7 +53,7 @@ func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
 			Name: "herald_attempts_total", Help: "Attempts, by provider and what came of them.",
 		}, []string{"provider", "result"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "herald_attempt_seconds", Help: "Time a provider took to answer.", Buckets: seconds,
+			Name: "herald_attempt_seconds", Help: "Time a provider took to answer a request, which may be for many deliveries.", Buckets: seconds,
 		}, []string{"provider"}),
 		waited: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "herald_delivery_seconds", Help: "Time from acceptance by the API to a provider's first taking it.", Buckets: seconds,
@@ -72,13 +72,17 @@ func newWorkerMetrics(reg prometheus.Registerer, ls *lanes) *workerMetrics {
 	return m
 }
 
+// answered notes a request, which may have been for many deliveries.
+func (m *workerMetrics) answered(provider string, took time.Duration) {
+	m.took.WithLabelValues(provider).Observe(took.Seconds())
+}
+
 func (m *workerMetrics) attempted(r *push.Receipt, urgency string) {
 	result := r.Kind
 	if result == "" {
 		result = string(r.Stage)
 	}
 	m.attempts.WithLabelValues(r.Provider, result).Inc()
-	m.took.WithLabelValues(r.Provider).Observe(r.Took.Seconds())
 	if r.Kind == "" && r.Attempt == 1 {
 		m.waited.WithLabelValues(urgency).Observe(r.SinceAccepted.Seconds())
 	}

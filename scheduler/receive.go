@@ -19,13 +19,18 @@ import (
 // and [push.ErrAway] one that must be brought again.
 //
 // Reporters fill in App, Device, Delivery, Stage, Source and At, and vendors
-// what else they know; the rest comes from the journal. A vendor may leave
-// Device empty. Evidence that comes twice is recorded under the same ID.
+// what else they know; the rest comes from the journal. Delivery may be the id
+// that a chunk shares. A vendor may leave Device empty if it names the delivery,
+// or an address by Token. Evidence that comes twice is recorded under the same ID.
 func (d *Door) Receive(ctx context.Context, rs []push.Receipt) []error {
 	errs := make([]error, len(rs))
+	d.findOwners(ctx, rs, errs)
 	proofs := make([]redisstore.Proof, 0, len(rs))
 	places := make([]int, 0, len(rs)) // of each proof in rs
 	for i := range rs {
+		if errs[i] != nil {
+			continue
+		}
 		p, err := proof(&rs[i])
 		if err != nil {
 			errs[i] = err
@@ -50,6 +55,34 @@ func (d *Door) Receive(ctx context.Context, rs []push.Receipt) []error {
 	return errs
 }
 
+// findOwners names the devices of receipts that say only an address of theirs.
+// One whose address nobody has any more stays as it is.
+func (d *Door) findOwners(ctx context.Context, rs []push.Receipt, errs []error) {
+	type where struct{ app, provider string }
+	wanted := make(map[where][]int)
+	for i := range rs {
+		r := &rs[i]
+		if _, _, shared := push.ParseChunkID(r.Delivery); shared && r.Device == "" && r.Token != "" && r.Source == push.VendorCallback {
+			w := where{r.App, r.Provider}
+			wanted[w] = append(wanted[w], i)
+		}
+	}
+	for w, at := range wanted {
+		tokens := make([]string, len(at))
+		for k, i := range at {
+			tokens[k] = rs[i].Token
+		}
+		owners, err := d.parts.Devices.Owners(ctx, w.app, w.provider, tokens)
+		for k, i := range at {
+			if err != nil {
+				errs[i] = fmt.Errorf("scheduler: receive: %w: %w", push.ErrAway, err)
+			} else {
+				rs[i].Device = owners[k]
+			}
+		}
+	}
+}
+
 // proof reads what a receipt claims.
 func proof(r *push.Receipt) (redisstore.Proof, error) {
 	switch r.Stage {
@@ -58,7 +91,12 @@ func proof(r *push.Receipt) (redisstore.Proof, error) {
 		return redisstore.Proof{}, &push.Invalid{Faults: []push.Fault{{Field: "stage", Detail: "is not evidence that can be reported"}}}
 	}
 	notification, chunk, index, ok := push.ParseDeliveryID(r.Delivery)
-	if !ok || (r.Device == "" && r.Source != push.VendorCallback) {
+	named := ok && r.Source == push.VendorCallback // then the device need not be known
+	if !ok {
+		index = -1
+		notification, chunk, ok = push.ParseChunkID(r.Delivery)
+	}
+	if !ok || (r.Device == "" && !named) {
 		return redisstore.Proof{}, fmt.Errorf("scheduler: delivery %q: %w", r.Delivery, push.ErrNotFound)
 	}
 	return redisstore.Proof{
@@ -82,6 +120,7 @@ func (d *Door) take(ctx context.Context, rs []push.Receipt, proofs []redisstore.
 			errs[places[i]] = fmt.Errorf("scheduler: delivery %q: %w", r.Delivery, push.ErrNotFound)
 			continue
 		}
+		r.Delivery = push.DeliveryID(proofs[i].Notification, proofs[i].Chunk, k.Index)
 		fill(r, proofs[i].Notification, k, now)
 		if r.Stage.Reaches(push.Delivered) {
 			letters = append(letters, redisstore.Letter{App: r.App, Device: r.Device, Delivery: r.Delivery})

@@ -288,9 +288,9 @@ func (r *round) obey(ctx context.Context, ds []*delivery) error {
 	if err != nil || len(ds) == 0 {
 		return err
 	}
-	results := make([]result, 0, len(ds))
+	results := make([]*result, 0, len(ds))
 	for _, d := range ds {
-		res := result{delivery: d}
+		res := &result{delivery: d}
 		d.cell.Hold = redisstore.Hold{}
 		switch {
 		case !d.ruled.until.IsZero():
@@ -308,7 +308,7 @@ func (r *round) obey(ctx context.Context, ds []*delivery) error {
 }
 
 // hold queues the deliveries that are put off, one task for each second.
-func (r *round) hold(ctx context.Context, results []result) error {
+func (r *round) hold(ctx context.Context, results []*result) error {
 	tasks := make(map[int64]*work)
 	for _, res := range results {
 		if res.retryAt.IsZero() {

@@ -26,6 +26,9 @@ type Devices interface {
 	Page(ctx context.Context, app string, to push.Audience, after string, limit int) ([]string, error)
 	// Forget removes an address that its provider said is dead.
 	Forget(ctx context.Context, app, device string, a push.Address) error
+	// Owners returns the devices that have addresses at a provider, in the order
+	// of their tokens; "" where there is none.
+	Owners(ctx context.Context, app, provider string, tokens []string) ([]string, error)
 }
 
 // Apps knows what each app allows.
@@ -42,6 +45,12 @@ type Picker interface {
 // *[push.Error].
 type Sender interface {
 	Send(ctx context.Context, app, provider string, d *push.Delivery) (push.Answer, error)
+	// Batch tells how many devices of a notification its provider takes in one
+	// request now; 1 is one at a time.
+	Batch(ctx context.Context, n *push.Notification, provider string) int
+	// SendBatch makes one attempt for so many deliveries of one chunk. It
+	// returns a reply to each, in their order.
+	SendBatch(ctx context.Context, app, provider string, ds []*push.Delivery) []push.Reply
 	Weigh(ctx context.Context, app, provider string, d *push.Delivery) (push.Payload, error)
 }
 

@@ -14,7 +14,7 @@ import (
 // so, and then it is up to its person.
 func (f *Fleet) shown(ctx context.Context, m sandbox.Message) {
 	d, delivery := f.byToken[m.Token], m.Data["herald_id"]
-	if d == nil || delivery == "" || d.knows(delivery) || rand.Float64() > d.arrives {
+	if d == nil || delivery == "" || d.knows(m.Data["herald_notification"]) || rand.Float64() > d.arrives {
 		return
 	}
 	f.look(func() {
@@ -25,15 +25,15 @@ func (f *Fleet) shown(ctx context.Context, m sandbox.Message) {
 	})
 }
 
-// knows tells whether the app has seen a delivery before, as an app does that
+// knows tells whether the app has seen a notification before, as an app does that
 // drops what comes twice, and remembers it.
-func (d *device) knows(delivery string) bool {
+func (d *device) knows(notification string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if slices.Contains(d.seen[:], delivery) {
+	if slices.Contains(d.seen[:], notification) {
 		return true
 	}
-	d.seen[d.next%len(d.seen)] = delivery
+	d.seen[d.next%len(d.seen)] = notification
 	d.next++
 	return false
 }

@@ -28,6 +28,9 @@ type Source interface {
 	// Forget removes an address that the provider said is dead, if the device
 	// still has just that.
 	Forget(ctx context.Context, app, device string, a push.Address) error
+	// Owners returns the devices that have addresses at a provider, in the order
+	// of their tokens; "" where there is none.
+	Owners(ctx context.Context, app, provider string, tokens []string) ([]string, error)
 }
 
 // Devices is a cache in front of a [Source]. A Redis that is away makes it
@@ -75,6 +78,15 @@ func (d *Devices) Page(ctx context.Context, app string, to push.Audience, after 
 		return nil, fmt.Errorf("redisstore: page of devices: %w", err)
 	}
 	return ids, nil
+}
+
+// Owners asks the source.
+func (d *Devices) Owners(ctx context.Context, app, provider string, tokens []string) ([]string, error) {
+	owners, err := d.source.Owners(ctx, app, provider, tokens)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: owners of addresses: %w", err)
+	}
+	return owners, nil
 }
 
 // Forget removes a dead address from the source and the cache.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -14,9 +15,9 @@ import (
 // Proof is evidence about one delivery.
 type Proof struct {
 	App, Notification string
-	Chunk, Index      int
+	Chunk, Index      int // Index is -1 if the reporter knows the device and not the place
 	Stage             push.Stage
-	Device            string // "" if the reporter does not know it
+	Device            string // "" if the reporter does not know it; then Index is known
 	// Free says that it proves arrival by a road that costs nothing: what was
 	// paid for another was paid twice.
 	Free bool
@@ -24,6 +25,7 @@ type Proof struct {
 
 // Known is what the journal knows about a delivery that evidence came for.
 type Known struct {
+	Index int
 	Cell  Cell // before the evidence
 	Class push.Class
 	Start time.Time // see [Start]
@@ -35,7 +37,7 @@ func (j *Journal) Raise(ctx context.Context, proofs []Proof) ([]*Known, error) {
 	calls := make([]call, len(proofs))
 	for i, p := range proofs {
 		calls[i] = call{j.scripts.raise, chunkKey(p.App, p.Notification, p.Chunk), []any{
-			p.Index, string(letter(p.Stage)), p.Device, p.Free,
+			indexName(p.Index), string(letter(p.Stage)), p.Device, p.Free,
 		}}
 	}
 	cmds, err := run(ctx, j.rdb, calls)
@@ -44,20 +46,35 @@ func (j *Journal) Raise(ctx context.Context, proofs []Proof) ([]*Known, error) {
 	}
 	known := make([]*Known, len(proofs))
 	for i, cmd := range cmds {
-		text, err := cmd.Text()
+		found, err := cmd.StringSlice()
 		if errors.Is(err, redis.Nil) {
 			continue
 		}
 		if err != nil {
 			return nil, fmt.Errorf("redisstore: raise: %w", err)
 		}
-		cell, err := parseCell(text)
+		if len(found) != 2 {
+			return nil, fmt.Errorf("redisstore: raise answered %q", found)
+		}
+		cell, err := parseCell(found[1])
 		if err != nil {
 			return nil, err
 		}
-		known[i] = &Known{Cell: cell}
+		index, err := strconv.Atoi(found[0])
+		if err != nil {
+			return nil, fmt.Errorf("redisstore: raise answered %q", found)
+		}
+		known[i] = &Known{Index: index, Cell: cell}
 	}
 	return known, j.describe(ctx, proofs, known)
+}
+
+// indexName is "" for a place that is not known.
+func indexName(index int) string {
+	if index < 0 {
+		return ""
+	}
+	return strconv.Itoa(index)
 }
 
 // describe fills in what is the same for all deliveries of a notification.

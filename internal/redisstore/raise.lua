@@ -1,16 +1,21 @@
 -- Takes in one piece of evidence.
 -- KEYS[1] chunk
--- ARGV    index, stage, device ('' if the reporter does not know it), '1' if it
---         proves arrival by a road that costs nothing
--- RETURNS the cell as it was, or nil if there is no such delivery of this device
-local cell = redis.call('HGET', KEYS[1], ARGV[1])
+-- ARGV    index ('' if only the device is known), stage, device ('' if the reporter does not know it),
+--         '1' if it proves arrival by a road that costs nothing
+-- RETURNS the index and the cell as it was, or nil if there is no such delivery of this device
+local index, cell = ARGV[1], nil
+if index ~= '' then
+  cell = redis.call('HGET', KEYS[1], index)
+else
+  index, cell = findDevice(KEYS[1], ARGV[3])
+end
 if not cell then return false end
 local old, attempt, since, tried, hold, device = parse(cell)
 if ARGV[3] ~= '' and ARGV[3] ~= device then return false end
-if ARGV[4] == '1' and paid(tried) then paidTwice(KEYS[1], ARGV[1]) end
+if ARGV[4] == '1' and paid(tried) then paidTwice(KEYS[1], index) end
 if RANK[ARGV[2]] > RANK[old] then
-  redis.call('HSET', KEYS[1], ARGV[1], table.concat({ ARGV[2], attempt, since, tried, hold, device }, ','))
+  redis.call('HSET', KEYS[1], index, table.concat({ ARGV[2], attempt, since, tried, hold, device }, ','))
   count(old, ARGV[2])
   writeCounts(KEYS[1])
 end
-return cell
+return { index, cell }

@@ -303,6 +303,10 @@ func (s *shelf) Page(context.Context, string, push.Audience, string, int) ([]str
 	return []string{"a", "b"}, nil
 }
 
+func (s *shelf) Owners(_ context.Context, _, _ string, tokens []string) ([]string, error) {
+	return make([]string, len(tokens)), nil
+}
+
 func (s *shelf) Forget(_ context.Context, _, device string, _ push.Address) error {
 	s.devices[device].Addresses = nil
 	return nil

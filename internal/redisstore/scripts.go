@@ -25,6 +25,9 @@ var claimLua string
 //go:embed cell.lua
 var cellLua string
 
+//go:embed find.lua
+var findLua string
+
 //go:embed settle.lua
 var settleLua string
 
@@ -51,7 +54,7 @@ func newScripts() scripts {
 		make:   newScript(makeLua),
 		claim:  newScript(claimLua),
 		settle: newScript(cellLua + settleLua),
-		raise:  newScript(cellLua + raiseLua),
+		raise:  newScript(cellLua + findLua + raiseLua),
 		inbox:  newScript(inboxLua),
 	}
 }

@@ -90,6 +90,40 @@ func (s *Store) Forget(ctx context.Context, app, device string, a push.Address) 
 	return err
 }
 
+// Owners returns the devices that have addresses at a provider, in the order of
+// their tokens; "" where there is none. It is one query.
+func (s *Store) Owners(ctx context.Context, app, provider string, tokens []string) ([]string, error) {
+	const query = `
+		SELECT concat_ws(char(31), token, device) FROM addresses
+		WHERE app = $1 AND provider = $2 AND token IN (SELECT value FROM json_each_text($3))`
+	owners := make([]string, len(tokens))
+	asked := make([]string, 0, len(tokens))
+	places := make(map[string][]int, len(tokens))
+	for i, token := range tokens {
+		if !database.Storable(token) {
+			continue
+		}
+		if places[token] == nil {
+			asked = append(asked, token)
+		}
+		places[token] = append(places[token], i)
+	}
+	found, err := database.Collect(ctx, s.db.Read(), query, []any{app, provider, database.List(asked)}, texts)
+	if err != nil {
+		return nil, fail("owners of addresses of app "+app, err)
+	}
+	for _, row := range found {
+		var token, device string
+		if err := split(row, &token, &device); err != nil {
+			return nil, fail("owners of addresses of app "+app, err)
+		}
+		for _, i := range places[token] {
+			owners[i] = device
+		}
+	}
+	return owners, nil
+}
+
 // deviceOf reads rows of deviceColumns.
 func deviceOf(app string) func(database.Scanner) (*push.Device, error) {
 	return func(scan database.Scanner) (*push.Device, error) {

@@ -58,7 +58,7 @@ func TestAnyServerCanPlayApple(t *testing.T) {
 	}
 	for header, want := range map[string]string{
 		"apns-topic": "com.example.other", "apns-priority": "5", "apns-push-type": "alert",
-		"apns-collapse-id": "order-8812.0.3", "apns-id": messageID("demo", "order-8812.0.3"),
+		"apns-collapse-id": "n1", "apns-id": messageID("demo", "order-8812.0.3"),
 	} {
 		if r.header.Get(header) != want {
 			t.Errorf("%s = %q, want %q", header, r.header.Get(header), want)

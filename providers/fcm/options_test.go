@@ -79,8 +79,8 @@ func TestOverridesGoWhereGoogleWantsThem(t *testing.T) {
 		want      map[string]string // by path; "" is not there
 	}{
 		"nothing said": {`{}`, map[string]string{
-			"notification.title": "Shipped", "android.priority": "high", "android.ttl": "3600s", "android.notification.tag": "n1.0.0",
-			"apns.headers.apns-collapse-id": "n1.0.0", "apns.headers.apns-priority": "", "webpush": "", "fcm_options": "",
+			"notification.title": "Shipped", "android.priority": "high", "android.ttl": "3600s", "android.notification.tag": "n1",
+			"apns.headers.apns-collapse-id": "n1", "apns.headers.apns-priority": "", "webpush": "", "fcm_options": "",
 		}},
 		"data only": {`{"data_only":true}`, map[string]string{
 			"notification": "", "android.notification": "", "data.order": "8812", "data.herald_id": "n1.0.0",
@@ -97,7 +97,7 @@ func TestOverridesGoWhereGoogleWantsThem(t *testing.T) {
 			"android.notification.vibrate_timings": "[0.500000000s 1s]", "android.notification.notification_count": "3",
 			"android.notification.event_time": "2026-03-01T12:00:00.000000000Z", "android.notification.proxy": "DENY",
 			"android.notification.light_settings.light_on_duration": "0.500000000s", "android.notification.light_settings.color.red": "1",
-			"apns.headers.apns-priority": "5", "apns.headers.apns-collapse-id": "n1.0.0", "apns.payload.aps.badge": "2",
+			"apns.headers.apns-priority": "5", "apns.headers.apns-collapse-id": "n1", "apns.payload.aps.badge": "2",
 			"apns.payload.own.a": "[1]", "apns.live_activity_token": "ab", "apns.fcm_options.image": "https://example.com/c.png",
 			"webpush.headers.Urgency": "low", "webpush.data.only": "web", "webpush.data.herald_id": "n1.0.0", "webpush.data.order": "8812",
 			"webpush.notification.requireInteraction": "true", "webpush.notification.mine": "1", "webpush.fcm_options.link": "https://example.com/x",

@@ -7,12 +7,10 @@
 package honor
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
@@ -57,57 +55,59 @@ func New(credentials []byte) (providers.Provider, error) {
 		Provider: name, Address: c.token, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Transport: transport,
 	}
 	return &Provider{
-		config: c,
-		tokens: &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
-		codes:  codes,
-		client: &http.Client{
-			Transport: &providers.ExchangeTransport{Base: transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse // the token goes nowhere else
-			},
-		},
+		config:    c,
+		tokens:    &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
+		codes:     codes,
+		client:    providers.Client(transport),
 		transport: transport,
 	}, nil
 }
 
+// maxBatch is how many tokens go out in one request. It is Huawei's limit, whose
+// API this one is made after: Honor's own is not known.
+const maxBatch = 1000
+
+// Batch implements [providers.Batcher].
+func (p *Provider) Batch(*push.Notification) int { return maxBatch }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	body, w, err := p.config.encode(d)
-	if err != nil {
-		return push.Answer{}, err
+	return providers.Alone(ctx, p, d)
+}
+
+// SendBatch implements [providers.Batcher].
+func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
+	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+		body, w, err := p.config.encode(ds, tokens)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		access, err := p.tokens.Get(ctx)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		x, e := providers.Ask(ctx, p.client, name, http.MethodPost, p.config.send, body, http.Header{
+			"Content-Type":  {"application/json; charset=UTF-8"},
+			"Authorization": {"Bearer " + access},
+			"timestamp":     {strconv.FormatInt(time.Now().UnixMilli(), 10)},
+		})
+		if e != nil {
+			return providers.Each(len(ds), push.Answer{}, e)
+		}
+		return p.sort(x, tokens, access, w.Bytes)
+	})
+}
+
+func noToken(token string) *push.Error {
+	if token != "" {
+		return nil
 	}
-	if d.Address.Token == "" {
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
-	}
-	token, err := p.tokens.Get(ctx)
-	if err != nil {
-		return push.Answer{}, err
-	}
-	var x providers.Exchange
-	req, err := http.NewRequestWithContext(providers.WithExchange(ctx, &x), http.MethodPost, p.config.send, bytes.NewReader(body))
-	if err != nil {
-		return push.Answer{}, rejected("the request cannot be made")
-	}
-	req.Header.Set("Content-Type", "application/json; charset=UTF-8")
-	req.Header.Set("Authorization", "Bearer "+token)
-	req.Header.Set("timestamp", strconv.FormatInt(time.Now().UnixMilli(), 10))
-	res, sendErr := p.client.Do(req)
-	if sendErr == nil {
-		_ = res.Body.Close() // the exchange has read it
-	}
-	if !x.Answered() {
-		return push.Answer{}, x.Failure(name, sendErr)
-	}
-	id, err := p.sort(&x, d.Address.Token, token)
-	if err != nil {
-		return push.Answer{}, err
-	}
-	return push.Answer{ID: id, Stage: push.Accepted, Bytes: w.Bytes}, nil
+	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 }
 
 // Weigh implements [providers.Provider].
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	_, w, err := p.config.encode(d)
+	_, w, err := p.config.encode([]*push.Delivery{d}, []string{d.Address.Token})
 	return w, err
 }
 
@@ -125,29 +125,41 @@ type answer struct {
 	} `json:"data"`
 }
 
-// sort reads the answer: the id of an accepted message, or why it was refused.
-func (p *Provider) sort(x *providers.Exchange, deviceToken, accessToken string) (id string, err error) {
+// sort reads the answer: the id of what was accepted, or why it was refused, for
+// each token.
+func (p *Provider) sort(x *providers.Exchange, tokens []string, access string, bytes int) []push.Reply {
+	n := len(tokens)
 	var a answer
 	if json.Unmarshal(x.Body, &a) != nil || a.Code == "" {
 		if len(x.Body) == 0 && x.Status/100 != 2 { // the status says it all
-			return "", p.refusal(x, "", accessToken)
+			return providers.Each(n, push.Answer{}, p.refusal(x, "", access))
 		}
-		return "", x.NotTheirs(name)
+		return providers.Each(n, push.Answer{}, x.NotTheirs(name))
 	}
 	code := a.Code.String()
 	if x.Status/100 != 2 || code != "200" && code != "80000000" {
-		return "", p.refusal(x, code, accessToken)
+		return providers.Each(n, push.Answer{}, p.refusal(x, code, access))
 	}
-	switch d := &a.Data; {
-	case slices.Contains(d.Expired, deviceToken):
-		return "", p.refusal(x, wordExpired, accessToken)
-	case slices.Contains(d.Failed, deviceToken):
-		return "", p.refusal(x, wordFailed, accessToken)
-	case d.SendResult != nil && !*d.SendResult:
-		return "", p.refusal(x, wordFailed, accessToken)
-	default:
-		return d.RequestID, nil
+	said := make(map[string]string, len(a.Data.Failed)+len(a.Data.Expired))
+	for _, token := range a.Data.Failed {
+		said[token] = wordFailed
 	}
+	for _, token := range a.Data.Expired {
+		said[token] = wordExpired
+	}
+	nobody := a.Data.SendResult != nil && !*a.Data.SendResult
+	replies := make([]push.Reply, n)
+	for i, token := range tokens {
+		switch word, listed := said[token]; {
+		case listed:
+			replies[i].Err = p.refusal(x, word, access)
+		case nobody:
+			replies[i].Err = p.refusal(x, wordFailed, access)
+		default:
+			replies[i].Answer = push.Answer{ID: a.Data.RequestID, Stage: push.Accepted, Bytes: bytes}
+		}
+	}
+	return replies
 }
 
 // refusal is the table's row for Honor's code. It sees to an access token that

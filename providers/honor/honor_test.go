@@ -75,16 +75,16 @@ func TestMessageShapes(t *testing.T) {
 	}
 	d := delivery("n1.0.0")
 	d.Class, d.ExpiresAt = push.Marketing, time.Now().Add(60*24*time.Hour)
-	r := c.request(d)
+	r := c.request([]*push.Delivery{d}, []string{phone})
 	if n := r.Android.Notification; n.Importance != "LOW" || n.ClickAction.Type != 1 || n.ClickAction.Intent != c.ClickIntent || r.Android.TTL != "1296000s" {
 		t.Errorf("android = %+v, notification = %+v", r.Android, n)
 	}
 	d.Title, d.Body = "", ""
-	if r := c.request(d); r.Android.Notification != nil {
+	if r := c.request([]*push.Delivery{d}, []string{phone}); r.Android.Notification != nil {
 		t.Errorf("a message without text shows %+v", r.Android.Notification)
 	}
 	d.Body = "half"
-	if _, _, err := c.encode(d); !errors.Is(err, push.ErrRejected) {
+	if _, _, err := c.encode([]*push.Delivery{d}, []string{phone}); !errors.Is(err, push.ErrRejected) {
 		t.Errorf("a body without a title: error = %v", err)
 	}
 }
@@ -157,6 +157,24 @@ func TestOpenTellsEveryFaultAndNoSecret(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "s3cret") {
 		t.Errorf("New() error tells a secret: %v", err)
+	}
+}
+
+func TestEachTokenOfAListHasItsOwnReply(t *testing.T) {
+	s := service(t)
+	s.Accept = providertest.JSON(200, `{"code":200,"data":{"sendResult":true,"requestId":"R1","failTokens":["t2"],"expireTokens":["t0"]}}`)
+	f := providertest.HTTP(s).Start(t, providertest.Accepts)
+	var ds []*push.Delivery
+	for i := range 4 {
+		d := delivery(push.DeliveryID("n1", 0, i))
+		d.Address.Token = fmt.Sprint("t", i)
+		ds = append(ds, d)
+	}
+	want := []error{push.ErrUnregistered, nil, push.ErrUnavailable, nil}
+	for i, reply := range f.Provider.(*Provider).SendBatch(t.Context(), ds) {
+		if !errors.Is(reply.Err, want[i]) || want[i] == nil && reply.Answer.ID != "R1" {
+			t.Errorf("token %d: %+v, want %v", i, reply, want[i])
+		}
 	}
 }
 

@@ -60,15 +60,16 @@ type clickAction struct {
 
 // request says the delivery in Honor's words. tag and notifyId replace on the
 // screen; biTag comes back in Honor's receipts.
-func (c *config) request(d *push.Delivery) request {
+func (c *config) request(ds []*push.Delivery, tokens []string) request {
+	d, id := ds[0], push.CommonID(ds)
 	data := make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	data[idKey], data[notificationKey] = id, d.Notification.ID
 	text, _ := json.Marshal(data) // strings always encode
 	r := request{
 		Data:    string(text),
-		Android: android{TTL: ttl(d.ExpiresAt), BiTag: d.ID},
-		Token:   []string{d.Address.Token},
+		Android: android{TTL: ttl(d.ExpiresAt), BiTag: id},
+		Token:   tokens,
 	}
 	if d.Title != "" {
 		r.Android.Notification = c.notification(d)
@@ -104,18 +105,19 @@ func ttl(end time.Time) string {
 
 // encode makes the request's body and weighs it. Its error is what is wrong
 // with a message that can never be sent.
-func (c *config) encode(d *push.Delivery) (body []byte, w push.Payload, err error) {
+func (c *config) encode(ds []*push.Delivery, tokens []string) (body []byte, w push.Payload, err error) {
+	d := ds[0]
 	w.Limit = maxPayload
 	if (d.Title == "") != (d.Body == "") {
 		return nil, w, rejected("Honor shows nothing without both a title and a body")
 	}
-	body, err = json.Marshal(c.request(d))
+	body, err = json.Marshal(c.request(ds, tokens))
 	if err != nil {
 		return nil, w, rejected("the message cannot be written as JSON")
 	}
 	w.Bytes = len(body)
-	if token, err := json.Marshal(d.Address.Token); err == nil {
-		w.Bytes -= len(token)
+	if list, err := json.Marshal(tokens); err == nil {
+		w.Bytes -= len(list) - len("[]")
 	}
 	if w.Bytes > maxPayload {
 		return nil, w, rejected(fmt.Sprintf("the message has %d bytes; %d are sent at most", w.Bytes, maxPayload))

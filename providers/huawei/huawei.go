@@ -3,7 +3,6 @@
 package huawei
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -64,55 +63,56 @@ func New(credentials []byte) (providers.Provider, error) {
 	return &Provider{
 		config: c,
 		// Huawei grants at most 1,000 tokens in five minutes, so a young one is kept.
-		tokens: &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
-		codes:  codes,
-		client: &http.Client{
-			Transport: &providers.ExchangeTransport{Base: transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse // the token goes nowhere else
-			},
-		},
+		tokens:    &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
+		codes:     codes,
+		client:    providers.Client(transport),
 		transport: transport,
 	}, nil
 }
 
+// maxBatch is how many tokens Huawei takes in one request.
+const maxBatch = 1000
+
+// Batch implements [providers.Batcher].
+func (p *Provider) Batch(*push.Notification) int { return maxBatch }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	body, w, err := p.config.encode(d, p.urgency(d.Class))
-	if err != nil {
-		return push.Answer{}, err
+	return providers.Alone(ctx, p, d)
+}
+
+// SendBatch implements [providers.Batcher].
+func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
+	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+		body, w, err := p.config.encode(ds, tokens, p.urgency(ds[0].Class))
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		access, err := p.tokens.Get(ctx)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		x, e := providers.Ask(ctx, p.client, name, http.MethodPost, p.config.send, body, http.Header{
+			"Content-Type":  {"application/json; charset=UTF-8"},
+			"Authorization": {"Bearer " + access},
+		})
+		if e != nil {
+			return providers.Each(len(ds), push.Answer{}, e)
+		}
+		return p.sort(x, tokens, access, w.Bytes)
+	})
+}
+
+func noToken(token string) *push.Error {
+	if token != "" {
+		return nil
 	}
-	if d.Address.Token == "" {
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
-	}
-	token, err := p.tokens.Get(ctx)
-	if err != nil {
-		return push.Answer{}, err
-	}
-	var x providers.Exchange
-	req, err := http.NewRequestWithContext(providers.WithExchange(ctx, &x), http.MethodPost, p.config.send, bytes.NewReader(body))
-	if err != nil {
-		return push.Answer{}, rejected("", "the request cannot be made")
-	}
-	req.Header.Set("Content-Type", "application/json; charset=UTF-8")
-	req.Header.Set("Authorization", "Bearer "+token)
-	res, sendErr := p.client.Do(req)
-	if sendErr == nil {
-		_ = res.Body.Close() // the exchange has read it
-	}
-	if !x.Answered() {
-		return push.Answer{}, x.Failure(name, sendErr)
-	}
-	id, err := p.sort(&x, d.Address.Token, token)
-	if err != nil {
-		return push.Answer{}, err
-	}
-	return push.Answer{ID: id, Stage: push.Accepted, Bytes: w.Bytes}, nil
+	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 }
 
 // Weigh implements [providers.Provider].
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	_, w, err := p.config.encode(d, p.urgency(d.Class))
+	_, w, err := p.config.encode([]*push.Delivery{d}, []string{d.Address.Token}, p.urgency(d.Class))
 	return w, err
 }
 
@@ -134,41 +134,59 @@ type answer struct {
 	RequestID string `json:"requestId"`
 }
 
-// sort reads the answer: the id of an accepted message, or why it was refused.
-func (p *Provider) sort(x *providers.Exchange, deviceToken, accessToken string) (id string, err error) {
+// sort reads the answer: the id of what was accepted, or why it was refused, for
+// each token.
+func (p *Provider) sort(x *providers.Exchange, tokens []string, access string, bytes int) []push.Reply {
+	n := len(tokens)
 	var a answer
 	if json.Unmarshal(x.Body, &a) != nil || a.Code == "" {
 		if x.Status == http.StatusServiceUnavailable { // Huawei's flow control needs no body
-			return "", p.refusal(x, "", "")
+			return providers.Each(n, push.Answer{}, p.refusal(x, "", ""))
 		}
-		return "", x.NotTheirs(name)
+		return providers.Each(n, push.Answer{}, x.NotTheirs(name))
 	}
-	if a.Code == codeAccepted && x.Status/100 == 2 {
-		return a.RequestID, nil
-	}
-	word := a.Code
-	if a.Code == codePartial || a.Code == codeAllBad {
-		bad, reason, ok := outcomeOf(a, deviceToken)
-		switch {
-		case !ok:
-			return "", &push.Error{Provider: name, Kind: push.ErrUnknown, Code: a.Code, Detail: "some tokens were refused, and it is not said which"}
-		case !bad:
-			return a.RequestID, nil
-		case p.knows(reason):
-			word = reason
-		default:
-			word = codeAllBad
-		}
-	}
+	accepted := push.Answer{ID: a.RequestID, Stage: push.Accepted, Bytes: bytes}
 	switch a.Code {
+	case codeAccepted:
+		if x.Status/100 == 2 {
+			return providers.Each(n, accepted, nil)
+		}
+	case codePartial, codeAllBad:
+		replies := make([]push.Reply, n)
+		outcome := outcomes(a, n)
+		for i, token := range tokens {
+			if err := p.refused(x, a.Code, outcome, token); err != nil {
+				replies[i].Err = err
+			} else {
+				replies[i].Answer = accepted
+			}
+		}
+		return replies
 	case codeNoHigh:
 		p.lowered.Store(time.Now().Add(lowerFor).UnixNano())
 	case codeAuth, codeExpired:
-		if p.tokens.Refused(accessToken) {
-			return "", &push.Error{Provider: name, Kind: push.ErrCredentials, Code: a.Code, Detail: "a new access token is refused", RetryAfter: x.RetryAfter()}
+		if p.tokens.Refused(access) {
+			return providers.Each(n, push.Answer{}, &push.Error{
+				Provider: name, Kind: push.ErrCredentials, Code: a.Code, Detail: "a new access token is refused", RetryAfter: x.RetryAfter(),
+			})
 		}
 	}
-	return "", p.refusal(x, a.Code, word)
+	return providers.Each(n, push.Answer{}, p.refusal(x, a.Code, a.Code))
+}
+
+// refused is why a token of a partial success was refused, nil if it was not.
+func (p *Provider) refused(x *providers.Exchange, code string, outcome outcomeOf, token string) error {
+	bad, reason, said := outcome(token)
+	switch {
+	case !said:
+		return &push.Error{Provider: name, Kind: push.ErrUnknown, Code: code, Detail: "some tokens were refused, and it is not said which"}
+	case !bad:
+		return nil
+	case p.knows(reason):
+		return p.refusal(x, code, reason)
+	default:
+		return p.refusal(x, code, codeAllBad)
+	}
 }
 
 // knows reports whether the table has a row for a word.
@@ -188,31 +206,43 @@ func (p *Provider) refusal(x *providers.Exchange, code, word string) *push.Error
 	return e
 }
 
-// outcomeOf reads from a partial success what became of one token: whether it
-// is bad, and Huawei's reason if there is one. ok is false if that is not said.
+// outcomeOf tells what became of a token: whether it is bad, and Huawei's reason
+// if there is one. said is false if that is not known.
+type outcomeOf func(token string) (bad bool, reason string, said bool)
+
+// outcomes reads a partial success of so many tokens.
 //
 // v1 and v2 list the bad tokens, v3 lists them by reason.
-func outcomeOf(a answer, token string) (bad bool, reason string, ok bool) {
+func outcomes(a answer, tokens int) outcomeOf {
 	var said struct {
 		Success  int                 `json:"success"`
 		Failure  int                 `json:"failure"`
 		Illegal  []string            `json:"illegal_tokens"`
 		ByReason map[string][]string `json:"illegalTokens"`
 	}
-	if json.Unmarshal([]byte(a.Message), &said) != nil {
-		return a.Code == codeAllBad, "", a.Code == codeAllBad
+	unread := json.Unmarshal([]byte(a.Message), &said) != nil
+	reasons := make(map[string]string)
+	for _, token := range said.Illegal {
+		reasons[token] = ""
 	}
-	for reason, tokens := range said.ByReason {
-		if slices.Contains(tokens, token) {
-			return true, reason, true
+	for reason, of := range said.ByReason {
+		for _, token := range of {
+			reasons[token] = reason
 		}
 	}
-	switch {
-	case a.Code == codeAllBad || slices.Contains(said.Illegal, token):
-		return true, "", true
-	case len(said.Illegal) > 0 || len(said.ByReason) > 0 || said.Failure == 0:
-		return false, "", true // others were refused
-	default: // only the token that was sent can be meant
-		return said.Success == 0, "", true
+	return func(token string) (bad bool, reason string, ok bool) {
+		reason, listed := reasons[token]
+		switch {
+		case listed || a.Code == codeAllBad:
+			return true, reason, true
+		case unread:
+			return false, "", false
+		case len(reasons) > 0 || said.Failure == 0:
+			return false, "", true // others were refused
+		case tokens == 1 || said.Success == 0:
+			return said.Success == 0, "", true // only those that were sent can be meant
+		default:
+			return false, "", false
+		}
 	}
 }

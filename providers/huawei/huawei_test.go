@@ -79,7 +79,7 @@ func TestClassesInHuaweisWords(t *testing.T) {
 	for class, want := range tests {
 		d := delivery("n1.0.0")
 		d.Class = class
-		a := c.message(d, urgencyOf(class)).Android
+		a := c.message([]*push.Delivery{d}, []string{phone}, urgencyOf(class)).Android
 		if a.Category != want.category || a.Urgency != want.urgency || a.Notification.Importance != want.importance {
 			t.Errorf("%s: %+v, importance %s, want %+v", class, a, a.Notification.Importance, want)
 		}
@@ -96,7 +96,7 @@ func TestMessageShapes(t *testing.T) {
 	}
 	d := delivery(strings.Repeat("n", 64) + ".0.17")
 	d.ExpiresAt = time.Now().Add(60 * 24 * time.Hour)
-	a := c.message(d, urgencyNormal).Android
+	a := c.message([]*push.Delivery{d}, []string{phone}, urgencyNormal).Android
 	if a.BITag != "" || a.ReceiptID != "RCP1" || a.TTL != "1296000s" {
 		t.Errorf("android = %+v, want no tag that is too long and 15 days at most", a)
 	}
@@ -104,11 +104,11 @@ func TestMessageShapes(t *testing.T) {
 		t.Errorf("click action = %+v", n.ClickAction)
 	}
 	d.Title, d.Body = "", ""
-	if a := c.message(d, urgencyNormal).Android; a.Notification != nil {
+	if a := c.message([]*push.Delivery{d}, []string{phone}, urgencyNormal).Android; a.Notification != nil {
 		t.Errorf("a message without text shows %+v", a.Notification)
 	}
 	d.Body = "half"
-	if _, _, err := c.encode(d, urgencyNormal); !errors.Is(err, push.ErrRejected) {
+	if _, _, err := c.encode([]*push.Delivery{d}, []string{phone}, urgencyNormal); !errors.Is(err, push.ErrRejected) {
 		t.Errorf("a body without a title: error = %v", err)
 	}
 }
@@ -139,6 +139,47 @@ func TestPartialSuccessIsReadPerToken(t *testing.T) {
 			}
 			if tt.want == nil && answer.ID != "R1" {
 				t.Errorf("Answer = %+v", answer)
+			}
+		})
+	}
+}
+
+func TestEachTokenOfAListHasItsOwnReply(t *testing.T) {
+	gone, ok := push.ErrUnregistered, error(nil)
+	tests := map[string]struct {
+		code, message string
+		want          []error // of three tokens
+	}{
+		"all were taken":          {"80000000", "Success", []error{ok, ok, ok}},
+		"one is bad":              {"80100000", `{"success":2,"failure":1,"illegal_tokens":["t1"]}`, []error{ok, gone, ok}},
+		"two are, each for its":   {"80100000", `{"success":1,"failure":2,"illegalTokens":{"80300007":["t0"],"256":["t2"]}}`, []error{gone, ok, push.ErrQuota}},
+		"all are bad":             {"80300007", `{"success":0,"failure":3,"illegal_tokens":["t0","t1","t2"]}`, []error{gone, gone, gone}},
+		"which are is not told":   {"80100000", `{"success":1,"failure":2}`, []error{push.ErrUnknown, push.ErrUnknown, push.ErrUnknown}},
+		"the message is broken":   {"80100003", "Illegal payload", []error{push.ErrRejected, push.ErrRejected, push.ErrRejected}},
+		"the answer is not JSON?": {"80100000", "some failed", []error{push.ErrUnknown, push.ErrUnknown, push.ErrUnknown}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := service(t)
+			var body request
+			s.Accept = func(w http.ResponseWriter, r *http.Request) {
+				_ = json.NewDecoder(r.Body).Decode(&body)
+				answers(200, tt.code, tt.message)(w, r)
+			}
+			f := providertest.HTTP(s).Start(t, providertest.Accepts)
+			var ds []*push.Delivery
+			for i := range 3 {
+				d := delivery(push.DeliveryID("n1", 4, i))
+				d.Address.Token = fmt.Sprint("t", i)
+				ds = append(ds, d)
+			}
+			for i, reply := range f.Provider.(*Provider).SendBatch(t.Context(), ds) {
+				if !errors.Is(reply.Err, tt.want[i]) || tt.want[i] == nil && reply.Answer.ID != "R1" {
+					t.Errorf("token %d: %+v, want %v", i, reply, tt.want[i])
+				}
+			}
+			if m := body.Message; len(m.Token) != 3 || m.Android.BITag != "n1.4" || !strings.Contains(m.Data, `"herald_id":"n1.4"`) || m.Android.Notification.Tag != "n1" {
+				t.Errorf("message = %+v, want the chunk's id and three tokens", m)
 			}
 		})
 	}

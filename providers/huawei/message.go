@@ -76,9 +76,11 @@ type clickAction struct {
 // waits for a device that is away, but it has room for a hundred keys only, and
 // two notifications that share one by chance would lose one of them.
 //
-// bi_tag comes back with the receipt and leads it to the delivery. An id that
-// has no room there costs the receipt and not the message.
-func (c *config) message(d *push.Delivery, urgency string) message {
+// bi_tag comes back with the receipt and leads it to the delivery, of several with
+// the receipt's token. An id that has no room there costs the receipt and not
+// the message.
+func (c *config) message(ds []*push.Delivery, tokens []string, urgency string) message {
+	d, id := ds[0], push.CommonID(ds)
 	a := android{
 		CollapseKey: keepAll,
 		Urgency:     urgency,
@@ -89,14 +91,14 @@ func (c *config) message(d *push.Delivery, urgency string) message {
 	if d.Title != "" {
 		a.Notification = c.notification(d)
 	}
-	if len(d.ID) <= maxTag {
-		a.BITag = d.ID
+	if len(id) <= maxTag {
+		a.BITag = id
 	}
 	data := make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	data[idKey], data[notificationKey] = id, d.Notification.ID
 	text, _ := json.Marshal(data) // strings always encode
-	return message{Data: string(text), Android: a, Token: []string{d.Address.Token}}
+	return message{Data: string(text), Android: a, Token: tokens}
 }
 
 // notification is what the device shows.
@@ -156,18 +158,19 @@ func ttl(end time.Time) string {
 
 // encode makes the request's body and weighs it as Huawei does. Its error is
 // what is wrong with a message that can never be sent.
-func (c *config) encode(d *push.Delivery, urgency string) (body []byte, w push.Payload, err error) {
+func (c *config) encode(ds []*push.Delivery, tokens []string, urgency string) (body []byte, w push.Payload, err error) {
+	d := ds[0]
 	w.Limit = maxPayload
 	if (d.Title == "") != (d.Body == "") {
 		return nil, w, rejected("80100003", "Huawei shows nothing without both a title and a body")
 	}
-	body, err = json.Marshal(request{Message: c.message(d, urgency)})
+	body, err = json.Marshal(request{Message: c.message(ds, tokens, urgency)})
 	if err != nil {
 		return nil, w, rejected("80100003", "the message cannot be written as JSON")
 	}
 	w.Bytes = len(body)
-	if token, err := json.Marshal(d.Address.Token); err == nil {
-		w.Bytes -= len(token)
+	if list, err := json.Marshal(tokens); err == nil {
+		w.Bytes -= len(list) - len("[]")
 	}
 	if w.Bytes > maxPayload {
 		return nil, w, rejected("80300008", fmt.Sprintf("the message has %d bytes; Huawei takes %d", w.Bytes, maxPayload))

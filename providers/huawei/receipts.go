@@ -31,6 +31,7 @@ const (
 type receipt struct {
 	BITag     string `json:"biTag"`
 	RequestID string `json:"requestId"`
+	Token     string `json:"token"`
 	Status    *int   `json:"status"`
 	Timestamp int64  `json:"timestamp"` // milliseconds
 	V2        *struct {
@@ -41,7 +42,7 @@ type receipt struct {
 
 // Callback implements [providers.Callbacker]. Huawei gathers up to 100 results,
 // and may have some in it of messages that another sent for the app: those whose
-// tag is not a delivery are passed over.
+// tag is neither a delivery nor a chunk are passed over.
 func (p *Provider) Callback(r *http.Request, body []byte) ([]push.Receipt, error) {
 	if err := p.config.verify(r.Header.Get(signatureHeader), time.Now()); err != nil {
 		return nil, err
@@ -56,12 +57,12 @@ func (p *Provider) Callback(r *http.Request, body []byte) ([]push.Receipt, error
 	receipts := make([]push.Receipt, 0, len(said.Statuses))
 	for _, s := range said.Statuses {
 		result, at, ok := s.result(now)
-		notification, _, _, isOurs := push.ParseDeliveryID(s.BITag)
+		notification, isOurs := push.NotificationOf(s.BITag)
 		if !ok || !isOurs {
 			continue
 		}
 		rec := push.Receipt{
-			App: r.URL.Query().Get("app"), Notification: notification, Delivery: s.BITag,
+			App: r.URL.Query().Get("app"), Notification: notification, Delivery: s.BITag, Token: s.Token,
 			Provider: name, ProviderID: s.RequestID, Stage: push.Delivered, Source: push.VendorCallback,
 			At: at, ReceivedAt: now,
 		}

@@ -24,7 +24,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open1(t)
-			_, param := p.mark().For(delivery("order-8812.0.3"))
+			_, param := p.mark().For("demo", "order-8812.0.3")
 			rs, err := p.Callback(providertest.Report(t, "oppo", "demo"), fmt.Appendf(nil,
 				`[{"messageId":"m1","appId":"a","taskId":"m1","registrationIds":"reg-1","eventTime":"1700000000000","param":%q,"eventType":%q}]`, param, tt.event))
 			if err != nil {
@@ -52,7 +52,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 
 func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	p := open1(t)
-	_, good := p.mark().For(delivery("order-8812.0.3"))
+	_, good := p.mark().For("demo", "order-8812.0.3")
 	mark := good[len("order-8812.0.3"):]
 	tests := map[string]struct{ app, param string }{
 		"no parameter":           {"demo", ""},

@@ -98,8 +98,8 @@ func dataOf(d *push.Delivery) string {
 	return string(text)
 }
 
-// form says the delivery in the service's words.
-func (p *Provider) form(d *push.Delivery, data, token string) url.Values {
+// message says the delivery in the service's words.
+func (p *Provider) message(d *push.Delivery, data string) message {
 	n := notification{
 		AppMessageID: d.ID, Style: stylePlain, Title: d.Title, Content: d.Body,
 		Parameters: data, OffLine: true, NotifyID: providers.NotifyID(d.Replace()),
@@ -111,10 +111,15 @@ func (p *Provider) form(d *push.Delivery, data, token string) url.Values {
 	if !d.ExpiresAt.IsZero() {
 		n.OffLineTTL = int(min(max(time.Until(d.ExpiresAt), time.Second), maxTTL).Seconds())
 	}
-	n.CallbackURL, n.CallbackParam = p.mark().For(d)
-	text, err := json.Marshal(message{TargetType: 2, TargetValue: d.Address.Token, Verify: true, Notification: n})
+	n.CallbackURL, n.CallbackParam = p.mark().For(d.App, d.ID)
+	return message{TargetType: 2, TargetValue: d.Address.Token, Verify: true, Notification: n}
+}
+
+// form is a request's body: a message or a list of them, as JSON.
+func form(field string, messages any, access string) url.Values {
+	text, err := json.Marshal(messages)
 	if err != nil {
 		return nil // strings and numbers always encode
 	}
-	return url.Values{"message": {string(text)}, "auth_token": {token}}
+	return url.Values{field: {string(text)}, "auth_token": {access}}
 }

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,12 +27,13 @@ const name = "oppo"
 const (
 	authPath = "/server/v1/auth"
 	sendPath = "/server/v1/message/notification/unicast"
+	manyPath = "/server/v1/message/notification/unicast_batch"
 )
 
 // Codes that are not only rows of the table.
 const (
 	badToken  = "11"
-	noToken   = "29"
+	noAuth    = "29"
 	duplicate = "32" // this device has had this app_message_id
 )
 
@@ -74,41 +76,100 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 		callback:  callback,
 		codes:     codes,
 		transport: transport,
-		client: &http.Client{
-			Transport: &providers.ExchangeTransport{Base: transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse // the token goes nowhere else
-			},
-		},
+		client:    providers.Client(transport),
 	}
 	p.tokens = &providers.Tokens{Provider: name, Fetch: p.grant, RefreshEarly: refreshEarly, LastMoment: lastMoment}
 	return p, nil
 }
 
+// maxBatch is how many messages OPPO takes in one request. Each is a whole one,
+// so all that goes out carries the delivery's own id.
+const maxBatch = 1000
+
+// Batch implements [providers.Batcher].
+func (p *Provider) Batch(*push.Notification) int { return maxBatch }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	data, w, err := weigh(d)
-	if err != nil {
-		return push.Answer{}, err
+	return providers.Alone(ctx, p, d)
+}
+
+// SendBatch implements [providers.Batcher].
+func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
+	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+		messages := make([]message, len(ds))
+		weights := make([]push.Payload, len(ds))
+		for i, d := range ds {
+			data, w, err := weigh(d)
+			if err != nil { // their texts are the same
+				return providers.Each(len(ds), push.Answer{}, err)
+			}
+			messages[i], weights[i] = p.message(d, data), w
+		}
+		access, err := p.tokens.Get(ctx)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		said, e := p.ask(ctx, messages, access)
+		if e != nil {
+			if (e.Code == badToken || e.Code == noAuth) && p.tokens.Refused(access) {
+				e.Kind, e.Detail = push.ErrCredentials, "a new auth token is refused"
+			}
+			if e.Code != duplicate || len(ds) > 1 {
+				return providers.Each(len(ds), push.Answer{}, e)
+			}
+		}
+		replies := make([]push.Reply, len(ds))
+		for i := range ds {
+			replies[i] = p.reply(said, i, tokens[i], weights[i])
+		}
+		return replies
+	})
+}
+
+func noToken(token string) *push.Error {
+	if token != "" {
+		return nil
 	}
-	if d.Address.Token == "" {
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
+	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
+}
+
+// outcome is what OPPO says of one message.
+type outcome struct {
+	ID    string      `json:"messageId"`
+	Token string      `json:"registrationId"`
+	Code  json.Number `json:"errorCode"` // "" or 0 for good
+}
+
+// ask sends messages and returns what became of each.
+func (p *Provider) ask(ctx context.Context, messages []message, access string) ([]outcome, *push.Error) {
+	if len(messages) == 1 {
+		var one outcome
+		e := p.post(ctx, sendPath, form("message", messages[0], access), &one)
+		return []outcome{one}, e
 	}
-	token, err := p.tokens.Get(ctx)
-	if err != nil {
-		return push.Answer{}, err
+	var all []outcome
+	e := p.post(ctx, manyPath, form("messages", messages, access), &all)
+	return all, e
+}
+
+// reply reads what became of the i-th message: OPPO tells them in their order,
+// with their registration ids.
+func (p *Provider) reply(said []outcome, i int, token string, w push.Payload) push.Reply {
+	accepted := push.Answer{Stage: push.Accepted, Bytes: w.Bytes}
+	if i >= len(said) || said[i].Token != "" && said[i].Token != token {
+		i = slices.IndexFunc(said, func(o outcome) bool { return o.Token == token })
 	}
-	var answer struct {
-		ID string `json:"messageId"`
+	if i < 0 {
+		return push.Reply{Err: &push.Error{Provider: name, Kind: push.ErrUnknown, Detail: "the answer does not say what became of it"}}
 	}
-	e := p.post(ctx, sendPath, p.form(d, data, token), &answer)
-	switch {
-	case e == nil, e.Code == duplicate: // the first of the two was taken
-		return push.Answer{ID: answer.ID, Stage: push.Accepted, Bytes: w.Bytes}, nil
-	case (e.Code == badToken || e.Code == noToken) && p.tokens.Refused(token):
-		e.Kind, e.Detail = push.ErrCredentials, "a new auth token is refused"
+	accepted.ID = said[i].ID
+	switch code := said[i].Code.String(); code {
+	case "", "0", duplicate: // the first of the two was taken
+		return push.Reply{Answer: accepted}
+	default:
+		return push.Reply{Err: p.refusal(http.StatusOK, code, 0)}
 	}
-	return push.Answer{}, e
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
@@ -135,20 +196,13 @@ func (p *Provider) grant(ctx context.Context) (token string, life time.Duration,
 
 // post makes one request and reads the data of the answer into v.
 func (p *Provider) post(ctx context.Context, path string, form url.Values, v any) *push.Error {
-	var x providers.Exchange
-	req, err := http.NewRequestWithContext(providers.WithExchange(ctx, &x), http.MethodPost, p.host+path, strings.NewReader(form.Encode()))
-	if err != nil {
-		return rejected("", "the request cannot be made")
+	x, e := providers.Ask(ctx, p.client, name, http.MethodPost, p.host+path, []byte(form.Encode()), http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded;charset=UTF-8"},
+	})
+	if e != nil {
+		return e
 	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
-	res, sendErr := p.client.Do(req)
-	if sendErr == nil {
-		_ = res.Body.Close() // the exchange has read it
-	}
-	if !x.Answered() {
-		return x.Failure(name, sendErr)
-	}
-	return p.sort(&x, v)
+	return p.sort(x, v)
 }
 
 // sort reads the service's answer: a refusal too has status 200.
@@ -165,9 +219,14 @@ func (p *Provider) sort(x *providers.Exchange, v any) *push.Error {
 		_ = json.Unmarshal(answer.Data, v) // it was taken, whatever else the answer says
 		return nil
 	}
-	e := p.codes.Error(name, x.Status, strings.Replace(code, "-", "_", 1)) // a word has no minus
+	return p.refusal(x.Status, code, x.RetryAfter())
+}
+
+// refusal is the table's row for a code.
+func (p *Provider) refusal(status int, code string, after time.Duration) *push.Error {
+	e := p.codes.Error(name, status, strings.Replace(code, "-", "_", 1)) // a word has no minus
 	e.Code = code
-	if after := x.RetryAfter(); after > 0 {
+	if after > 0 {
 		e.RetryAfter = after
 	}
 	if errors.Is(e.Kind, push.ErrQuota) && e.RetryAfter == 0 {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -52,7 +53,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 	if m.TargetType != 2 || m.TargetValue != "reg-1" || !m.Verify || n.Title != "Shipped" || n.Content != "on its way" {
 		t.Errorf("message = %+v", m)
 	}
-	if n.AppMessageID != "order-8812.0.3" || n.NotifyID != providers.NotifyID("order-8812.0.3") || n.ChannelID != "orders" || n.Category != "ORDER" {
+	if n.AppMessageID != "order-8812.0.3" || n.NotifyID != providers.NotifyID("n1") || n.ChannelID != "orders" || n.Category != "ORDER" {
 		t.Errorf("notification = %+v", n)
 	}
 	if n.CallbackURL != callback+"?app=demo" || !n.OffLine || n.OffLineTTL < 3590 || n.OffLineTTL > 3600 {
@@ -64,11 +65,7 @@ func TestMessageDependsOnTheDelivery(t *testing.T) {
 	of := func(change func(d *push.Delivery)) notification {
 		d := delivery("n1.0.0")
 		change(d)
-		var m message
-		if err := json.Unmarshal([]byte(open1(t).form(d, "{}", "").Get("message")), &m); err != nil {
-			t.Fatal(err)
-		}
-		return m.Notification
+		return open1(t).message(d, "{}").Notification
 	}
 	if n := of(func(d *push.Delivery) { d.ExpiresAt = time.Now().AddDate(0, 1, 0) }); n.OffLineTTL != 10*24*3600 {
 		t.Errorf("kept for %d s, want ten days at most", n.OffLineTTL)
@@ -119,6 +116,56 @@ func TestWhatWasSentBeforeCountsAsTaken(t *testing.T) {
 	}
 }
 
+func TestEachMessageOfAListHasItsOwnReply(t *testing.T) {
+	tests := map[string]struct {
+		rows string
+		want []error // of three devices
+	}{
+		"one is gone": {
+			`{"messageId":"m0","registrationId":"reg-0"},{"messageId":"m1","registrationId":"reg-1","errorCode":10000,"errorMessage":"no"},{"messageId":"m2","registrationId":"reg-2"}`,
+			[]error{nil, push.ErrUnregistered, nil},
+		},
+		"one has had it": {
+			`{"messageId":"m0","registrationId":"reg-0","errorCode":32},{"messageId":"m1","registrationId":"reg-1"},{"messageId":"m2","registrationId":"reg-2"}`,
+			[]error{nil, nil, nil},
+		},
+		"they are told in another order": {
+			`{"messageId":"m2","registrationId":"reg-2"},{"messageId":"m1","registrationId":"reg-1","errorCode":33},{"messageId":"m0","registrationId":"reg-0"}`,
+			[]error{nil, push.ErrQuota, nil},
+		},
+		"one is not told": {
+			`{"messageId":"m0","registrationId":"reg-0"},{"messageId":"m2","registrationId":"reg-2"}`,
+			[]error{nil, push.ErrUnknown, nil},
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			s := service()
+			s.Accept = func(w http.ResponseWriter, r *http.Request) {
+				var messages []message
+				if err := json.Unmarshal([]byte(r.PostFormValue("messages")), &messages); err != nil || len(messages) != 3 {
+					t.Errorf("messages = %s", r.PostFormValue("messages"))
+				} else if n := messages[2].Notification; n.AppMessageID != "n1.0.2" || !strings.Contains(n.Parameters, "n1.0.2") || !strings.HasPrefix(n.CallbackParam, "n1.0.2/") {
+					t.Errorf("the third message = %+v, want its delivery's own id", n)
+				}
+				providertest.JSON(200, `{"code":0,"message":"Success","data":[`+tt.rows+`]}`)(w, r)
+			}
+			f := providertest.HTTP(s).Start(t, providertest.Accepts)
+			var ds []*push.Delivery
+			for i := range 3 {
+				d := delivery(push.DeliveryID("n1", 0, i))
+				d.Address.Token = fmt.Sprint("reg-", i)
+				ds = append(ds, d)
+			}
+			for i, reply := range f.Provider.(*Provider).SendBatch(t.Context(), ds) {
+				if !errors.Is(reply.Err, tt.want[i]) || tt.want[i] == nil && reply.Answer.ID != fmt.Sprint("m", i) {
+					t.Errorf("device %d: %+v, want %v", i, reply, tt.want[i])
+				}
+			}
+		})
+	}
+}
+
 func TestQuotaStaysClosedUntilMidnightInChina(t *testing.T) {
 	now := time.Date(2026, 11, 23, 14, 30, 0, 0, time.UTC) // 22:30 there
 	if got := providers.UntilMidnightInChina(now); got != 90*time.Minute {
@@ -158,6 +205,21 @@ func delivery(id string) *push.Delivery {
 	}
 }
 
+// acceptAll takes a message, or all of a list.
+func acceptAll(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != manyPath {
+		providertest.JSON(200, accepted)(w, r)
+		return
+	}
+	var messages []message
+	_ = json.Unmarshal([]byte(r.PostFormValue("messages")), &messages)
+	rows := make([]string, len(messages))
+	for i, m := range messages {
+		rows[i] = fmt.Sprintf(`{"messageId":"m%d","registrationId":%q}`, i, m.TargetValue)
+	}
+	providertest.JSON(200, `{"code":0,"message":"Success","data":[`+strings.Join(rows, ",")+`]}`)(w, r)
+}
+
 // grant is the service's side of the auth call.
 func grant(w http.ResponseWriter, r *http.Request) bool {
 	if r.URL.Path != authPath {
@@ -194,7 +256,7 @@ func service() providertest.Service {
 			}
 			return p
 		},
-		Accept:   providertest.JSON(200, accepted),
+		Accept:   acceptAll,
 		Aside:    grant,
 		Delivery: delivery,
 		TooLarge: large,

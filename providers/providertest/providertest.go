@@ -6,6 +6,7 @@ package providertest
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,7 @@ func Run(t *testing.T, h Harness) {
 	t.Run("nothing is sent once the context is done", h.done)
 	t.Run("many send at once", h.concurrent)
 	t.Run("weigh agrees with send", h.weigh)
+	t.Run("several deliveries are one attempt, each with its own reply", h.together)
 }
 
 func (h Harness) start(t *testing.T, b Behaviour) Fixture {
@@ -78,6 +80,61 @@ func (h Harness) start(t *testing.T, b Behaviour) Fixture {
 		t.Skipf("a service of this sort never %s", b)
 	}
 	return f
+}
+
+// together checks a [providers.Batcher]. The fake takes what it is sent, whatever
+// that is, or breaks in a way that befalls all.
+func (h Harness) together(t *testing.T) {
+	const n = 5
+	tests := map[Behaviour]error{
+		Accepts: nil, Cuts: push.ErrUnknown, AnswersHTML: push.ErrUnavailable, RefusesToTalk: push.ErrUnavailable,
+	}
+	for b, kind := range tests {
+		t.Run(string(b), func(t *testing.T) {
+			f := h.start(t, b)
+			p, ok := f.Provider.(providers.Batcher)
+			if !ok {
+				t.Skip("the service takes one device at a time")
+			}
+			shared := h.Delivery("n1.0.0").Notification
+			if most := p.Batch(shared); most < n {
+				t.Skipf("the service takes %d of this notification together", most)
+			}
+			ds := make([]*push.Delivery, n)
+			for i := range ds {
+				ds[i] = h.Delivery(push.DeliveryID("n1", 0, i))
+				ds[i].Notification = shared
+				if i > 0 {
+					ds[i].Address.Token += strconv.Itoa(i)
+				}
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			replies := p.SendBatch(ctx, ds)
+			if len(replies) != n {
+				t.Fatalf("SendBatch() has %d replies to %d deliveries", len(replies), n)
+			}
+			for i, reply := range replies {
+				switch {
+				case kind != nil:
+					h.fails(t, reply.Err, ds[i], kind)
+				case reply.Err != nil || reply.Answer.Stage != push.Accepted:
+					t.Errorf("delivery %d: %+v, want it accepted", i, reply)
+				}
+			}
+			if want := 1; b != RefusesToTalk {
+				h.attempts(t, f, want)
+			}
+			ds[1].Address.Token = ""
+			if b == Accepts {
+				replies = p.SendBatch(ctx, ds)
+				h.fails(t, replies[1].Err, ds[1], push.ErrUnreachable)
+				if replies[0].Err != nil || replies[2].Err != nil {
+					t.Errorf("a delivery without an address took others with it: %+v", replies)
+				}
+			}
+		})
+	}
 }
 
 // fails checks that an error is what the contract says and tells no secret.

@@ -31,7 +31,10 @@ var oppoErrors = map[string]string{
 const (
 	oppoKey     = "herald-sandbox"
 	oppoChannel = "herald-private"
-	oppoMaxBody = 64 << 10
+	oppoMaxBody = 8 << 20
+	oppoPath    = "/server/v1/message/notification/unicast"
+	oppoMany    = "/server/v1/message/notification/unicast_batch"
+	oppoMaxMany = 1000 // messages of one request
 
 	oppoTokenLife = 24 * time.Hour
 	oppoClockSkew = 10 * time.Minute
@@ -114,7 +117,7 @@ func (o *opush) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case auth && o.trouble(w, r, o.settings.Load()), !auth && o.meddle(w, r):
 		return
-	case r.Method != http.MethodPost || (!auth && r.URL.Path != "/server/v1/message/notification/unicast"):
+	case r.Method != http.MethodPost || (!auth && r.URL.Path != oppoPath && r.URL.Path != oppoMany):
 		http.NotFound(w, r)
 		return
 	}
@@ -123,11 +126,18 @@ func (o *opush) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		o.refuse(w, "41")
 		return
 	}
-	if auth {
+	switch token := r.PostForm.Get("auth_token"); {
+	case auth:
 		o.grant(w, r.PostForm)
-		return
+	case token == "":
+		o.refuse(w, "29")
+	case !o.granted.good(token):
+		o.refuse(w, "11")
+	case r.URL.Path == oppoMany:
+		o.sendMany(w, r.PostForm.Get("messages"))
+	default:
+		o.send(w, r.PostForm.Get("message"))
 	}
-	o.send(w, r.PostForm)
 }
 
 // grant answers a signature of key, time and secret with a token for a day.
@@ -190,32 +200,56 @@ func (m *oppoMessage) fault() string {
 	return ""
 }
 
-// send takes a message. A token that nobody has is told in a receipt if one is
-// wanted, and else at once.
-func (o *opush) send(w http.ResponseWriter, f url.Values) {
-	var m oppoMessage
-	code := ""
-	switch {
-	case f.Get("auth_token") == "":
-		code = "29"
-	case !o.granted.good(f.Get("auth_token")):
-		code = "11"
-	case json.Unmarshal([]byte(f.Get("message")), &m) != nil:
-		code = "41"
-	default:
-		code = m.fault()
-	}
-	n := &m.Notification
-	when, dead := o.since(m.TargetValue)
-	switch {
-	case code == "" && dead && n.Callback == "":
-		code = "10000"
-	case code == "" && o.again(m.TargetValue, n.ID):
-		code = "32"
-	}
+// send takes one message.
+func (o *opush) send(w http.ResponseWriter, text string) {
+	id, code := o.take(text)
 	if code != "" {
 		o.refuse(w, code)
 		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{
+		"code": 0, "message": "Success", "data": map[string]string{"messageId": id, "status": "call_success"},
+	})
+}
+
+// sendMany takes a list of messages, each for itself.
+func (o *opush) sendMany(w http.ResponseWriter, text string) {
+	var messages []json.RawMessage
+	if json.Unmarshal([]byte(text), &messages) != nil || len(messages) == 0 || len(messages) > oppoMaxMany {
+		o.refuse(w, "41")
+		return
+	}
+	rows := make([]map[string]any, len(messages))
+	for i, message := range messages {
+		var m oppoMessage
+		_ = json.Unmarshal(message, &m) // take refuses what is none
+		id, code := o.take(string(message))
+		rows[i] = map[string]any{"messageId": id, "registrationId": m.TargetValue}
+		if code != "" {
+			o.counts.refuse(code)
+			n, _ := strconv.Atoi(code) // the table's codes are numbers
+			rows[i]["errorCode"], rows[i]["errorMessage"] = n, oppoErrors[code]
+		}
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"code": 0, "message": "Success", "data": rows})
+}
+
+// take takes a message or says why not. A token that nobody has is told in a
+// receipt if one is wanted, and else at once.
+func (o *opush) take(text string) (id, code string) {
+	var m oppoMessage
+	if json.Unmarshal([]byte(text), &m) != nil {
+		return "", "41"
+	}
+	n := &m.Notification
+	when, dead := o.since(m.TargetValue)
+	switch code = m.fault(); {
+	case code != "":
+		return "", code
+	case dead && n.Callback == "":
+		return "", "10000"
+	case o.again(m.TargetValue, n.ID):
+		return "", "32"
 	}
 	id, event := newHex(), "regid_invalid"
 	if dead {
@@ -224,16 +258,14 @@ func (o *opush) send(w http.ResponseWriter, f url.Values) {
 	} else {
 		event, when = "push_arrive", time.Now()
 		collapse := strconv.FormatInt(n.NotifyID, 10)
-		if !o.accept(record{token: m.TargetValue, id: id, collapse: collapse, payload: []byte(f.Get("message")), read: readOppo}) {
+		if !o.accept(record{token: m.TargetValue, id: id, collapse: collapse, payload: []byte(text), read: readOppo}) {
 			event = ""
 		}
 	}
 	if n.Callback != "" && event != "" {
 		o.report(&m, id, event, when)
 	}
-	writeJSON(w, http.StatusOK, map[string]any{
-		"code": 0, "message": "Success", "data": map[string]string{"messageId": id, "status": "call_success"},
-	})
+	return id, ""
 }
 
 // again reports whether a device has had a message id before, and notes it.

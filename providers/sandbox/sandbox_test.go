@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -298,12 +299,14 @@ func TestMemoryIsBounded(t *testing.T) {
 	s := start(t, sandbox.Config{PerDevice: 3})
 	p := open(t, s, "apns", "")
 	for i := range 5 {
-		if _, err := p.Send(t.Context(), delivery("apns", push.DeliveryID("n1", 0, i))); err != nil {
+		d := delivery("apns", fmt.Sprintf("n%d.0.0", i))
+		d.Notification.ID = fmt.Sprint("n", i)
+		if _, err := p.Send(t.Context(), d); err != nil {
 			t.Fatal(err)
 		}
 	}
 	shows := s.Shows("apns", tokens["apns"])
-	if len(shows) != 3 || shows[2].Data["herald_id"] != "n1.0.4" {
+	if len(shows) != 3 || shows[2].Data["herald_id"] != "n4.0.0" {
 		t.Errorf("the device shows %d, the last %+v", len(shows), shows[len(shows)-1])
 	}
 }

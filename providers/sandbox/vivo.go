@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -29,7 +30,9 @@ var vivoErrors = map[string]string{
 const (
 	vivoID      = "100004"
 	vivoKey     = "herald-sandbox"
-	vivoMaxBody = 64 << 10
+	vivoMaxBody = 512 << 10
+	vivoMaxIDs  = 1000   // of one list
+	vivoMaxKept = 10_000 // messages that wait for their lists
 
 	vivoTokenLife = 24 * time.Hour
 	vivoClockSkew = 10 * time.Minute
@@ -49,6 +52,9 @@ type vpush struct {
 	mail    *mail
 	granted grants
 	auths   *rate.Limiter
+
+	mu   sync.Mutex
+	kept map[string]vivoMessage // messages for lists, by task id
 }
 
 func newVivo(v *vendor, id *identity, m *mail) *vpush {
@@ -79,25 +85,26 @@ func (p *vpush) tell(w http.ResponseWriter, code string) {
 	writeJSON(w, status, map[string]any{"result": n, "desc": vivoErrors[code]})
 }
 
-// ServeHTTP grants one auth token or takes one message.
+// ServeHTTP grants one auth token or takes one message, or one list.
 func (p *vpush) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	auth := r.URL.Path == "/message/auth"
+	serve, known := map[string]func(http.ResponseWriter, []byte){
+		"/message/auth": p.grant, "/message/send": p.send, "/message/saveListPayload": p.save, "/message/pushToList": p.sendList,
+	}[r.URL.Path]
 	switch {
 	case auth && p.trouble(w, r, p.settings.Load()), !auth && p.meddle(w, r):
 		return
-	case r.Method != http.MethodPost || (!auth && r.URL.Path != "/message/send"):
+	case r.Method != http.MethodPost || !known:
 		http.NotFound(w, r)
 		return
 	}
 	body, err := readBody(r, vivoMaxBody)
 	switch {
 	case err != nil: // the client has gone
-	case auth:
-		p.grant(w, body)
-	case !p.granted.good(r.Header.Get("authToken")):
+	case !auth && !p.granted.good(r.Header.Get("authToken")):
 		p.refuse(w, "10000")
 	default:
-		p.send(w, body)
+		serve(w, body)
 	}
 }
 
@@ -193,12 +200,8 @@ func (p *vpush) send(w http.ResponseWriter, body []byte) {
 		p.refuse(w, code)
 		return
 	}
-	if _, dead := p.since(m.RegID); dead || len(m.RegID) != 23 {
+	if status := p.invalid(m.RegID); status != 0 {
 		p.counts.refuse("10302")
-		status := 1 // there never was such a device
-		if dead {
-			status = 2
-		}
 		writeJSON(w, http.StatusOK, map[string]any{
 			"result": 10302, "desc": vivoErrors["10302"], "invalidUser": map[string]any{"status": status, "userid": m.RegID},
 		})
@@ -209,6 +212,73 @@ func (p *vpush) send(w http.ResponseWriter, body []byte) {
 		p.report(&m, id)
 	}
 	writeJSON(w, http.StatusOK, map[string]any{"result": 0, "desc": "请求成功", "taskId": id})
+}
+
+// invalid is the status of a registration id that no message goes to, 0 of others.
+func (p *vpush) invalid(id string) int {
+	switch _, dead := p.since(id); {
+	case dead:
+		return 2
+	case len(id) != 23:
+		return 1 // there never was such a device
+	}
+	return 0
+}
+
+// save keeps a message for a list.
+func (p *vpush) save(w http.ResponseWriter, body []byte) {
+	var m vivoMessage
+	if json.Unmarshal(body, &m) != nil || m.RegID != "" {
+		p.refuse(w, "10104")
+		return
+	}
+	if code := m.fault(time.Now()); code != "" {
+		p.refuse(w, code)
+		return
+	}
+	id := newHex()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.kept == nil || len(p.kept) >= vivoMaxKept {
+		p.kept = make(map[string]vivoMessage)
+	}
+	p.kept[id] = m
+	writeJSON(w, http.StatusOK, map[string]any{"result": 0, "desc": "请求成功", "taskId": id})
+}
+
+// sendList takes a list of devices for a message that was saved. Lists have no
+// receipts.
+func (p *vpush) sendList(w http.ResponseWriter, body []byte) {
+	var list struct {
+		RegIDs    []string `json:"regIds"`
+		TaskID    string   `json:"taskId"`
+		RequestID string   `json:"requestId"`
+	}
+	if json.Unmarshal(body, &list) != nil || len(list.RegIDs) < 2 || len(list.RegIDs) > vivoMaxIDs || list.RequestID == "" {
+		p.refuse(w, "10104")
+		return
+	}
+	p.mu.Lock()
+	m, saved := p.kept[list.TaskID]
+	p.mu.Unlock()
+	if !saved {
+		p.refuse(w, "10104")
+		return
+	}
+	payload, _ := json.Marshal(m) // it was read from JSON
+	collapse := strconv.FormatInt(m.NotifyID, 10)
+	invalid := []map[string]any{}
+	for _, id := range list.RegIDs {
+		if status := p.invalid(id); status != 0 {
+			invalid = append(invalid, map[string]any{"status": status, "userid": id})
+			continue
+		}
+		p.accept(record{token: id, id: list.TaskID, collapse: collapse, payload: payload, read: readVivo})
+	}
+	if len(invalid) > 0 {
+		p.counts.refuse("10302")
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"result": 0, "desc": "请求成功", "taskId": list.TaskID, "invalidUsers": invalid})
 }
 
 // report posts a receipt: a JSON object by task id.

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -42,7 +43,8 @@ var xiaomiErrors = map[string]string{
 const (
 	xiaomiPackage = "com.example.herald"
 	xiaomiChannel = "herald-private"
-	xiaomiMaxBody = 64 << 10
+	xiaomiMaxBody = 512 << 10
+	xiaomiMaxIDs  = 1000 // of one message
 
 	xiaomiNoDevice = 16 // the type of receipt for a token that nobody has
 )
@@ -119,12 +121,14 @@ func (x *mi) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // xiaomiFault finds what the service refuses at once.
 func xiaomiFault(f url.Values) string {
-	token := f.Get("registration_id")
+	ids := strings.Split(f.Get("registration_id"), ",")
 	ttl, err := strconv.ParseInt(f.Get("time_to_live"), 10, 64)
 	switch {
 	case f.Get("restricted_package_name") != xiaomiPackage:
 		return "22022"
-	case len(token) < 16 || len(token) > 256 || strings.ContainsAny(token, " \t\r\n,"):
+	case len(ids) > xiaomiMaxIDs:
+		return "65009"
+	case len(ids) == 1 && !isRegID(ids[0]):
 		return "10029"
 	case strings.TrimSpace(f.Get("title")) == "" || utf8.RuneCountInString(f.Get("title")) >= 50,
 		strings.TrimSpace(f.Get("description")) == "" || utf8.RuneCountInString(f.Get("description")) >= 128,
@@ -138,34 +142,52 @@ func xiaomiFault(f url.Values) string {
 	return ""
 }
 
-// send takes a message. A token that nobody has is told in a receipt if one is
-// wanted, and else at once.
+// isRegID reports whether a registration id can be one.
+func isRegID(id string) bool {
+	return len(id) >= 16 && len(id) <= 256 && !strings.ContainsAny(id, " \t\r\n,")
+}
+
+// send takes a message for one device or several. A token that nobody has is
+// told in a receipt if one is wanted, and else at once.
 func (x *mi) send(w http.ResponseWriter, f url.Values) {
-	token, id := f.Get("registration_id"), "scm"+newHex()
+	id := "scm" + newHex()
+	ids := strings.Split(f.Get("registration_id"), ",")
 	kinds, _ := strconv.Atoi(f.Get("extra.callback.type"))
-	since, dead := x.since(token)
-	kind := 1
-	switch {
-	case dead && kinds&xiaomiNoDevice == 0:
-		x.refuse(w, "10029")
-		return
-	case dead:
-		x.counts.accepted.Add(1)
-		x.counts.lost.Add(1)
-		kind = xiaomiNoDevice
-	default:
-		since = time.Now()
-		heard := x.accept(record{token: token, id: id, collapse: f.Get("notify_id"), payload: []byte(f.Encode()), read: readXiaomi})
-		if !heard {
-			kind = 0
+	var bad []string
+	for _, token := range ids {
+		since, dead := x.since(token)
+		kind := 1
+		switch {
+		case !isRegID(token) || dead && kinds&xiaomiNoDevice == 0:
+			bad = append(bad, token)
+			continue
+		case dead:
+			x.counts.accepted.Add(1)
+			x.counts.lost.Add(1)
+			kind = xiaomiNoDevice
+		default:
+			since = time.Now()
+			heard := x.accept(record{token: token, id: id, collapse: f.Get("notify_id"), payload: []byte(f.Encode()), read: readXiaomi})
+			if !heard {
+				kind = 0
+			}
+		}
+		if at := f.Get("extra.callback"); at != "" && kinds&kind != 0 {
+			x.report(at, f.Get("extra.callback.param"), id, token, kind, since)
 		}
 	}
-	if at := f.Get("extra.callback"); at != "" && kinds&kind != 0 {
-		x.report(at, f.Get("extra.callback.param"), id, token, kind, since)
+	if len(bad) == len(ids) {
+		x.refuse(w, "10029")
+		return
+	}
+	data := map[string]string{"id": id}
+	if len(bad) > 0 {
+		x.counts.refuse("bad_regids")
+		data["bad_regids"] = strings.Join(bad, ",")
 	}
 	writeJSON(w, http.StatusOK, map[string]any{
-		"result": "ok", "trace_id": newHex(), "code": 0, "data": map[string]string{"id": id},
-		"description": "成功", "info": "Received push messages for 1 REGID",
+		"result": "ok", "trace_id": newHex(), "code": 0, "data": data, "description": "成功",
+		"info": fmt.Sprintf("Received push messages for %d REGID", len(ids)-len(bad)),
 	})
 }
 

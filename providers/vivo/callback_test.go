@@ -24,7 +24,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open1(t)
-			_, param := p.mark().For(delivery("order-8812.0.3"))
+			_, param := p.mark().For("demo", "order-8812.0.3")
 			rs, err := p.Callback(providertest.Report(t, "vivo", "demo"), fmt.Appendf(nil, `{"121397329":{"param":%q%s}}`, param, tt.more))
 			if err != nil || len(rs) != tt.want {
 				t.Fatalf("Callback() = %+v, %v, want %d", rs, err, tt.want)
@@ -45,7 +45,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 
 func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	p := open1(t)
-	_, good := p.mark().For(delivery("order-8812.0.3"))
+	_, good := p.mark().For("demo", "order-8812.0.3")
 	mark := good[len("order-8812.0.3"):]
 	tests := map[string]struct{ app, param string }{
 		"no parameter":           {"demo", ""},

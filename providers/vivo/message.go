@@ -39,7 +39,7 @@ const (
 // message is the body of a request.
 type message struct {
 	AppID          string            `json:"appId"`
-	RegID          string            `json:"regId"`
+	RegID          string            `json:"regId,omitempty"` // none in a list's
 	NotifyType     int               `json:"notifyType"`
 	Title          string            `json:"title"`
 	Content        string            `json:"content"`
@@ -57,15 +57,15 @@ type message struct {
 // Weigh implements [providers.Provider]. The size is in bytes of title, text and
 // data; the service has no limit of their sum.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	_, w, err := weigh(d)
+	_, w, err := weigh(d, d.ID)
 	return w, err
 }
 
 // weigh returns the data with the size of all.
-func weigh(d *push.Delivery) (data map[string]string, w push.Payload, err error) {
+func weigh(d *push.Delivery, id string) (data map[string]string, w push.Payload, err error) {
 	data = make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	data[idKey], data[notificationKey] = id, d.Notification.ID
 	n := 0
 	for key, value := range data {
 		n += len(key) + len(value)
@@ -103,15 +103,20 @@ func width(text string) int {
 	return n
 }
 
-// message says the delivery in the service's words.
-func (p *Provider) message(d *push.Delivery, data map[string]string) message {
-	m := message{
-		AppID: p.config.ID, RegID: d.Address.Token, Title: d.Title, Content: d.Body, Data: data,
+// message says deliveries in the service's words, with the size of what it says.
+func (p *Provider) message(ds []*push.Delivery) (m message, w push.Payload, err error) {
+	d, id := ds[0], push.CommonID(ds)
+	data, w, err := weigh(d, id)
+	if err != nil {
+		return m, w, err
+	}
+	m = message{
+		AppID: p.config.ID, Title: d.Title, Content: d.Body, Data: data,
 		NotifyType:     4,  // sound and vibration
 		SkipType:       1,  // a click opens the app
 		NetworkType:    -1, // any
 		Classification: classOf(d), Category: p.config.category(d.Class),
-		RequestID: requestID(d.ID), NotifyID: providers.NotifyID(d.Replace()),
+		RequestID: requestID(id), NotifyID: providers.NotifyID(d.Replace()),
 	}
 	if d.Silent {
 		m.NotifyType = 1
@@ -119,10 +124,10 @@ func (p *Provider) message(d *push.Delivery, data map[string]string) message {
 	if !d.ExpiresAt.IsZero() {
 		m.TTL = int(min(max(time.Until(d.ExpiresAt), minTTL), maxTTL).Seconds())
 	}
-	if address, param := p.mark().For(d); address != "" {
+	if address, param := p.mark().For(d.App, id); address != "" && len(ds) == 1 {
 		m.Extra = map[string]string{"callback": address, "callback.param": param}
 	}
-	return m
+	return m, w, nil
 }
 
 func classOf(d *push.Delivery) int {

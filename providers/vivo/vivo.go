@@ -3,7 +3,6 @@
 package vivo
 
 import (
-	"bytes"
 	"context"
 	"crypto/md5"
 	_ "embed"
@@ -13,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/herald-push/herald/providers"
@@ -26,12 +26,16 @@ const name = "vivo"
 const (
 	authPath = "/message/auth"
 	sendPath = "/message/send"
+	savePath = "/message/saveListPayload"
+	listPath = "/message/pushToList"
 )
 
 // Codes that are not only rows of the table.
 const (
 	badToken     = "10000"
 	outsideHours = "10071"
+	listsUsedUp  = "10252"
+	nobody       = "10302"
 )
 
 //go:embed codes.json
@@ -45,6 +49,7 @@ type Provider struct {
 	codes     *providers.Codes
 	tokens    *providers.Tokens
 	gate      gate
+	noLists   atomic.Int64 // ms since 1970; before, the day's lists are used up
 	now       func() time.Time
 	client    *http.Client
 	transport *http.Transport
@@ -76,12 +81,7 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 		codes:     codes,
 		now:       time.Now,
 		transport: transport,
-		client: &http.Client{
-			Transport: &providers.ExchangeTransport{Base: transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse // the token goes nowhere else
-			},
-		},
+		client:    providers.Client(transport),
 	}
 	p.tokens = &providers.Tokens{Provider: name, Fetch: p.grant, RefreshEarly: refreshEarly, LastMoment: lastMoment}
 	return p, nil
@@ -89,33 +89,61 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	data, w, err := weigh(d)
-	if err != nil {
-		return push.Answer{}, err
-	}
-	if d.Address.Token == "" {
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
-	}
-	if classOf(d) == operations {
-		if e := p.gate.pass(p.now()); e != nil {
-			return push.Answer{}, e
+	return providers.Alone(ctx, p, d)
+}
+
+// SendBatch implements [providers.Batcher].
+func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
+	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+		m, w, err := p.message(ds)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
 		}
+		if m.Classification == operations {
+			if e := p.gate.pass(p.now()); e != nil {
+				return providers.Each(len(ds), push.Answer{}, e)
+			}
+		}
+		access, err := p.tokens.Get(ctx)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		answer, e := p.deliver(ctx, access, m, tokens)
+		if e != nil {
+			p.learn(e, access, m.Classification)
+			return providers.Each(len(ds), push.Answer{}, e)
+		}
+		return p.replies(answer, tokens, w)
+	})
+}
+
+func noToken(token string) *push.Error {
+	if token != "" {
+		return nil
 	}
-	token, err := p.tokens.Get(ctx)
-	if err != nil {
-		return push.Answer{}, err
+	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
+}
+
+// deliver sends a message to one device, or to a list.
+func (p *Provider) deliver(ctx context.Context, access string, m message, tokens []string) (*answer, *push.Error) {
+	if len(tokens) > 1 {
+		return p.deliverList(ctx, access, m, tokens)
 	}
-	answer, e := p.post(ctx, sendPath, token, p.message(d, data))
-	if e == nil {
-		return push.Answer{ID: answer.TaskID, Stage: push.Accepted, Bytes: w.Bytes}, nil
-	}
-	if e.Code == badToken && p.tokens.Refused(token) {
+	m.RegID = tokens[0]
+	return p.post(ctx, sendPath, access, m)
+}
+
+// learn draws conclusions from a refusal of the whole request.
+func (p *Provider) learn(e *push.Error, access string, class int) {
+	switch {
+	case e.Code == badToken && p.tokens.Refused(access):
 		e.Kind, e.Detail = push.ErrCredentials, "a new auth token is refused"
-	}
-	if classOf(d) == operations {
+	case e.Code == listsUsedUp:
+		p.noLists.Store(p.now().Add(e.RetryAfter).UnixMilli())
+		e.Kind, e.RetryAfter = push.ErrUnavailable, 0 // the next attempt goes to each device by itself
+	case class == operations:
 		p.gate.learn(e, p.now())
 	}
-	return push.Answer{}, e
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
@@ -140,12 +168,25 @@ func (p *Provider) grant(ctx context.Context) (token string, life time.Duration,
 
 // answer is what the service says to any request.
 type answer struct {
-	Result    json.Number `json:"result"`
-	AuthToken string      `json:"authToken"`
-	TaskID    string      `json:"taskId"`
-	Invalid   *struct {
-		Status int `json:"status"`
-	} `json:"invalidUser"`
+	Result    json.Number   `json:"result"`
+	AuthToken string        `json:"authToken"`
+	TaskID    string        `json:"taskId"`
+	Invalid   *invalidUser  `json:"invalidUser"`  // of a message to one device
+	Invalids  []invalidUser `json:"invalidUsers"` // of one to a list
+}
+
+// invalidUser is a device that a message does not go to.
+type invalidUser struct {
+	Status int    `json:"status"`
+	Token  string `json:"userid"`
+}
+
+// word is the table's for such a device.
+func (u *invalidUser) word() string {
+	if u.Status >= 1 && u.Status <= 4 {
+		return "invalid_user_" + strconv.Itoa(u.Status)
+	}
+	return nobody
 }
 
 // post makes one request and reads the answer.
@@ -154,23 +195,15 @@ func (p *Provider) post(ctx context.Context, path, token string, body any) (*ans
 	if err != nil {
 		return nil, rejected("the request cannot be encoded")
 	}
-	var x providers.Exchange
-	req, err := http.NewRequestWithContext(providers.WithExchange(ctx, &x), http.MethodPost, p.host+path, bytes.NewReader(text))
-	if err != nil {
-		return nil, rejected("the request cannot be made")
-	}
-	req.Header.Set("Content-Type", "application/json")
+	header := http.Header{"Content-Type": {"application/json"}}
 	if token != "" {
-		req.Header.Set("authToken", token)
+		header["authToken"] = []string{token}
 	}
-	res, sendErr := p.client.Do(req)
-	if sendErr == nil {
-		_ = res.Body.Close() // the exchange has read it
+	x, e := providers.Ask(ctx, p.client, name, http.MethodPost, p.host+path, text, header)
+	if e != nil {
+		return nil, e
 	}
-	if !x.Answered() {
-		return nil, x.Failure(name, sendErr)
-	}
-	return p.sort(&x)
+	return p.sort(x)
 }
 
 // sort reads the service's answer: a refusal too has status 200, and one that is
@@ -184,7 +217,7 @@ func (p *Provider) sort(x *providers.Exchange) (*answer, *push.Error) {
 	word := code
 	switch {
 	case a.Invalid != nil && a.Invalid.Status >= 1 && a.Invalid.Status <= 4:
-		word = "invalid_user_" + strconv.Itoa(a.Invalid.Status)
+		word = a.Invalid.word()
 	case x.Status/100 == 2 && code == "0":
 		return &a, nil
 	}

@@ -52,7 +52,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 	if req.token != granted || m.AppID != "10004" || m.RegID != "reg-1" || m.Title != "Shipped" || m.Content != "on its way" {
 		t.Errorf("request = %+v", req)
 	}
-	if m.Classification != system || m.Category != "TODO" || m.RequestID != "order-8812.0.3" || m.NotifyID != providers.NotifyID("order-8812.0.3") {
+	if m.Classification != system || m.Category != "TODO" || m.RequestID != "order-8812.0.3" || m.NotifyID != providers.NotifyID("n1") {
 		t.Errorf("request = %+v", req)
 	}
 	if m.Data["order"] != "8812" || m.Data[idKey] != "order-8812.0.3" || m.Extra["callback"] != callback+"?app=demo" {
@@ -67,7 +67,11 @@ func TestMessageDependsOnTheDelivery(t *testing.T) {
 	of := func(change func(d *push.Delivery)) message {
 		d := delivery("n1.0.0")
 		change(d)
-		return open1(t).message(d, nil)
+		m, _, err := open1(t).message([]*push.Delivery{d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m
 	}
 	if m := of(func(d *push.Delivery) { d.ExpiresAt = time.Now().AddDate(0, 0, 7) }); m.TTL != 86400 {
 		t.Errorf("kept for %d s, want a day at most", m.TTL)
@@ -131,6 +135,75 @@ func TestOpenTellsEveryFault(t *testing.T) {
 
 func open1(t *testing.T) *Provider {
 	return service().Open(t, "http://127.0.0.1:1", "").(*Provider)
+}
+
+func TestListIsSavedThenSent(t *testing.T) {
+	s := service()
+	var lists []list
+	result := `{"result":0,"taskId":"T1","invalidUsers":[{"status":2,"userid":"reg-0"},{"status":3,"userid":"reg-2"}]}`
+	s.Aside = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != savePath {
+			return grant(w, r)
+		}
+		var m message
+		_ = json.NewDecoder(r.Body).Decode(&m)
+		if m.RegID != "" || m.Data[idKey] != "n1.0" || m.Extra != nil || m.Classification != operations {
+			t.Errorf("saved message = %+v, want no device, the chunk's id and no report", m)
+		}
+		providertest.JSON(200, `{"result":0,"taskId":"T1"}`)(w, r)
+		return true
+	}
+	s.Accept = func(w http.ResponseWriter, r *http.Request) {
+		var l list
+		_ = json.NewDecoder(r.Body).Decode(&l)
+		if r.URL.Path != listPath {
+			t.Errorf("path = %s", r.URL.Path)
+		}
+		lists = append(lists, l)
+		providertest.JSON(200, result)(w, r)
+	}
+	f := providertest.HTTP(s).Start(t, providertest.Accepts)
+	p := f.Provider.(*Provider)
+	p.now = func() time.Time { return time.Date(2026, 11, 23, 4, 0, 0, 0, time.UTC) } // noon in China
+	ds := several(3)
+	want := []error{push.ErrUnregistered, nil, push.ErrUnreachable}
+	for i, reply := range p.SendBatch(t.Context(), ds) {
+		if !errors.Is(reply.Err, want[i]) || want[i] == nil && reply.Answer.ID != "T1" {
+			t.Errorf("id %d: %+v, want %v", i, reply, want[i])
+		}
+	}
+	p.SendBatch(t.Context(), ds[1:])
+	if len(lists) != 2 || len(lists[0].RegIDs) != 3 || lists[0].TaskID != "T1" || lists[0].RequestID == lists[1].RequestID {
+		t.Errorf("lists = %+v, want two of different ids", lists)
+	}
+	result = `{"result":10252,"desc":"too many lists"}`
+	replies := p.SendBatch(t.Context(), ds)
+	if !errors.Is(replies[0].Err, push.ErrUnavailable) || p.Batch(ds[0].Notification) != 1 {
+		t.Errorf("when the day's lists are used up: %+v, batch of %d; want another attempt, one by one", replies[0], p.Batch(ds[0].Notification))
+	}
+}
+
+func TestOnlyWhatNeedsNoReportGoesAsAList(t *testing.T) {
+	p := open1(t)
+	chat := several(1)[0].Notification
+	chat.Class = push.Chat
+	if p.Batch(several(1)[0].Notification) != maxBatch || p.Batch(chat) != 1 {
+		t.Errorf("marketing %d, chat %d", p.Batch(several(1)[0].Notification), p.Batch(chat))
+	}
+	p.callback = ""
+	if p.Batch(chat) != maxBatch {
+		t.Error("nobody waits for reports, and chat goes one by one")
+	}
+}
+
+// several are deliveries of one marketing notification.
+func several(n int) []*push.Delivery {
+	ds := make([]*push.Delivery, n)
+	for i := range ds {
+		ds[i] = delivery(push.DeliveryID("n1", 0, i))
+		ds[i].Class, ds[i].Address.Token = push.Marketing, fmt.Sprint("reg-", i)
+	}
+	return ds
 }
 
 func delivery(id string) *push.Delivery {

@@ -26,7 +26,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open1(t)
-			_, param := p.mark().For(delivery("order-8812.0.3"))
+			_, param := p.mark().For("demo", "order-8812.0.3")
 			rs, err := p.Callback(providertest.Report(t, "xiaomi", "demo"), data(fmt.Sprintf(
 				`{"scm1":{"param":%q,"type":%d,"targets":"reg+id/1==","jobkey":"","barStatus":"Enable","timestamp":1700000000000}}`, param, tt.kind)))
 			if err != nil {
@@ -54,7 +54,7 @@ func TestReportsBecomeReceipts(t *testing.T) {
 
 func TestReportWithoutOurMarkIsNotBelieved(t *testing.T) {
 	p := open1(t)
-	_, good := p.mark().For(delivery("order-8812.0.3"))
+	_, good := p.mark().For("demo", "order-8812.0.3")
 	mark := good[len("order-8812.0.3"):]
 	tests := map[string]struct{ app, param string }{
 		"no parameter":           {"demo", ""},

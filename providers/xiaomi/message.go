@@ -31,13 +31,14 @@ const (
 // Weigh implements [providers.Provider]. The size is in bytes of title, text and
 // payload.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	_, w, err := weigh(d)
+	_, w, err := weigh([]*push.Delivery{d})
 	return w, err
 }
 
 // weigh returns the payload with its size.
-func weigh(d *push.Delivery) (payload string, w push.Payload, err error) {
-	payload = payloadOf(d)
+func weigh(ds []*push.Delivery) (payload string, w push.Payload, err error) {
+	d := ds[0]
+	payload = payloadOf(d, push.CommonID(ds))
 	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(payload), Limit: maxPayload}
 	switch title, text := utf8.RuneCountInString(d.Title), utf8.RuneCountInString(d.Body); {
 	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
@@ -58,10 +59,10 @@ func rejected(code, detail string) *push.Error {
 
 // payloadOf is what the app gets with a click: the data as a JSON object. The
 // service's own field for key and value takes ten pairs only.
-func payloadOf(d *push.Delivery) string {
+func payloadOf(d *push.Delivery, id string) string {
 	data := make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
+	data[idKey], data[notificationKey] = id, d.Notification.ID
 	text, err := json.Marshal(data)
 	if err != nil {
 		return "{}" // strings always encode
@@ -70,9 +71,10 @@ func payloadOf(d *push.Delivery) string {
 }
 
 // form says the delivery in the service's words.
-func (p *Provider) form(d *push.Delivery, payload string) url.Values {
+func (p *Provider) form(ds []*push.Delivery, tokens []string, payload string) url.Values {
+	d := ds[0]
 	f := url.Values{
-		"registration_id":         {d.Address.Token},
+		"registration_id":         {strings.Join(tokens, ",")},
 		"restricted_package_name": {p.config.Package},
 		"title":                   {d.Title},
 		"description":             {d.Body},
@@ -92,7 +94,7 @@ func (p *Provider) form(d *push.Delivery, payload string) url.Values {
 	if channel := p.config.Channels[d.Class]; channel != "" {
 		f.Set("extra.channel_id", channel)
 	}
-	if address, param := p.mark().For(d); address != "" {
+	if address, param := p.mark().For(d.App, push.CommonID(ds)); address != "" {
 		f.Set("extra.callback", address)
 		f.Set("extra.callback.param", param)
 		f.Set("extra.callback.type", strconv.Itoa(typeDelivered|typeClicked|typeNoDevice|typeQuota))

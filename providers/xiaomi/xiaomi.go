@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,7 @@ var codesJSON []byte
 // Provider sends over connections of its own.
 type Provider struct {
 	config    *config
-	send      string // address of the single send
+	send      string // address of messages
 	callback  string // address of our callbacks; "" for none
 	codes     *providers.Codes
 	client    *http.Client
@@ -56,70 +57,95 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 		callback:  callback,
 		codes:     codes,
 		transport: transport,
-		client: &http.Client{
-			Transport: &providers.ExchangeTransport{Base: transport},
-			CheckRedirect: func(*http.Request, []*http.Request) error {
-				return http.ErrUseLastResponse // the secret goes nowhere else
-			},
-		},
+		client:    providers.Client(transport),
 	}, nil
 }
 
+// maxBatch is how many registration ids Xiaomi takes in one request.
+const maxBatch = 1000
+
+// Batch implements [providers.Batcher].
+func (p *Provider) Batch(*push.Notification) int { return maxBatch }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	payload, w, err := weigh(d)
-	if err != nil {
-		return push.Answer{}, err
-	}
+	return providers.Alone(ctx, p, d)
+}
+
+// SendBatch implements [providers.Batcher].
+func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
+	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+		payload, w, err := weigh(ds)
+		if err != nil {
+			return providers.Each(len(ds), push.Answer{}, err)
+		}
+		x, e := providers.Ask(ctx, p.client, name, http.MethodPost, p.send, []byte(p.form(ds, tokens, payload).Encode()), http.Header{
+			"Content-Type":  {"application/x-www-form-urlencoded;charset=UTF-8"},
+			"Authorization": {"key=" + p.config.Secret},
+		})
+		if e != nil {
+			return providers.Each(len(ds), push.Answer{}, e)
+		}
+		return p.sort(x, tokens, w)
+	})
+}
+
+// noToken keeps out what is no registration id. One with a comma is a list, to
+// the service: other people's devices.
+func noToken(token string) *push.Error {
 	switch {
-	case d.Address.Token == "":
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
-	case strings.Contains(d.Address.Token, ","): // a list, to the service: other people's devices
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnregistered, Detail: "that is no registration id"}
+	case token == "":
+		return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
+	case strings.Contains(token, ","):
+		return &push.Error{Provider: name, Kind: push.ErrUnregistered, Detail: "that is no registration id"}
 	}
-	var x providers.Exchange
-	req, err := http.NewRequestWithContext(providers.WithExchange(ctx, &x), http.MethodPost, p.send,
-		strings.NewReader(p.form(d, payload).Encode()))
-	if err != nil {
-		return push.Answer{}, rejected("", "the request cannot be made")
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded;charset=UTF-8")
-	req.Header.Set("Authorization", "key="+p.config.Secret)
-	res, sendErr := p.client.Do(req)
-	if sendErr == nil {
-		_ = res.Body.Close() // the exchange has read it
-	}
-	if !x.Answered() {
-		return push.Answer{}, x.Failure(name, sendErr)
-	}
-	return p.sort(&x, w)
+	return nil
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
-// sort reads the service's answer: a refusal too has status 200, and what a
-// channel has no quota for is "ok" with a word beside it.
-func (p *Provider) sort(x *providers.Exchange, w push.Payload) (push.Answer, error) {
+// codeNoDevice is the word for a registration id that nobody has.
+const codeNoDevice = "10029"
+
+// sort reads the service's answer, for each registration id: a refusal too has
+// status 200, what a channel has no quota for is "ok" with a word beside it, and
+// so is a message for devices of which some are gone.
+func (p *Provider) sort(x *providers.Exchange, tokens []string, w push.Payload) []push.Reply {
 	var answer struct {
 		Code json.Number `json:"code"`
 		Data struct {
 			ID       string `json:"id"`
 			Exceeded string `json:"channel_exceed_quota"`
+			Bad      string `json:"bad_regids"` // with commas between; also told as bad_regIds
 		} `json:"data"`
 	}
 	// A refusal's data may be of another shape, and is not looked at.
 	err := json.Unmarshal(x.Body, &answer)
 	if _, reshaped := errors.AsType[*json.UnmarshalTypeError](err); (err != nil && !reshaped) || answer.Code == "" {
-		return push.Answer{}, x.NotTheirs(name)
+		return providers.Each(len(tokens), push.Answer{}, x.NotTheirs(name))
 	}
 	word := answer.Code.String()
-	switch {
-	case x.Status/100 == 2 && word == "0" && answer.Data.Exceeded == "":
-		return push.Answer{ID: answer.Data.ID, Stage: push.Accepted, Bytes: w.Bytes}, nil
-	case word == "0" && answer.Data.Exceeded != "":
+	if word == "0" && answer.Data.Exceeded != "" {
 		word = "channel_exceed_quota"
 	}
+	if x.Status/100 != 2 || word != "0" {
+		return providers.Each(len(tokens), push.Answer{}, p.refusal(x, word))
+	}
+	bad := strings.Split(answer.Data.Bad, ",")
+	replies := make([]push.Reply, len(tokens))
+	for i, token := range tokens {
+		if slices.Contains(bad, token) {
+			replies[i].Err = p.refusal(x, codeNoDevice)
+		} else {
+			replies[i].Answer = push.Answer{ID: answer.Data.ID, Stage: push.Accepted, Bytes: w.Bytes}
+		}
+	}
+	return replies
+}
+
+// refusal is the table's row for a word of the service.
+func (p *Provider) refusal(x *providers.Exchange, word string) *push.Error {
 	e := p.codes.Error(name, x.Status, word)
 	e.Code = word
 	if after := x.RetryAfter(); after > 0 {
@@ -128,5 +154,5 @@ func (p *Provider) sort(x *providers.Exchange, w push.Payload) (push.Answer, err
 	if errors.Is(e.Kind, push.ErrQuota) && e.RetryAfter == 0 {
 		e.RetryAfter = providers.UntilMidnightInChina(time.Now())
 	}
-	return push.Answer{}, e
+	return e
 }

@@ -3,7 +3,9 @@ package xiaomi
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +47,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 		"registration_id": "reg+id/1==", "restricted_package_name": "com.example.app",
 		"title": "Shipped", "description": "on its way", "pass_through": "0",
 		"extra.channel_id": "ch-orders", "extra.callback": callback + "?app=demo", "extra.callback.type": "147",
-		"notify_id": strconv.Itoa(int(providers.NotifyID("order-8812.0.3"))),
+		"notify_id": strconv.Itoa(int(providers.NotifyID("n1"))),
 	}
 	for field, value := range want {
 		if r.PostForm.Get(field) != value {
@@ -78,7 +80,7 @@ func TestFormDependsOnTheDelivery(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := delivery("n1.0.0")
 			tt.change(d)
-			if got := open1(t).form(d, "{}").Get(tt.field); got != tt.want {
+			if got := open1(t).form([]*push.Delivery{d}, nil, "{}").Get(tt.field); got != tt.want {
 				t.Errorf("%s = %q, want %q", tt.field, got, tt.want)
 			}
 		})
@@ -141,6 +143,33 @@ func TestOpenTellsEveryFault(t *testing.T) {
 
 func open1(t *testing.T) *Provider {
 	return service().Open(t, "http://127.0.0.1:1", "").(*Provider)
+}
+
+func TestEachIDOfAListHasItsOwnReply(t *testing.T) {
+	s := service()
+	var form url.Values
+	s.Accept = func(w http.ResponseWriter, r *http.Request) {
+		_ = r.ParseForm()
+		form = r.PostForm
+		providertest.JSON(200, `{"result":"ok","code":0,"data":{"id":"scm1","bad_regids":"reg-0,reg-2"}}`)(w, r)
+	}
+	f := providertest.HTTP(s).Start(t, providertest.Accepts)
+	var ds []*push.Delivery
+	for i := range 4 {
+		d := delivery(push.DeliveryID("n1", 0, i))
+		d.Address.Token = fmt.Sprint("reg-", i)
+		ds = append(ds, d)
+	}
+	ds[3].Address.Token = "reg-3,reg-4" // other people's
+	want := []error{push.ErrUnregistered, nil, push.ErrUnregistered, push.ErrUnregistered}
+	for i, reply := range f.Provider.(*Provider).SendBatch(t.Context(), ds) {
+		if !errors.Is(reply.Err, want[i]) || want[i] == nil && reply.Answer.ID != "scm1" {
+			t.Errorf("id %d: %+v, want %v", i, reply, want[i])
+		}
+	}
+	if form.Get("registration_id") != "reg-0,reg-1,reg-2" || !strings.HasPrefix(form.Get("extra.callback.param"), "n1.0/") || !strings.Contains(form.Get("payload"), `"herald_id":"n1.0"`) {
+		t.Errorf("form = %v, want three ids and the chunk's", form)
+	}
 }
 
 func delivery(id string) *push.Delivery {
