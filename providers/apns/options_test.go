@@ -15,63 +15,74 @@ import (
 
 func TestOverridesNameEveryFault(t *testing.T) {
 	activity := `"push_type":"liveactivity","live_activity":`
-	tests := map[string]struct {
-		overrides string
-		want      string // fields, in order
-	}{
-		"all is well":                        {`{"push_type":"alert","priority":1,"badge":0,"sound":"","thread_id":"t","relevance_score":0.5,"interruption_level":"time-sensitive"}`, ""},
-		"nothing at all":                     {`{}`, ""},
-		"no object":                          {`[]`, "(whole)"},
-		"words of another provider":          {`{"channel_id":"x","android":{}}`, "channel_id android"},
-		"wrong types":                        {`{"badge":"1","sound":5,"mutable_content":1,"loc_args":"x"}`, "badge sound mutable_content loc_args"},
-		"a push type nobody has heard of":    {`{"push_type":"telepathy","priority":3}`, "push_type"},
-		"a priority nobody has heard of":     {`{"priority":7}`, "priority"},
-		"background at once":                 {`{"push_type":"background","priority":10}`, "priority"},
-		"background that makes a sound":      {`{"push_type":"background","sound":"ping.caf","badge":1,"loc_key":"K"}`, "badge loc_key sound"},
-		"background as it should be":         {`{"push_type":"background","priority":5,"content_available":true}`, ""},
-		"a level nobody has heard of":        {`{"interruption_level":"loud"}`, "interruption_level"},
-		"relevance beyond one":               {`{"relevance_score":1.5}`, "relevance_score"},
-		"less than no badge":                 {`{"badge":-1}`, "badge"},
-		"two sounds":                         {`{"sound":"a","critical_sound":{"name":"b"}}`, "critical_sound"},
-		"louder than loud":                   {`{"critical_sound":{"volume":2}}`, "critical_sound.volume"},
-		"arguments without a key":            {`{"loc_args":["a"],"title_loc_args":["b"],"subtitle_loc_args":[]}`, "loc_args subtitle_loc_args title_loc_args"},
-		"a collapse id too long":             {`{"collapse_id":"` + strings.Repeat("x", 65) + `"}`, "collapse_id"},
-		"a collapse id that breaks a header": {`{"collapse_id":"a\r\nb"}`, "collapse_id"},
-		"a ttl that has passed":              {`{"ttl_seconds":-1}`, "ttl_seconds"},
-		"a topic with a space":               {`{"topic":"com example"}`, "topic"},
-		"a topic of another push type":       {`{"push_type":"voip","topic":"com.example.app"}`, "topic"},
-		"a token that is none":               {`{"token":"xyz"}`, "token"},
-		"an activity without content":        {`{"push_type":"liveactivity"}`, "live_activity"},
-		"content without an activity":        {`{"live_activity":{"event":"end"}}`, "live_activity"},
-		"an event nobody has heard of":       {`{` + activity + `{"event":"pause","content_state":{}}}`, "live_activity.event"},
-		"an update that says nothing":        {`{` + activity + `{"event":"update"}}`, "live_activity.content_state"},
-		"content that is no object":          {`{` + activity + `{"event":"update","content_state":[1]}}`, "live_activity.content_state"},
-		"a start that lacks all":             {`{` + activity + `{"event":"start"}}`, "live_activity.attributes live_activity.attributes_type live_activity.content_state"},
-		"an update with a start's words":     {`{` + activity + `{"event":"update","content_state":{},"attributes_type":"A"}}`, "live_activity.attributes"},
-		"an update that goes away":           {`{` + activity + `{"event":"update","content_state":{},"dismissal_date":1}}`, "live_activity.dismissal_date"},
-		"an activity before all time":        {`{` + activity + `{"event":"end","timestamp":-1}}`, "live_activity.timestamp"},
-		"a start as it should be":            {`{` + activity + `{"event":"start","content_state":{"a":1},"attributes_type":"A","attributes":{},"stale_date":1}}`, ""},
-		"an end as it should be":             {`{` + activity + `{"event":"end","dismissal_date":1}}`, ""},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			var fields []string
-			err := CheckOverrides([]byte(tt.overrides))
-			if invalid, ok := errors.AsType[*push.Invalid](err); ok {
-				for _, f := range invalid.Faults {
-					if f.Field == "" {
-						f.Field = "(whole)"
-					}
-					fields = append(fields, f.Field)
-				}
-			} else if err != nil {
-				t.Fatalf("CheckOverrides() = %v", err)
-			}
-			if got := strings.Join(fields, " "); got != tt.want {
-				t.Errorf("faults at %q, want %q: %v", got, tt.want, err)
-			}
-		})
-	}
+	providertest.Overrides(t, CheckOverrides, map[string]string{
+		// all is well
+		`{"push_type":"alert","priority":1,"badge":0,"sound":"","thread_id":"t","relevance_score":0.5,"interruption_level":"time-sensitive"}`: "",
+		// nothing at all
+		`{}`: "",
+		// no object
+		`[]`: ".",
+		// words of another provider
+		`{"channel_id":"x","android":{}}`: "channel_id android",
+		// wrong types
+		`{"badge":"1","sound":5,"mutable_content":1,"loc_args":"x"}`: "badge sound mutable_content loc_args",
+		// a push type nobody has heard of
+		`{"push_type":"telepathy","priority":3}`: "push_type",
+		// a priority nobody has heard of
+		`{"priority":7}`: "priority",
+		// background at once
+		`{"push_type":"background","priority":10}`: "priority",
+		// background that makes a sound
+		`{"push_type":"background","sound":"ping.caf","badge":1,"loc_key":"K"}`: "badge loc_key sound",
+		// background as it should be
+		`{"push_type":"background","priority":5,"content_available":true}`: "",
+		// a level nobody has heard of
+		`{"interruption_level":"loud"}`: "interruption_level",
+		// relevance beyond one
+		`{"relevance_score":1.5}`: "relevance_score",
+		// less than no badge
+		`{"badge":-1}`: "badge",
+		// two sounds
+		`{"sound":"a","critical_sound":{"name":"b"}}`: "critical_sound",
+		// louder than loud
+		`{"critical_sound":{"volume":2}}`: "critical_sound.volume",
+		// arguments without a key
+		`{"loc_args":["a"],"title_loc_args":["b"],"subtitle_loc_args":[]}`: "loc_args subtitle_loc_args title_loc_args",
+		// a collapse id too long
+		`{"collapse_id":"` + strings.Repeat("x", 65) + `"}`: "collapse_id",
+		// a collapse id that breaks a header
+		`{"collapse_id":"a\r\nb"}`: "collapse_id",
+		// a ttl that has passed
+		`{"ttl_seconds":-1}`: "ttl_seconds",
+		// a topic with a space
+		`{"topic":"com example"}`: "topic",
+		// a topic of another push type
+		`{"push_type":"voip","topic":"com.example.app"}`: "topic",
+		// a token that is none
+		`{"token":"xyz"}`: "token",
+		// an activity without content
+		`{"push_type":"liveactivity"}`: "live_activity",
+		// content without an activity
+		`{"live_activity":{"event":"end"}}`: "live_activity",
+		// an event nobody has heard of
+		`{` + activity + `{"event":"pause","content_state":{}}}`: "live_activity.event",
+		// an update that says nothing
+		`{` + activity + `{"event":"update"}}`: "live_activity.content_state",
+		// content that is no object
+		`{` + activity + `{"event":"update","content_state":[1]}}`: "live_activity.content_state",
+		// a start that lacks all
+		`{` + activity + `{"event":"start"}}`: "live_activity.attributes live_activity.attributes_type live_activity.content_state",
+		// an update with a start's words
+		`{` + activity + `{"event":"update","content_state":{},"attributes_type":"A"}}`: "live_activity.attributes",
+		// an update that goes away
+		`{` + activity + `{"event":"update","content_state":{},"dismissal_date":1}}`: "live_activity.dismissal_date",
+		// an activity before all time
+		`{` + activity + `{"event":"end","timestamp":-1}}`: "live_activity.timestamp",
+		// a start as it should be
+		`{` + activity + `{"event":"start","content_state":{"a":1},"attributes_type":"A","attributes":{},"stale_date":1}}`: "",
+		// an end as it should be
+		`{` + activity + `{"event":"end","dismissal_date":1}}`: "",
+	})
 }
 
 // TestEachPushTypeIsWhatAppleWants holds what is sent against what Apple's

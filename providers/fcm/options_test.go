@@ -30,47 +30,52 @@ const everything = `{"image":"https://example.com/a.png","analytics_label":"spri
   "fcm_options":{"link":"https://example.com/x"}}}`
 
 func TestOverridesNameEveryFault(t *testing.T) {
-	tests := map[string]struct {
-		overrides string
-		want      string // fields, in order
-	}{
-		"everything at once":      {everything, ""},
-		"no object":               {`"loud"`, ""},
-		"words of another vendor": {`{"push_type":"voip","android":{"channel_id":"x"}}`, "push_type android.channel_id"},
-		"wrong types":             {`{"data_only":1,"android":{"notification":{"sticky":"yes","notification_count":"3"}}}`, "data_only android.notification.sticky android.notification.notification_count"},
-		"an image that is none":   {`{"image":"a.png","apns":{"fcm_options":{"image":"x"}}}`, "apns.fcm_options.image image"},
-		"a label with a space":    {`{"analytics_label":"a b","android":{"fcm_options":{"analytics_label":"` + strings.Repeat("x", 51) + `"}}}`, "analytics_label android.fcm_options.analytics_label"},
-		"words Google lacks":      {`{"android":{"priority":"urgent","notification":{"notification_priority":"HIGH","visibility":"public","proxy":"NO"}}}`, "android.notification.notification_priority android.notification.proxy android.notification.visibility android.priority"},
-		"durations without s":     {`{"android":{"ttl":"60","notification":{"vibrate_timings":["1"]}}}`, "android.notification.vibrate_timings android.ttl"},
-		"longer than four weeks":  {`{"android":{"ttl":"2419201s"}}`, "android.ttl"},
-		"a color by its name":     {`{"android":{"notification":{"color":"blue"}}}`, "android.notification.color"},
-		"a light half described":  {`{"android":{"notification":{"light_settings":{"color":"#fff"}}}}`, "android.notification.light_settings.color android.notification.light_settings.light_off_duration android.notification.light_settings.light_on_duration"},
-		"arguments without a key": {`{"android":{"notification":{"title_loc_args":["a"],"body_loc_args":["b"]}}}`, "android.notification.body_loc_args android.notification.title_loc_args"},
-		"a time that is none":     {`{"android":{"notification":{"event_time":"noon"}}}`, "android.notification.event_time"},
-		"less than none":          {`{"android":{"notification":{"notification_count":-1}}}`, "android.notification.notification_count"},
-		"a header Apple lacks":    {`{"apns":{"headers":{"authorization":"x"}}}`, "apns.headers.authorization"},
-		"no aps":                  {`{"apns":{"payload":{"own":1}}}`, "apns.payload"},
-		"aps of wrong types":      {`{"apns":{"payload":{"aps":{"badge":"2"}}}}`, "apns.payload.aps"},
-		"headers browsers lack":   {`{"webpush":{"headers":{"Urgency":"soon","Cookie":"x"}}}`, "webpush.headers.Cookie webpush.headers.Urgency"},
-		"a link that is no https": {`{"webpush":{"fcm_options":{"link":"http://x"}}}`, "webpush.fcm_options.link"},
-		"writing in no direction": {`{"webpush":{"notification":{"dir":"up"}}}`, "webpush.notification.dir"},
-		"data only, and shown":    {`{"data_only":true,"image":"https://e.com/a","android":{"notification":{}},"webpush":{"notification":{}}}`, "android.notification image webpush.notification"},
-		"data only":               {`{"data_only":true,"android":{"priority":"high","direct_boot_ok":true}}`, ""},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			err := CheckOverrides([]byte(tt.overrides))
-			var fields []string
-			if invalid, ok := errors.AsType[*push.Invalid](err); ok {
-				for _, f := range invalid.Faults {
-					fields = append(fields, f.Field)
-				}
-			}
-			if got := strings.Join(fields, " "); got != tt.want || tt.want != "" && err == nil {
-				t.Errorf("faults at %q, want %q: %v", got, tt.want, err)
-			}
-		})
-	}
+	providertest.Overrides(t, CheckOverrides, map[string]string{
+		// everything at once
+		everything: "",
+		// no object
+		`"loud"`: ".",
+		// words of another vendor
+		`{"push_type":"voip","android":{"channel_id":"x"}}`: "push_type android.channel_id",
+		// wrong types
+		`{"data_only":1,"android":{"notification":{"sticky":"yes","notification_count":"3"}}}`: "data_only android.notification.sticky android.notification.notification_count",
+		// an image that is none
+		`{"image":"a.png","apns":{"fcm_options":{"image":"x"}}}`: "apns.fcm_options.image image",
+		// a label with a space
+		`{"analytics_label":"a b","android":{"fcm_options":{"analytics_label":"` + strings.Repeat("x", 51) + `"}}}`: "analytics_label android.fcm_options.analytics_label",
+		// words Google lacks
+		`{"android":{"priority":"urgent","notification":{"notification_priority":"HIGH","visibility":"public","proxy":"NO"}}}`: "android.notification.notification_priority android.notification.proxy android.notification.visibility android.priority",
+		// durations without s
+		`{"android":{"ttl":"60","notification":{"vibrate_timings":["1"]}}}`: "android.notification.vibrate_timings android.ttl",
+		// longer than four weeks
+		`{"android":{"ttl":"2419201s"}}`: "android.ttl",
+		// a color by its name
+		`{"android":{"notification":{"color":"blue"}}}`: "android.notification.color",
+		// a light half described
+		`{"android":{"notification":{"light_settings":{"color":"#fff"}}}}`: "android.notification.light_settings.color android.notification.light_settings.light_off_duration android.notification.light_settings.light_on_duration",
+		// arguments without a key
+		`{"android":{"notification":{"title_loc_args":["a"],"body_loc_args":["b"]}}}`: "android.notification.body_loc_args android.notification.title_loc_args",
+		// a time that is none
+		`{"android":{"notification":{"event_time":"noon"}}}`: "android.notification.event_time",
+		// less than none
+		`{"android":{"notification":{"notification_count":-1}}}`: "android.notification.notification_count",
+		// a header Apple lacks
+		`{"apns":{"headers":{"authorization":"x"}}}`: "apns.headers.authorization",
+		// no aps
+		`{"apns":{"payload":{"own":1}}}`: "apns.payload",
+		// aps of wrong types
+		`{"apns":{"payload":{"aps":{"badge":"2"}}}}`: "apns.payload.aps",
+		// headers browsers lack
+		`{"webpush":{"headers":{"Urgency":"soon","Cookie":"x"}}}`: "webpush.headers.Cookie webpush.headers.Urgency",
+		// a link that is no https
+		`{"webpush":{"fcm_options":{"link":"http://x"}}}`: "webpush.fcm_options.link",
+		// writing in no direction
+		`{"webpush":{"notification":{"dir":"up"}}}`: "webpush.notification.dir",
+		// data only, and shown
+		`{"data_only":true,"image":"https://e.com/a","android":{"notification":{}},"webpush":{"notification":{}}}`: "android.notification image webpush.notification",
+		// data only
+		`{"data_only":true,"android":{"priority":"high","direct_boot_ok":true}}`: "",
+	})
 }
 
 func TestOverridesGoWhereGoogleWantsThem(t *testing.T) {

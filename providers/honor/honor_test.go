@@ -75,12 +75,12 @@ func TestMessageShapes(t *testing.T) {
 	}
 	d := delivery("n1.0.0")
 	d.Class, d.ExpiresAt = push.Marketing, time.Now().Add(60*24*time.Hour)
-	r := c.request([]*push.Delivery{d}, []string{phone})
+	r := c.request([]*push.Delivery{d}, []string{phone}, &options{})
 	if n := r.Android.Notification; n.Importance != "LOW" || n.ClickAction.Type != 1 || n.ClickAction.Intent != c.ClickIntent || r.Android.TTL != "1296000s" {
 		t.Errorf("android = %+v, notification = %+v", r.Android, n)
 	}
 	d.Title, d.Body = "", ""
-	if r := c.request([]*push.Delivery{d}, []string{phone}); r.Android.Notification != nil {
+	if r := c.request([]*push.Delivery{d}, []string{phone}, &options{}); r.Android.Notification != nil {
 		t.Errorf("a message without text shows %+v", r.Android.Notification)
 	}
 	d.Body = "half"

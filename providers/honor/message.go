@@ -28,7 +28,7 @@ const (
 // Words of the API.
 const (
 	importanceLow, importanceNormal = "LOW", "NORMAL"
-	openIntent, openApp             = 1, 3
+	openIntent, openURL, openApp    = 1, 2, 3
 )
 
 // request is the body of sendMessage.
@@ -42,6 +42,8 @@ type android struct {
 	TTL          string        `json:"ttl,omitempty"` // as "86400s"
 	BiTag        string        `json:"biTag"`
 	Notification *notification `json:"notification,omitempty"` // nil: the message goes to the app unseen
+
+	TargetUserType int `json:"targetUserType,omitempty"` // 1: a test
 }
 
 type notification struct {
@@ -51,16 +53,25 @@ type notification struct {
 	Tag         string      `json:"tag"`
 	NotifyID    int32       `json:"notifyId"`
 	ClickAction clickAction `json:"clickAction"`
+	Image       string      `json:"image,omitempty"`
+	Badge       *badge      `json:"badge,omitempty"`
+}
+
+type badge struct {
+	Add   *int   `json:"addNum,omitempty"`
+	Set   *int   `json:"setNum,omitempty"`
+	Class string `json:"badgeClass"`
 }
 
 type clickAction struct {
 	Type   int    `json:"type"`
 	Intent string `json:"intent,omitempty"`
+	URL    string `json:"url,omitempty"`
 }
 
 // request says the delivery in Honor's words. tag and notifyId replace on the
 // screen; biTag comes back in Honor's receipts.
-func (c *config) request(ds []*push.Delivery, tokens []string) request {
+func (c *config) request(ds []*push.Delivery, tokens []string, o *options) request {
 	d, id := ds[0], push.CommonID(ds)
 	data := make(map[string]string, len(d.Data)+2)
 	maps.Copy(data, d.Data)
@@ -68,11 +79,15 @@ func (c *config) request(ds []*push.Delivery, tokens []string) request {
 	text, _ := json.Marshal(data) // strings always encode
 	r := request{
 		Data:    string(text),
-		Android: android{TTL: ttl(d.ExpiresAt), BiTag: id},
+		Android: android{TTL: ttl(providers.Sooner(d.ExpiresAt, o.TTL)), BiTag: id},
 		Token:   tokens,
 	}
 	if d.Title != "" {
 		r.Android.Notification = c.notification(d)
+	}
+	o.say(&r.Android)
+	if d.Silent && r.Android.Notification != nil { // quiet hours come before what the caller wishes
+		r.Android.Notification.Importance = importanceLow
 	}
 	return r
 }
@@ -111,7 +126,11 @@ func (c *config) encode(ds []*push.Delivery, tokens []string) (body []byte, w pu
 	if (d.Title == "") != (d.Body == "") {
 		return nil, w, rejected("Honor shows nothing without both a title and a body")
 	}
-	body, err = json.Marshal(c.request(ds, tokens))
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return nil, w, err
+	}
+	body, err = json.Marshal(c.request(ds, tokens, &o))
 	if err != nil {
 		return nil, w, rejected("the message cannot be written as JSON")
 	}

@@ -84,7 +84,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
 	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
-		body, w, err := p.config.encode(ds, tokens, p.urgency(ds[0].Class))
+		body, w, err := p.config.encode(ds, tokens, p.urgency(ds[0].Notification))
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
 		}
@@ -112,19 +112,22 @@ func noToken(token string) *push.Error {
 
 // Weigh implements [providers.Provider].
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	_, w, err := p.config.encode([]*push.Delivery{d}, []string{d.Address.Token}, p.urgency(d.Class))
+	_, w, err := p.config.encode([]*push.Delivery{d}, []string{d.Address.Token}, p.urgency(d.Notification))
 	return w, err
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
-// urgency is the class's, or what the app has a right to.
-func (p *Provider) urgency(class push.Class) string {
+// urgency is the caller's or the class's, or what the app has a right to.
+func (p *Provider) urgency(n *push.Notification) string {
 	if time.Now().UnixNano() < p.lowered.Load() {
 		return urgencyNormal
 	}
-	return urgencyOf(class)
+	if o, err := overrides.Of(n); err == nil && o.Urgency != "" {
+		return o.Urgency
+	}
+	return urgencyOf(n.Class)
 }
 
 // answer is what Huawei says to a message. A refusal may come with status 200.

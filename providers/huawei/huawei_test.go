@@ -79,7 +79,7 @@ func TestClassesInHuaweisWords(t *testing.T) {
 	for class, want := range tests {
 		d := delivery("n1.0.0")
 		d.Class = class
-		a := c.message([]*push.Delivery{d}, []string{phone}, urgencyOf(class)).Android
+		a := c.message([]*push.Delivery{d}, []string{phone}, urgencyOf(class), &options{}).Android
 		if a.Category != want.category || a.Urgency != want.urgency || a.Notification.Importance != want.importance {
 			t.Errorf("%s: %+v, importance %s, want %+v", class, a, a.Notification.Importance, want)
 		}
@@ -96,7 +96,7 @@ func TestMessageShapes(t *testing.T) {
 	}
 	d := delivery(strings.Repeat("n", 64) + ".0.17")
 	d.ExpiresAt = time.Now().Add(60 * 24 * time.Hour)
-	a := c.message([]*push.Delivery{d}, []string{phone}, urgencyNormal).Android
+	a := c.message([]*push.Delivery{d}, []string{phone}, urgencyNormal, &options{}).Android
 	if a.BITag != "" || a.ReceiptID != "RCP1" || a.TTL != "1296000s" {
 		t.Errorf("android = %+v, want no tag that is too long and 15 days at most", a)
 	}
@@ -104,7 +104,7 @@ func TestMessageShapes(t *testing.T) {
 		t.Errorf("click action = %+v", n.ClickAction)
 	}
 	d.Title, d.Body = "", ""
-	if a := c.message([]*push.Delivery{d}, []string{phone}, urgencyNormal).Android; a.Notification != nil {
+	if a := c.message([]*push.Delivery{d}, []string{phone}, urgencyNormal, &options{}).Android; a.Notification != nil {
 		t.Errorf("a message without text shows %+v", a.Notification)
 	}
 	d.Body = "half"

@@ -30,7 +30,7 @@ const (
 	urgencyHigh, urgencyNormal      = "HIGH", "NORMAL"
 	importanceLow, importanceNormal = "LOW", "NORMAL"
 	keepAll                         = -1 // collapse_key: every message waits for a device that is away
-	openIntent, openApp             = 1, 3
+	openIntent, openURL, openApp    = 1, 2, 3
 )
 
 // request is the body of messages:send.
@@ -53,6 +53,8 @@ type android struct {
 	BITag        string        `json:"bi_tag,omitempty"`
 	ReceiptID    string        `json:"receipt_id,omitempty"`
 	Notification *notification `json:"notification,omitempty"` // nil: the message goes to the app unseen
+
+	TargetUserType int `json:"target_user_type,omitempty"` // 1: a test
 }
 
 type notification struct {
@@ -63,11 +65,24 @@ type notification struct {
 	NotifyID    int32       `json:"notify_id"`
 	ClickAction clickAction `json:"click_action"`
 	Foreground  bool        `json:"foreground_show"`
+	ChannelID   string      `json:"channel_id,omitempty"`
+	Sound       string      `json:"sound,omitempty"`
+	Image       string      `json:"image,omitempty"`
+	Color       string      `json:"color,omitempty"`
+	Visibility  string      `json:"visibility,omitempty"`
+	Badge       *badge      `json:"badge,omitempty"`
+}
+
+type badge struct {
+	Add   *int   `json:"add_num,omitempty"`
+	Set   *int   `json:"set_num,omitempty"`
+	Class string `json:"class"`
 }
 
 type clickAction struct {
 	Type   int    `json:"type"`
 	Intent string `json:"intent,omitempty"`
+	URL    string `json:"url,omitempty"`
 }
 
 // message says the delivery in Huawei's words.
@@ -79,17 +94,21 @@ type clickAction struct {
 // bi_tag comes back with the receipt and leads it to the delivery, of several with
 // the receipt's token. An id that has no room there costs the receipt and not
 // the message.
-func (c *config) message(ds []*push.Delivery, tokens []string, urgency string) message {
+func (c *config) message(ds []*push.Delivery, tokens []string, urgency string, o *options) message {
 	d, id := ds[0], push.CommonID(ds)
 	a := android{
 		CollapseKey: keepAll,
 		Urgency:     urgency,
 		Category:    c.category(d.Class),
-		TTL:         ttl(d.ExpiresAt),
+		TTL:         ttl(providers.Sooner(d.ExpiresAt, o.TTL)),
 		ReceiptID:   c.ReceiptID,
 	}
 	if d.Title != "" {
 		a.Notification = c.notification(d)
+	}
+	o.say(&a)
+	if d.Silent && a.Notification != nil { // quiet hours come before what the caller wishes
+		a.Notification.Importance, a.Notification.Sound = importanceLow, ""
 	}
 	if len(id) <= maxTag {
 		a.BITag = id
@@ -164,7 +183,11 @@ func (c *config) encode(ds []*push.Delivery, tokens []string, urgency string) (b
 	if (d.Title == "") != (d.Body == "") {
 		return nil, w, rejected("80100003", "Huawei shows nothing without both a title and a body")
 	}
-	body, err = json.Marshal(request{Message: c.message(ds, tokens, urgency)})
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return nil, w, err
+	}
+	body, err = json.Marshal(request{Message: c.message(ds, tokens, urgency, &o)})
 	if err != nil {
 		return nil, w, rejected("80100003", "the message cannot be written as JSON")
 	}

@@ -48,12 +48,15 @@ type notification struct {
 	Title         string `json:"title"`
 	Content       string `json:"content"`
 	ClickAction   int    `json:"click_action_type"`
+	ClickActivity string `json:"click_action_activity,omitempty"`
+	ClickURL      string `json:"click_action_url,omitempty"`
 	Parameters    string `json:"action_parameters"`
 	OffLine       bool   `json:"off_line"`
 	OffLineTTL    int    `json:"off_line_ttl,omitempty"` // seconds
 	NotifyID      int32  `json:"notify_id"`              // a newer one with the same replaces
 	ChannelID     string `json:"channel_id,omitempty"`
 	Category      string `json:"category,omitempty"`
+	NotifyLevel   int    `json:"notify_level,omitempty"`
 	CallbackURL   string `json:"call_back_url,omitempty"`
 	CallbackParam string `json:"call_back_parameter,omitempty"`
 }
@@ -68,7 +71,10 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 // weigh returns the data with the size of all.
 func weigh(d *push.Delivery) (data string, w push.Payload, err error) {
 	data = dataOf(d)
-	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(data)}
+	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(data) + len(d.Overrides[name])}
+	if _, err := overrides.Of(d.Notification); err != nil {
+		return data, w, err
+	}
 	switch title, text := utf8.RuneCountInString(d.Title), utf8.RuneCountInString(d.Body); {
 	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
 		err = rejected("40", "the service takes no message without title and body")
@@ -100,6 +106,7 @@ func dataOf(d *push.Delivery) string {
 
 // message says the delivery in the service's words.
 func (p *Provider) message(d *push.Delivery, data string) message {
+	o, _ := overrides.Of(d.Notification) // weigh has read them
 	n := notification{
 		AppMessageID: d.ID, Style: stylePlain, Title: d.Title, Content: d.Body,
 		Parameters: data, OffLine: true, NotifyID: providers.NotifyID(d.Replace()),
@@ -108,8 +115,9 @@ func (p *Provider) message(d *push.Delivery, data string) message {
 	if utf8.RuneCountInString(d.Body) > maxShort {
 		n.Style = styleLong
 	}
-	if !d.ExpiresAt.IsZero() {
-		n.OffLineTTL = int(min(max(time.Until(d.ExpiresAt), time.Second), maxTTL).Seconds())
+	o.say(&n, d.Silent)
+	if end := providers.Sooner(d.ExpiresAt, o.TTL); !end.IsZero() {
+		n.OffLineTTL = int(min(max(time.Until(end), time.Second), maxTTL).Seconds())
 	}
 	n.CallbackURL, n.CallbackParam = p.mark().For(d.App, d.ID)
 	return message{TargetType: 2, TargetValue: d.Address.Token, Verify: true, Notification: n}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/redistest"
+	"github.com/herald-push/herald/providers/providertest"
 	"github.com/herald-push/herald/push"
 )
 
@@ -237,21 +238,11 @@ func TestReferencesOfSixteenBits(t *testing.T) {
 }
 
 func TestOverriddenTextAndSender(t *testing.T) {
-	for overrides, want := range map[string]string{
+	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"text":"x","from":"Herald","ttl_seconds":60}`:        "",
 		`{"from":"ANameTooLong","ttl_seconds":0,"sound":true}`: "sound",
 		`{"from":"ANameTooLong","ttl_seconds":0}`:              "from ttl_seconds",
-	} {
-		var fields []string
-		if invalid, ok := errors.AsType[*push.Invalid](CheckOverrides([]byte(overrides))); ok {
-			for _, f := range invalid.Faults {
-				fields = append(fields, f.Field)
-			}
-		}
-		if got := strings.Join(fields, " "); got != want {
-			t.Errorf("%s: faults at %q, want %q", overrides, got, want)
-		}
-	}
+	})
 	s := startSMSC(t)
 	p := open(t, s.address, nil)
 	d := delivery("n1.0.0")

@@ -2,32 +2,20 @@ package sms
 
 import (
 	"encoding/json"
-	"errors"
 	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/herald-push/herald/providers/providertest"
-	"github.com/herald-push/herald/push"
 )
 
 func TestOverridesNameEveryFault(t *testing.T) {
-	for overrides, want := range map[string]string{
+	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"text":"x","from":"MG1","ttl_seconds":60}`:                     "",
 		`{"sound":"x","ttl_seconds":0}`:                                  "sound",
 		`{"ttl_seconds":36001,"from":"` + strings.Repeat("x", 65) + `"}`: "from ttl_seconds",
 		`{"text":5}`: "text",
-	} {
-		var fields []string
-		if invalid, ok := errors.AsType[*push.Invalid](CheckOverrides([]byte(overrides))); ok {
-			for _, f := range invalid.Faults {
-				fields = append(fields, f.Field)
-			}
-		}
-		if got := strings.Join(fields, " "); got != want {
-			t.Errorf("%s: faults at %q, want %q", overrides, got, want)
-		}
-	}
+	})
 }
 
 func TestTheCostIsKnownBeforeSending(t *testing.T) {

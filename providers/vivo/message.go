@@ -45,6 +45,10 @@ type message struct {
 	Content        string            `json:"content"`
 	TTL            int               `json:"timeToLive,omitempty"` // seconds
 	SkipType       int               `json:"skipType"`
+	SkipContent    string            `json:"skipContent,omitempty"`
+	Foreground     *bool             `json:"foregroundShow,omitempty"`
+	AddBadge       bool              `json:"addBadge,omitempty"`
+	PushMode       int               `json:"pushMode,omitempty"` // 1: a test
 	NetworkType    int               `json:"networkType"`
 	Classification int               `json:"classification"`
 	Category       string            `json:"category,omitempty"`
@@ -70,7 +74,10 @@ func weigh(d *push.Delivery, id string) (data map[string]string, w push.Payload,
 	for key, value := range data {
 		n += len(key) + len(value)
 	}
-	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + n}
+	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + n + len(d.Overrides[name])}
+	if _, err := overrides.Of(d.Notification); err != nil {
+		return data, w, err
+	}
 	switch title, text := width(d.Title), width(d.Body); {
 	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
 		err = rejected("the service takes no message without title and body")
@@ -121,8 +128,10 @@ func (p *Provider) message(ds []*push.Delivery) (m message, w push.Payload, err 
 	if d.Silent {
 		m.NotifyType = 1
 	}
-	if !d.ExpiresAt.IsZero() {
-		m.TTL = int(min(max(time.Until(d.ExpiresAt), minTTL), maxTTL).Seconds())
+	o, _ := overrides.Of(d.Notification) // weigh has read them
+	o.say(&m, d.Silent)
+	if end := providers.Sooner(d.ExpiresAt, o.TTL); !end.IsZero() {
+		m.TTL = int(min(max(time.Until(end), minTTL), maxTTL).Seconds())
 	}
 	if address, param := p.mark().For(d.App, id); address != "" && len(ds) == 1 {
 		m.Extra = map[string]string{"callback": address, "callback.param": param}

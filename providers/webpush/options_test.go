@@ -2,7 +2,6 @@ package webpush
 
 import (
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -10,39 +9,36 @@ import (
 	"time"
 
 	"github.com/herald-push/herald/providers/providertest"
-	"github.com/herald-push/herald/push"
 )
 
 func TestOverridesNameEveryFault(t *testing.T) {
-	tests := map[string]struct{ overrides, want string }{
-		"all is well": {`{"topic":"Az09-_","urgency":"very-low","ttl_seconds":0,"url":"/orders/1",
-			"options":{"icon":"/i.png","tag":"t","renotify":true,"requireInteraction":true,"silent":false,"vibrate":[1],"actions":[{"action":"a","title":"A"}]}}`, ""},
-		"no topic at all":         {`{"topic":""}`, ""},
-		"no object":               {`5`, ""},
-		"a topic too long":        {`{"topic":"` + strings.Repeat("x", 33) + `"}`, "topic"},
-		"a topic of other signs":  {`{"topic":"a+b"}`, "topic"},
-		"an urgency nobody knows": {`{"urgency":"now"}`, "urgency"},
-		"a ttl that has passed":   {`{"ttl_seconds":-1}`, "ttl_seconds"},
-		"a ttl beyond four weeks": {`{"ttl_seconds":2419201}`, "ttl_seconds"},
-		"a click runs a script":   {`{"url":"javascript:alert(1)"}`, "url"},
-		"names of other places":   {`{"options":{"require_interaction":true},"sound":"x"}`, "options.require_interaction sound"},
-		"wrong types":             {`{"options":{"silent":"yes","vibrate":"100"}}`, "options.silent options.vibrate"},
-		"what browsers refuse":    {`{"options":{"renotify":true,"silent":true,"vibrate":[1],"dir":"up","actions":[{"action":"a"}]}}`, "options.actions options.dir options.renotify options.vibrate"},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			err := CheckOverrides([]byte(tt.overrides))
-			var fields []string
-			if invalid, ok := errors.AsType[*push.Invalid](err); ok {
-				for _, f := range invalid.Faults {
-					fields = append(fields, f.Field)
-				}
-			}
-			if got := strings.Join(fields, " "); got != tt.want {
-				t.Errorf("faults at %q, want %q: %v", got, tt.want, err)
-			}
-		})
-	}
+	providertest.Overrides(t, CheckOverrides, map[string]string{
+		// all is well
+		`{"topic":"Az09-_","urgency":"very-low","ttl_seconds":0,"url":"/orders/1",
+			"options":{"icon":"/i.png","tag":"t","renotify":true,"requireInteraction":true,"silent":false,"vibrate":[1],"actions":[{"action":"a","title":"A"}]}}`: "",
+		// no topic at all
+		`{"topic":""}`: "",
+		// no object
+		`5`: ".",
+		// a topic too long
+		`{"topic":"` + strings.Repeat("x", 33) + `"}`: "topic",
+		// a topic of other signs
+		`{"topic":"a+b"}`: "topic",
+		// an urgency nobody knows
+		`{"urgency":"now"}`: "urgency",
+		// a ttl that has passed
+		`{"ttl_seconds":-1}`: "ttl_seconds",
+		// a ttl beyond four weeks
+		`{"ttl_seconds":2419201}`: "ttl_seconds",
+		// a click runs a script
+		`{"url":"javascript:alert(1)"}`: "url",
+		// names of other places
+		`{"options":{"require_interaction":true},"sound":"x"}`: "options.require_interaction sound",
+		// wrong types
+		`{"options":{"silent":"yes","vibrate":"100"}}`: "options.silent options.vibrate",
+		// what browsers refuse
+		`{"options":{"renotify":true,"silent":true,"vibrate":[1],"dir":"up","actions":[{"action":"a"}]}}`: "options.actions options.dir options.renotify options.vibrate",
+	})
 }
 
 func TestOverriddenHeaders(t *testing.T) {

@@ -39,7 +39,10 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 func weigh(ds []*push.Delivery) (payload string, w push.Payload, err error) {
 	d := ds[0]
 	payload = payloadOf(d, push.CommonID(ds))
-	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(payload), Limit: maxPayload}
+	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(payload) + len(d.Overrides[name]), Limit: maxPayload}
+	if _, err := overrides.Of(d.Notification); err != nil {
+		return payload, w, err
+	}
 	switch title, text := utf8.RuneCountInString(d.Title), utf8.RuneCountInString(d.Body); {
 	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
 		err = rejected("", "the service takes no message without title and body")
@@ -73,6 +76,7 @@ func payloadOf(d *push.Delivery, id string) string {
 // form says the delivery in the service's words.
 func (p *Provider) form(ds []*push.Delivery, tokens []string, payload string) url.Values {
 	d := ds[0]
+	o, _ := overrides.Of(d.Notification) // weigh has read them
 	f := url.Values{
 		"registration_id":         {strings.Join(tokens, ",")},
 		"restricted_package_name": {p.config.Package},
@@ -87,13 +91,14 @@ func (p *Provider) form(ds []*push.Delivery, tokens []string, payload string) ur
 	if d.Silent {
 		f.Set("notify_type", "4") // lights alone
 	}
-	if !d.ExpiresAt.IsZero() {
-		left := min(max(time.Until(d.ExpiresAt), time.Second), maxTTL)
+	if end := providers.Sooner(d.ExpiresAt, o.TTL); !end.IsZero() {
+		left := min(max(time.Until(end), time.Second), maxTTL)
 		f.Set("time_to_live", strconv.FormatInt(left.Milliseconds(), 10))
 	}
 	if channel := p.config.Channels[d.Class]; channel != "" {
 		f.Set("extra.channel_id", channel)
 	}
+	o.say(f, d.Silent)
 	if address, param := p.mark().For(d.App, push.CommonID(ds)); address != "" {
 		f.Set("extra.callback", address)
 		f.Set("extra.callback.param", param)

@@ -1,0 +1,88 @@
+package providers
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Click is what a tap on a notification opens, in the overrides of the vendors
+// that let a notification say so. Each has some of these ways.
+type Click struct {
+	Open   string `json:"open"`   // ClickApp and so on
+	Target string `json:"target"` // what is opened, unless it is the app
+}
+
+// The ways of a [Click].
+const (
+	ClickApp      = "app"      // the app, as its icon does
+	ClickURL      = "url"      // an address, in the browser
+	ClickIntent   = "intent"   // an activity, by the address of an intent: "intent://…#Intent;…;end"
+	ClickActivity = "activity" // an activity, by the name of its class
+)
+
+// Check notes what is wrong with a click that a vendor with these ways is to
+// be told of.
+func (c *Click) Check(faults *Faults, ways ...string) {
+	if c == nil {
+		return
+	}
+	switch {
+	case c.Open == "":
+		faults.Add("click.open", "is missing")
+	case !slices.Contains(ways, c.Open):
+		faults.Add("click.open", "is none of "+strings.Join(ways, ", "))
+	case c.Open == ClickApp && c.Target != "":
+		faults.Add("click.target", "is not for the app, which opens as it does by its icon")
+	case c.Open != ClickApp && (c.Target == "" || len(c.Target) > 2048):
+		faults.Add("click.target", "must be 1 to 2048 bytes")
+	case c.Open == ClickURL && !isWebAddress(c.Target):
+		faults.Add("click.target", "must be an http or https address")
+	case c.Open == ClickIntent && !strings.Contains(c.Target, "#Intent;"):
+		faults.Add("click.target", "must be an intent's address, with #Intent;")
+	}
+}
+
+func isWebAddress(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
+}
+
+// Badge is the number on the app's icon, in the overrides of the vendors that
+// count there for the app.
+type Badge struct {
+	Add   *int   `json:"add"`   // to what is there
+	Set   *int   `json:"set"`   // in place of it
+	Class string `json:"class"` // of the app's first activity, which they need to know
+}
+
+// Check notes what is wrong with a badge.
+func (b *Badge) Check(faults *Faults) {
+	if b == nil {
+		return
+	}
+	faults.Within("badge.add", b.Add, 1, 99)
+	faults.Within("badge.set", b.Set, 0, 99)
+	switch {
+	case b.Add == nil && b.Set == nil:
+		faults.Add("badge", "must have add or set")
+	case b.Add != nil && b.Set != nil:
+		faults.Add("badge", "must not have both add and set")
+	}
+	if b.Class == "" {
+		faults.Add("badge.class", "is missing")
+	}
+}
+
+// Sooner is when a vendor may throw a message away that is worth sending until
+// end, or zero for no end: earlier, if the caller's ttl for this vendor says so.
+func Sooner(end time.Time, ttlSeconds *int) time.Time {
+	if ttlSeconds == nil {
+		return end
+	}
+	if own := time.Now().Add(time.Duration(*ttlSeconds) * time.Second); end.IsZero() || own.Before(end) {
+		return own
+	}
+	return end
+}
