@@ -137,8 +137,13 @@ func (s *site) overviewData(w http.ResponseWriter, r *http.Request, sess *sessio
 }
 
 func writeJSON(w http.ResponseWriter, v any) error {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("web: write JSON: %w", err)
+	}
 	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(v)
+	w.Write(text) //nolint:errcheck // the viewer left
+	return nil
 }
 
 func (st *state) numbers() numbers {
