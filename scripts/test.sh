@@ -10,6 +10,7 @@ as_root=()
 
 have() { command -v "$1" >/dev/null 2>&1; }
 have_postgres() { have postgres || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null; }
+have_nginx() { have nginx || [[ -x /usr/sbin/nginx ]]; } # not on every PATH
 have_chromium() { have chromium || have chromium-browser || have google-chrome; }
 have_c() { have gcc && echo 'int main(void){return 0;}' | gcc -x c -o /dev/null - 2>/dev/null; }
 
@@ -19,7 +20,7 @@ missing() {
 	[[ -n ${POSTGRES_URL:-} ]] || have_postgres || echo postgresql
 	have mosquitto_sub || echo mosquitto-clients
 	have prosody || echo prosody
-	have nginx || echo nginx
+	have_nginx || echo nginx
 	have openssl || echo openssl
 	have_chromium || echo chromium
 	have_c || echo gcc libc6-dev

@@ -95,7 +95,11 @@ func (x *exchange) left() func() { return nil }
 
 // encode implements message.
 func (x *exchange) encode(e *encoder) {
-	e.field(":status", strconv.Itoa(x.status), false)
+	if x.status == http.StatusOK {
+		e.fixed(8)
+	} else {
+		e.field(e.status, strconv.Itoa(x.status))
+	}
 	e.header(x.header)
 }
 

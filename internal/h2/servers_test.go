@@ -103,6 +103,9 @@ func startNginx(t testing.TB, streams, perConn int) (url string, tr *Transport) 
 	t.Helper()
 	nginx, err := exec.LookPath("nginx")
 	if err != nil {
+		nginx, err = exec.LookPath("/usr/sbin/nginx")
+	}
+	if err != nil {
 		need.Missing(t, "no nginx on PATH (apt-get install nginx)")
 	}
 	id, dir := newIdentity(t), t.TempDir()

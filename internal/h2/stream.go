@@ -137,12 +137,9 @@ func (st *stream) encode(e *encoder) {
 	if method == "" {
 		method = http.MethodGet
 	}
-	e.field(":method", method, false)
-	e.field(":scheme", "https", false)
-	e.field(":authority", host, false)
-	e.field(":path", req.URL.RequestURI(), true)
+	e.request(method, host, req.URL.RequestURI())
 	if len(st.body) > 0 || method != http.MethodGet && method != http.MethodHead {
-		e.field("content-length", strconv.Itoa(len(st.body)), true)
+		e.field(e.lengthOf, strconv.Itoa(len(st.body)))
 	}
 	e.header(req.Header)
 }

@@ -261,7 +261,7 @@ func service(t *testing.T) providertest.Service {
 }
 
 // signingKey makes a .p8 file.
-func signingKey(t *testing.T) string {
+func signingKey(t testing.TB) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -175,12 +175,17 @@ func refusal(status int, canonical, word, field string) http.HandlerFunc {
 		status, canonical, strings.Join(details, ",")))
 }
 
-func service(t *testing.T) providertest.Service {
+func signingKey(t testing.TB) string {
+	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+	return string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}))
+}
+
+func service(t *testing.T) providertest.Service {
+	text := signingKey(t)
 	large := delivery("n1.0.0")
 	large.Body = strings.Repeat("x", 4097)
 	var granted atomic.Int64
