@@ -39,7 +39,7 @@ func run() error {
 	var o options
 	flag.StringVar(&o.herald, "herald", "bin/herald", "the program to measure")
 	flag.StringVar(&o.out, "out", "build/bench.json", "file for the figures")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: many, one, api, broadcast; default all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases: egress, many, one, api, broadcast; default all")
 	flag.StringVar(&o.fsync, "fsync", "everysec", "when Redis writes its append-only file through: everysec, as in its own defaults, or always, as herald dev has it")
 	flag.IntVar(&o.runs, "runs", 5, "runs of each case")
 	flag.IntVar(&o.devices, "devices", 50_000, "devices of the cases but broadcast")
@@ -58,6 +58,13 @@ func run() error {
 	defer func() { _ = os.RemoveAll(dir) }() // what is left is the system's to clear away
 
 	var figures []figure
+	if o.wants("egress") {
+		more, err := o.egress(ctx)
+		if err != nil {
+			return err
+		}
+		figures = append(figures, more...)
+	}
 	if o.wants("many") || o.wants("one") || o.wants("api") {
 		s, err := start(ctx, herald, filepath.Join(dir, "pushes"), o.fsync, o.devices)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -114,9 +115,18 @@ func (m *mux[M]) nextBatch(spare []byte) ([]byte, []func(), error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for {
+	for yielded := false; ; {
 		if m.err == nil {
 			m.fillLocked()
+		}
+		if len(m.ready) > 0 && !yielded {
+			// Who is about to send shall send with us: a write costs as much as ten
+			// requests.
+			yielded = true
+			m.mu.Unlock()
+			runtime.Gosched()
+			m.mu.Lock()
+			continue
 		}
 		if len(m.ready) > 0 || m.err != nil {
 			batch, left := m.ready, m.left
