@@ -43,6 +43,7 @@ func TestConfigNamesEveryFaultUnderItsKey(t *testing.T) {
 role: [api]
 selector: { half_live: 6h, window: 1s }
 log: { level: loud }
+egress: snail
 roles: [api, cook]
 `)
 	c, err := loadConfig(path, nil)
@@ -52,7 +53,7 @@ roles: [api, cook]
 		}
 	}
 	err = c.Validate()
-	for _, want := range []string{"selector.window:", "log.level:", `roles: "cook"`, "redis.url: missing", "database.url: missing", "sealing:"} {
+	for _, want := range []string{"selector.window:", "log.level:", "egress:", `roles: "cook"`, "redis.url: missing", "database.url: missing", "sealing:"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Validate() = %v, want %q in it", err, want)
 		}

@@ -40,9 +40,7 @@ var mayImport = map[string][]string{
 // engine, and the servers of tests all say alike what they lack.
 var guests = map[string][]string{
 	"api":                     {"internal/audience", "internal/strictjson"},
-	"providers/apns":          {"internal/h2"},
-	"providers/fcm":           {"internal/h2"},
-	"providers/providertest":  {"internal/freeport"},
+	"providers/providertest":  {"internal/freeport", "internal/h2"},
 	"providers":               {"internal/h2", "internal/strictjson"},
 	"providers/sandbox":       {"internal/h2"},
 	"providers/sms":           {"internal/smstext"},
