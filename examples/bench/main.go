@@ -39,7 +39,7 @@ func run() error {
 	var o options
 	flag.StringVar(&o.herald, "herald", "bin/herald", "the program to measure")
 	flag.StringVar(&o.out, "out", "build/bench.json", "file for the figures")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: egress, many, one, api, broadcast; default all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases: egress, many, one, api, broadcast, urgent, fair, memory; default all")
 	flag.StringVar(&o.fsync, "fsync", "everysec", "when Redis writes its append-only file through: everysec, as in its own defaults, or always, as herald dev has it")
 	flag.IntVar(&o.runs, "runs", 5, "runs of each case")
 	flag.IntVar(&o.devices, "devices", 50_000, "devices of the cases but broadcast")
@@ -57,42 +57,53 @@ func run() error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // what is left is the system's to clear away
 
-	var figures []figure
-	if o.wants("egress") {
-		more, err := o.egress(ctx)
-		if err != nil {
-			return err
-		}
-		figures = append(figures, more...)
-	}
-	if o.wants("many") || o.wants("one") || o.wants("api") {
-		s, err := start(ctx, herald, filepath.Join(dir, "pushes"), o.fsync, o.devices)
-		if err != nil {
-			return err
-		}
-		figures, err = o.pushes(ctx, s)
-		s.stop()
-		if err != nil {
-			return err
-		}
-	}
-	if o.wants("broadcast") {
-		s, err := start(ctx, herald, filepath.Join(dir, "broadcast"), o.fsync, o.broadcast)
-		if err != nil {
-			return err
-		}
-		more, err := o.million(ctx, s)
-		s.stop()
-		if err != nil {
-			return err
-		}
-		figures = append(figures, more...)
+	figures, err := o.measure(ctx, herald, dir)
+	if err != nil {
+		return err
 	}
 	fmt.Printf("\n%d cores, %s, appendfsync %s, %s\n\n", runtime.NumCPU(), runtime.Version(), o.fsync, time.Now().UTC().Format(time.DateOnly))
 	if err := table(os.Stdout, figures); err != nil {
 		return err
 	}
 	return save(o.out, figures)
+}
+
+// measure brings a stack up for each group of cases that is wanted.
+func (o options) measure(ctx context.Context, herald, dir string) ([]figure, error) {
+	var all []figure
+	if o.wants("egress") {
+		more, err := o.egress(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, more...)
+	}
+	for _, group := range []struct {
+		cases   string
+		devices int
+		measure func(context.Context, *stack) ([]figure, error)
+	}{
+		{"many,one,api", o.devices, o.pushes},
+		{"broadcast", o.broadcast, o.million},
+		{"urgent", o.broadcast, o.urgent},
+		{"fair", o.devices, o.fair},
+		{"memory", o.devices, o.memory},
+	} {
+		if !slices.ContainsFunc(strings.Split(group.cases, ","), o.wants) {
+			continue
+		}
+		s, err := start(ctx, herald, filepath.Join(dir, group.cases), o.fsync, group.devices)
+		if err != nil {
+			return nil, err
+		}
+		figures, err := group.measure(ctx, s)
+		s.stop()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, figures...)
+	}
+	return all, nil
 }
 
 func (o options) wants(name string) bool {

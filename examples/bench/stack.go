@@ -25,8 +25,13 @@ import (
 	"github.com/herald-push/herald/push"
 )
 
-// app is the tenant of the benchmarks.
-const app = "bench"
+// The tenants of the benchmarks: one that has all the devices, and a small one
+// beside it.
+const (
+	app          = "bench"
+	small        = "small"
+	smallDevices = 1000
+)
 
 // stack is a whole installation on this machine, each part a process of its
 // own, so that the system's own books say where the time goes.
@@ -35,6 +40,8 @@ type stack struct {
 	herald  string // the program
 	procs   []*process
 	api     *caller
+	beside  *caller // the small app's
+	redis   string
 	control string // the sandbox's control API
 	record  string // ClickHouse, for counting what has arrived there
 }
@@ -65,13 +72,14 @@ func start(ctx context.Context, herald, dir, fsync string, devices int) (_ *stac
 	}
 	redis, click, control, door, worker := ports[0], ports[1], ports[2], ports[3], ports[4]
 
-	key, err := s.seed(ctx, devices)
+	s.redis = "redis://127.0.0.1:" + redis + "/0"
+	keys, err := s.seed(ctx, map[string]int{app: devices, small: smallDevices})
 	if err != nil {
 		return nil, err
 	}
 	password := rand.Text()
 	env := []string{
-		"HERALD_REDIS_URL=redis://127.0.0.1:" + redis + "/0",
+		"HERALD_REDIS_URL=" + s.redis,
 		"HERALD_DATABASE_URL=sqlite:" + filepath.Join(dir, "herald.db"),
 		"HERALD_SEALING_KEY_FILE=" + filepath.Join(dir, "herald.key"),
 		"HERALD_LOG_LEVEL=warn",
@@ -105,7 +113,8 @@ func start(ctx context.Context, herald, dir, fsync string, devices int) (_ *stac
 		return nil, err
 	}
 	s.control = "http://127.0.0.1:" + control
-	s.api = newCaller("http://127.0.0.1:"+door, key, 64)
+	s.api = newCaller("http://127.0.0.1:"+door, keys[app], 64)
+	s.beside = newCaller("http://127.0.0.1:"+door, keys[small], 64)
 	return s, s.credentials(ctx)
 }
 
@@ -148,50 +157,70 @@ func (s *stack) serve(ctx context.Context, env []string, ports map[string]string
 	return nil
 }
 
-// seed makes the database: the app, a key, and the devices, each an iPhone with
-// an address at APNs.
-func (s *stack) seed(ctx context.Context, devices int) (key string, err error) {
-	keys, err := seal.LoadOrCreate(filepath.Join(s.dir, "herald.key"))
+// seed makes the database: the apps, a key for each, and their devices, each an
+// iPhone with an address at APNs.
+func (s *stack) seed(ctx context.Context, apps map[string]int) (keys map[string]string, err error) {
+	sealing, err := seal.LoadOrCreate(filepath.Join(s.dir, "herald.key"))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	store, err := sqlstore.Open(ctx, "sqlite:"+filepath.Join(s.dir, "herald.db"), keys, slog.New(slog.DiscardHandler))
+	store, err := sqlstore.Open(ctx, "sqlite:"+filepath.Join(s.dir, "herald.db"), sealing, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer store.Close()
-	if err := store.PutApp(ctx, push.App{ID: app, Name: "Benchmark"}); err != nil {
-		return "", err
+	keys = make(map[string]string, len(apps))
+	for app, devices := range apps {
+		if err := store.PutApp(ctx, push.App{ID: app, Name: "Benchmark"}); err != nil {
+			return nil, err
+		}
+		if err := register(ctx, store, app, devices); err != nil {
+			return nil, err
+		}
+		if keys[app], err = store.CreateKey(ctx, app, []string{"send", "read", "admin"}, "bench"); err != nil {
+			return nil, err
+		}
 	}
+	return keys, nil
+}
+
+func register(ctx context.Context, store *sqlstore.Store, app string, devices int) error {
 	const batch = 5000
 	for at := 0; at < devices; at += batch {
 		part := make([]*push.Device, 0, batch)
 		for i := at; i < min(devices, at+batch); i++ {
 			part = append(part, &push.Device{
 				App: app, ID: deviceID(i), User: "u" + strconv.Itoa(i), Platform: "ios", Maker: "apple", Country: "DE",
-				Addresses: []push.Address{{Provider: "apns", Token: fmt.Sprintf("%064x", i+1)}},
+				Addresses: []push.Address{{Provider: "apns", Token: token(app, i)}},
 			})
 		}
 		if _, err := store.PutDevices(ctx, app, part); err != nil {
-			return "", err
+			return err
 		}
 		if devices > 100_000 && at%100_000 == 0 {
 			fmt.Fprintf(os.Stderr, "  registered %d of %d devices\n", at+len(part), devices)
 		}
 	}
-	return store.CreateKey(ctx, app, []string{"send", "read", "admin"}, "bench")
+	return nil
 }
+
+// token is a device token of the form that APNs takes, of one app alone.
+func token(app string, i int) string { return fmt.Sprintf("%016x%048x", len(app), i+1) }
 
 func deviceID(i int) string { return "d" + strconv.Itoa(i) }
 
-// credentials gives the app the sandbox's.
+// credentials gives the apps the sandbox's.
 func (s *stack) credentials(ctx context.Context) error {
 	secret, err := get(ctx, s.control+"/control/credentials/apns")
 	if err != nil {
 		return err
 	}
-	_, err = s.api.do(ctx, http.MethodPut, "/v1/apps/"+app+"/providers/apns", secret)
-	return err
+	for app, caller := range map[string]*caller{app: s.api, small: s.beside} {
+		if _, err := caller.do(ctx, http.MethodPut, "/v1/apps/"+app+"/providers/apns", secret); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // latency has APNs answer after a time.
@@ -225,16 +254,29 @@ func (s *stack) accepted(ctx context.Context) (int, error) {
 
 // recorded is how many deliveries ClickHouse knows to have been accepted.
 func (s *stack) recorded(ctx context.Context) (int, error) {
-	const query = "SELECT count() FROM receipts WHERE stage = 'accepted'"
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.record, strings.NewReader(query))
-	if err != nil {
-		return 0, fmt.Errorf("bench: %w", err)
-	}
-	answer, err := fetch(req)
+	return s.ask(ctx, "SELECT count() FROM receipts WHERE stage = 'accepted'")
+}
+
+// ask puts a question to ClickHouse that has a number for its answer.
+func (s *stack) ask(ctx context.Context, query string) (int, error) {
+	answer, err := s.query(ctx, query)
 	if err != nil {
 		return 0, err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(answer)))
+	n, err := strconv.Atoi(answer)
+	if err != nil {
+		return 0, fmt.Errorf("bench: ClickHouse: %w", err)
+	}
+	return n, nil
+}
+
+func (s *stack) query(ctx context.Context, query string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.record, strings.NewReader(query))
+	if err != nil {
+		return "", fmt.Errorf("bench: %w", err)
+	}
+	answer, err := fetch(req)
+	return strings.TrimSpace(string(answer)), err
 }
 
 func get(ctx context.Context, url string) ([]byte, error) {
