@@ -20,6 +20,7 @@ const (
 	maxLate     = 24 * time.Hour // as long as an id is remembered
 	maxWait     = 3_600          // seconds
 	maxCollapse = 64             // bytes: APNs' limit
+	maxParallel = 4              // roads at once
 	maxAudience = 10_000         // devices or users named one by one
 	// maxContent is what title, body and data may weigh together: the payload
 	// limit of APNs and FCM, so beyond it no vendor takes a notification.
@@ -60,6 +61,7 @@ type routeRequest struct {
 	Roads       []string   `json:"roads,omitempty"`
 	Until       push.Stage `json:"until,omitempty"`
 	WaitSeconds *int       `json:"wait_seconds,omitempty"`
+	Parallel    *int       `json:"parallel,omitempty"`
 }
 
 var notificationForm = newForm[notificationRequest]()
@@ -119,6 +121,9 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	}
 	if r.Route.WaitSeconds != nil {
 		n.Route.WaitSeconds = *r.Route.WaitSeconds
+	}
+	if r.Route.Parallel != nil {
+		n.Route.Parallel = *r.Route.Parallel
 	}
 	return n, sha256.Sum256(canonical), nil
 }
@@ -189,6 +194,9 @@ func (r *notificationRequest) checkTimes(fs *faults, now time.Time) (deliverAt t
 func (r *notificationRequest) checkRoute(fs *faults, rules rules) error {
 	if w := r.Route.WaitSeconds; w != nil && (*w < 1 || *w > maxWait) {
 		fs.addf("route.wait_seconds", "must be 1 to %d, not %d", maxWait, *w)
+	}
+	if p := r.Route.Parallel; p != nil && (*p < 1 || *p > maxParallel) {
+		fs.addf("route.parallel", "must be 1 to %d, not %d", maxParallel, *p)
 	}
 	switch r.Route.Until {
 	case "", push.Accepted, push.Delivered, push.Displayed:

@@ -60,6 +60,8 @@ func TestCreateNotificationNamesTheFaultyFields(t *testing.T) {
 		"sms for a class without it":     {`{"to":{"device":"d1"},"title":"Hi","route":{"roads":["sms"]}}`, "route.roads[0]"},
 		"until the end of the world":     {`{"to":{"device":"d1"},"title":"Hi","route":{"until":"clicked"}}`, "route.until"},
 		"waits too long":                 {`{"to":{"device":"d1"},"title":"Hi","route":{"wait_seconds":3601}}`, "route.wait_seconds"},
+		"too many roads at once":         {`{"to":{"device":"d1"},"title":"Hi","route":{"parallel":5}}`, "route.parallel"},
+		"no road at once":                {`{"to":{"device":"d1"},"title":"Hi","route":{"parallel":0}}`, "route.parallel"},
 		"overrides for nobody":           {`{"to":{"device":"d1"},"title":"Hi","overrides":{"pigeon":{},"live":{}}}`, "overrides.live overrides.pigeon"},
 		"overrides of the wrong type":    {`{"to":{"device":"d1"},"title":"Hi","overrides":{"apns":"loud","fcm":null}}`, "overrides.apns overrides.fcm"},
 		"overrides that are a list":      {`{"to":{"device":"d1"},"title":"Hi","overrides":[]}`, "overrides"},

@@ -95,7 +95,8 @@ type Audience struct {
 type Route struct {
 	Roads       []string `json:"roads,omitempty"`        // provider names, or "auto"
 	Until       Stage    `json:"until,omitempty"`        // Accepted, Delivered (default) or Displayed
-	WaitSeconds int      `json:"wait_seconds,omitempty"` // before the next road; the class has a default
+	WaitSeconds int      `json:"wait_seconds,omitempty"` // before the next road; by default what Herald has learned
+	Parallel    int      `json:"parallel,omitempty"`     // roads at once to begin with; the class has a default
 }
 
 // State says where a notification is on its way.

@@ -129,6 +129,10 @@ type Route struct {
 	// WaitSeconds is how long a road may stay without that proof before the
 	// next is taken. 0 means the class's default.
 	WaitSeconds int `json:"wait_seconds,omitempty"`
+	// Parallel is how many roads are taken at once to begin with, those that
+	// cost money left out. 0 is the class's default: a call takes the live
+	// connection and the best vendor together, the others one road.
+	Parallel int `json:"parallel,omitempty"`
 }
 
 // Address is where one provider finds one device.

@@ -41,6 +41,12 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 		}
 		return nil
 	}
+	if push.IsSMS(l.provider) {
+		if l.results, further = r.lastCheck(ctx, l, told); len(l.results) == 0 {
+			lane.leave(pass, errCutOff)
+			return further
+		}
+	}
 	for _, res := range l.results {
 		res.Address, _ = res.device.Address(l.provider)
 	}

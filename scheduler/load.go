@@ -19,7 +19,15 @@ type load struct {
 // travel brings deliveries as far as they come in this round. Each of them is
 // told on told once; under counts what is under way.
 func (r *round) travel(ctx context.Context, results []*result, under *sync.WaitGroup, told chan<- *result) {
-	for _, l := range r.loads(ctx, results, told) {
+	alone := make([]*result, 0, len(results))
+	for _, res := range results {
+		if roads := res.abreast(); len(roads) > 0 {
+			r.together(ctx, res, roads, under, told)
+		} else {
+			alone = append(alone, res)
+		}
+	}
+	for _, l := range r.loads(ctx, alone, told) {
 		r.w.crew.do(under, func() {
 			for {
 				further := r.attempt(ctx, l, told)

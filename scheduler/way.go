@@ -28,6 +28,17 @@ func (d *delivery) fresh(but string) (road, bool) {
 	return road{}, false
 }
 
+// usable are the roads that can be taken.
+func (d *delivery) usable() []road {
+	var all []road
+	for _, r := range d.roads {
+		if r.Skipped == "" {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
 // again is the road that the delivery was put off on by a former round.
 func (d *delivery) again() (road, bool) {
 	last := d.cell.LastTried()
@@ -50,6 +61,9 @@ func (d *delivery) hasFurther(now time.Time) (next road, ok bool) {
 	next, ok = d.next(now)
 	if !ok {
 		return road{}, false
+	}
+	if roads := d.abreast(); len(roads) > 0 {
+		return next, len(d.usable()) > len(roads)
 	}
 	_, ok = d.fresh(next.Provider)
 	return next, ok

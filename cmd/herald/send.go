@@ -31,6 +31,7 @@ type sendCmd struct {
 	Roads    []string          `placeholder:"ROAD" xor:"roads" help:"Roads to take in this order: provider names, or auto. Default: Herald decides."`
 	Until    string            `enum:",accepted,delivered,displayed" default:"" help:"The proof that is enough. Default: delivered."`
 	Wait     time.Duration     `help:"How long a road may stay without proof before the next is taken."`
+	Parallel int               `help:"Roads to take at once to begin with."`
 	Override []string          `sep:"none" placeholder:"ROAD.NAME=VALUE" help:"What is meant for one road alone, such as apns.push_type=background or fcm.android='{…}', or a whole object in JSON; may be given again."`
 	At       time.Time         `name:"at" placeholder:"TIME" help:"The earliest time of sending, as in RFC 3339."`
 	AtLocal  string            `name:"at-local" placeholder:"TIME" help:"Send when each device's own clock shows this, such as 2026-03-01T09:00."`
@@ -54,8 +55,8 @@ func (s *sendCmd) Run(ctx context.Context, std streams) error {
 	if s.Via != "" {
 		s.Roads = []string{s.Via}
 	}
-	if len(s.Roads) > 0 || s.Until != "" || s.Wait > 0 {
-		n.Route = &client.Route{Roads: s.Roads, Until: client.Stage(s.Until), WaitSeconds: int(s.Wait / time.Second)}
+	if len(s.Roads) > 0 || s.Until != "" || s.Wait > 0 || s.Parallel > 0 {
+		n.Route = &client.Route{Roads: s.Roads, Until: client.Stage(s.Until), WaitSeconds: int(s.Wait / time.Second), Parallel: s.Parallel}
 	}
 	herald, err := s.open()
 	if err != nil {
