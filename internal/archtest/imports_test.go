@@ -61,7 +61,7 @@ var homes = map[string][]string{
 	"github.com/labstack/echo/v4":      {"api"},
 	"github.com/hibiken/asynq":         {"scheduler"},
 	"github.com/ClickHouse":            {"analytics", "im/data"},
-	"github.com/redis/go-redis/v9":     {"internal/redisstore", "im/routing", "im/data", "scheduler"},
+	"github.com/redis/go-redis/v9":     {"internal/redisstore", "im/routing", "im/data", "scheduler", "examples/bench"},
 	"modernc.org/sqlite":               {"internal/database"},
 	"github.com/jackc/pgx/v5":          {"internal/database"},
 	"github.com/golang-jwt/jwt/v5":     {"internal/devicetoken", "providers"},
