@@ -146,7 +146,7 @@ func TestLastCheckBeforeSMS(t *testing.T) {
 			h.cfg.Lane.Patience = patience
 			w := NewWorker(h.cfg, h.parts())
 			// The only place in the lane is taken until the world has changed.
-			lane := w.lanes.of("demo", "sms")
+			lane := w.lanes.of(t.Context(), "demo", "sms")
 			lane.width.limit = 1
 			p, err := lane.enter(t.Context(), push.OTP, 1)
 			if err != nil {
@@ -161,12 +161,12 @@ func TestLastCheckBeforeSMS(t *testing.T) {
 			h.enqueue(d, n)
 			h.run(w)
 			eventually(t, func() string {
-				for _, s := range w.Lanes() {
-					if s.Provider == "sms" && s.Waiting > 0 {
-						return ""
-					}
+				lane.mu.Lock()
+				defer lane.mu.Unlock()
+				if lane.waiting.len() == 0 {
+					return "the delivery does not wait for its place"
 				}
-				return "the delivery does not wait for its place"
+				return ""
 			})
 			tt.meanwhile(h, d)
 			lane.leave(p, errCutOff)
