@@ -45,6 +45,7 @@ type Set struct {
 	openers     map[string]Opener
 	fixed       map[string]Provider
 	report      func(context.Context, []push.Receipt) error // nil if nobody wants them
+	tokens      TokenStore                                  // nil for none
 	now         func() time.Time
 	open        sync.Map // key → *entry
 }
@@ -77,6 +78,10 @@ func NewSet(c Credentials, openers map[string]Opener, fixed map[string]Provider)
 // Reports says whom to give what a [Reporter] hears. It is called before the
 // first Send.
 func (s *Set) Reports(report func(context.Context, []push.Receipt) error) { s.report = report }
+
+// ShareTokens says where access tokens are kept for all processes. It is called
+// before the first Send.
+func (s *Set) ShareTokens(store TokenStore) { s.tokens = store }
 
 // Send makes one attempt through the app's provider of that name. Where the app
 // has no credentials for it the kind is [push.ErrCredentials].
@@ -248,8 +253,8 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 		if next.provider, next.limits, err = openLimited(open, credentials); err != nil {
 			next.provider = nil
 			next.err = &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the app's credentials cannot be used", Err: err}
-		} else if r, ok := next.provider.(Reporter); ok && s.report != nil {
-			r.Reports(s.report)
+		} else {
+			s.introduce(next.provider, fmt.Sprintf("%s/%s/%d", app, name, version))
 		}
 	}
 	if cur != nil && cur.provider != nil && cur.provider != next.provider {
@@ -270,6 +275,17 @@ func openLimited(open Opener, credentials []byte) (Provider, push.Limits, error)
 		return nil, limits, err
 	}
 	return p, limits, nil
+}
+
+// introduce tells a new provider whom to report to and where to keep its tokens.
+// The key names the credentials, for with others the token is another.
+func (s *Set) introduce(p Provider, key string) {
+	if r, ok := p.(Reporter); ok && s.report != nil {
+		r.Reports(s.report)
+	}
+	if t, ok := p.(TokenSharer); ok && s.tokens != nil {
+		t.ShareTokens(s.tokens, key)
+	}
 }
 
 func (s *Set) isCurrent(o *opened) bool {

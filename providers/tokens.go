@@ -18,7 +18,8 @@ const fetchTimeout = 10 * time.Second
 // its own context lasts. A token is renewed early, while it still serves, so
 // that only the first callers ever wait. After a fetch that failed its error
 // serves for a pause: a service that is down, or refuses the credentials, is
-// not asked again for every message.
+// not asked again for every message. [Tokens.Share] shares the token with other
+// processes.
 //
 // Set the fields before the first Get; where one is zero the default holds.
 type Tokens struct {
@@ -34,12 +35,12 @@ type Tokens struct {
 	Pause        time.Duration // after a failed fetch; a second
 	Young        time.Duration // a token refused at this age is not simply old; a minute
 
-	// KeepYoung has a young token kept when it is refused, so that a service
-	// which refuses them all is asked for one in every Young only.
-	KeepYoung bool
+	store TokenStore // nil for none
+	key   string
 
 	mu      sync.Mutex
 	token   string    // "" for none
+	refused string    // the last that was refused and given up
 	since   time.Time // when token was asked for
 	renewAt time.Time
 	endAt   time.Time // when it serves no more
@@ -79,7 +80,7 @@ func (t *Tokens) look() (token string, wait *flight, err error) {
 	if t.token != "" && now.Before(t.renewAt) {
 		return t.token, nil, nil
 	}
-	resting := t.err != nil && now.Sub(t.errAt) < cmp.Or(t.Pause, time.Second)
+	resting := t.err != nil && now.Sub(t.errAt) < t.pause()
 	if t.flight == nil && !resting {
 		t.flight = &flight{done: make(chan struct{})}
 		go t.fly(t.flight)
@@ -99,9 +100,8 @@ func (t *Tokens) look() (token string, wait *flight, err error) {
 func (t *Tokens) fly(f *flight) {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()
-	asked := time.Now()
-	token, life, err := t.Fetch(ctx)
-	f.token, f.err = token, err
+	g, err := t.obtain(ctx)
+	f.token, f.err = g.token, err
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -109,27 +109,34 @@ func (t *Tokens) fly(f *flight) {
 	if err != nil {
 		t.errAt = time.Now()
 	} else {
-		end := asked.Add(life)
-		t.token, t.since = token, asked
-		t.renewAt = end.Add(-min(cmp.Or(t.RefreshEarly, 5*time.Minute), life/2))
-		t.endAt = end.Add(-min(cmp.Or(t.LastMoment, 20*time.Second), life/4))
+		t.token, t.since, t.renewAt = g.token, g.since, t.renewal(g)
+		t.endAt = g.end.Add(-min(cmp.Or(t.LastMoment, 20*time.Second), g.end.Sub(g.since)/4))
 	}
 	t.flight = nil
 	close(f.done)
 }
 
+// renewal is when a token is to be renewed.
+func (t *Tokens) renewal(g granted) time.Time {
+	return g.end.Add(-min(cmp.Or(t.RefreshEarly, 5*time.Minute), g.end.Sub(g.since)/2))
+}
+
+func (t *Tokens) pause() time.Duration { return cmp.Or(t.Pause, time.Second) }
+
 // Refused says that the service refuses a token that Get returned, and reports
 // whether the token was young: then another would be refused too, and what is
-// wrong are the credentials. Else the next Get fetches another.
+// wrong are the credentials. A young one is kept, so that a service which
+// refuses them all is asked for one in every Young only. Else the next Get
+// fetches another.
 func (t *Tokens) Refused(token string) (young bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.token != token {
 		return false // somebody has seen to it
 	}
-	young = time.Since(t.since) < cmp.Or(t.Young, time.Minute)
-	if !young || !t.KeepYoung {
-		t.token = ""
+	if time.Since(t.since) < cmp.Or(t.Young, time.Minute) {
+		return true
 	}
-	return young
+	t.token, t.refused = "", token
+	return false
 }

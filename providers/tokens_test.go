@@ -199,19 +199,15 @@ func TestFetchThatHangsIsGivenUp(t *testing.T) {
 func TestRefusedToken(t *testing.T) {
 	tests := map[string]struct {
 		age   time.Duration
-		keep  bool
 		young bool
 		next  string
 	}{
-		"an old one: the next attempt gets another":   {time.Minute, false, false, "t2"},
-		"an old one is not kept":                      {time.Minute, true, false, "t2"},
-		"a new one: so would the next be":             {time.Minute - 1, false, true, "t2"},
-		"a new one is kept: no other is fetched soon": {time.Minute - 1, true, true, "t1"},
+		"an old one: the next attempt gets another":   {time.Minute, false, "t2"},
+		"a new one is kept: no other is fetched soon": {time.Minute - 1, true, "t1"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			tokensTest(t, func(t *testing.T, _ *desk, ts *Tokens) {
-				ts.KeepYoung = tt.keep
 				expectToken(t, ts, "t1")
 				time.Sleep(tt.age)
 				if young := ts.Refused("t1"); young != tt.young {

@@ -41,6 +41,7 @@ type house struct {
 
 	redis   redis.UniversalClient
 	store   *sqlstore.Store
+	shared  *redisstore.Tokens  // access tokens of vendors, for all processes
 	devices *redisstore.Devices // the store's, with a cache that all processes share
 	notes   *redisstore.Notes   // what providers must know again after a restart
 	tokens  *devicetoken.Tokens
@@ -95,6 +96,7 @@ func (h *house) openStores(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	h.shared = redisstore.NewTokens(h.redis, keys)
 	if h.store, err = sqlstore.Open(ctx, h.cfg.Database.URL, keys, h.log); err != nil {
 		return err
 	}
@@ -170,6 +172,7 @@ func (h *house) wireJourney(context.Context) error {
 		Limits:    h.providers.Limits,
 	})
 	h.providers.Reports(h.receive)
+	h.providers.ShareTokens(h.shared)
 	return h.metrics.Register(newGauges(h))
 }
 

@@ -23,6 +23,8 @@ import (
 //	herald:{app/q:PROVIDER:QUOTA:DAY}   hash  a quota of the app: "used", and what each worker holds of it: "units until"
 //	herald:{app/v:PROVIDER:QUOTA:DAY:B} hash  device → how much of its own quota is used; bucket B has devices by their hash
 //	herald:{lanes}/workers, …/w:WORKER, …/off, …/fresh         how workers' lanes are, and what operators want of them
+//	herald:{t:KEY}         string  an access token of a service, sealed, until its end; KEY names the app's credentials
+//	herald:{t:KEY}:turn    string  whose turn it is to fetch that token
 const prefix = "herald:{"
 
 const awaitedKey = prefix + "awaited}"
@@ -73,3 +75,7 @@ func digestKey(app, key, who string) string { return prefix + app + "/g:" + key 
 func closedKey(open string, due time.Time) string {
 	return open + ":" + strconv.FormatInt(due.UnixMilli(), 10)
 }
+
+func tokenKey(key string) string { return prefix + "t:" + key + "}" }
+
+func turnKey(key string) string { return tokenKey(key) + ":turn" }

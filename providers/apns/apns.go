@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,17 +24,14 @@ import (
 // name is the provider's registry name.
 const name = "apns"
 
-// resignAfter is how old a token must be before another is signed: Apple
-// answers TooManyProviderTokenUpdates to more than one in 20 minutes.
-const resignAfter = 20 * time.Minute
-
 //go:embed codes.json
 var codesJSON []byte
 
 // Provider sends over HTTP/2 connections of its own.
 type Provider struct {
 	production, sandbox *environment
-	token               *token.Token // nil with a certificate
+	token               *token.Token // nil with a certificate; it carries what tokens has
+	tokens              *providers.Tokens
 	topic               string
 	codes               *providers.Codes
 	payloads            payloads
@@ -68,7 +66,10 @@ func open(credentials []byte, e providers.Engine) (providers.Provider, error) {
 	}
 	p := &Provider{topic: c.Topic, codes: codes, transport: newTransport(e.Transport(c.tls, maxConns))}
 	if c.key != nil {
-		p.token = &token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID}
+		p.token = &token.Token{}
+		p.tokens = &providers.Tokens{
+			Provider: name, Fetch: signer(c), RefreshEarly: refreshEarly, LastMoment: lastMoment, Young: resignAfter,
+		}
 	}
 	p.production = p.environment(c.host(apns2.HostProduction))
 	p.sandbox = p.environment(c.host(apns2.HostDevelopment))
@@ -100,7 +101,10 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if d.Address.Environment == "sandbox" {
 		env = p.sandbox
 	}
-	issued := p.issuedAt()
+	bearer, err := p.authorize(ctx)
+	if err != nil {
+		return push.Answer{}, err
+	}
 	var x providers.Exchange
 	_, sendErr := env.client.PushWithContext(providers.WithExchange(ctx, &x), n)
 	switch {
@@ -110,7 +114,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 		env.tokens.good()
 		return push.Answer{ID: x.Header.Get("apns-id"), Stage: push.Accepted, Bytes: len(payload)}, nil
 	default:
-		return push.Answer{}, p.refusal(&x, env, issued, d, &shared.options)
+		return push.Answer{}, p.refusal(&x, env, bearer, d, &shared.options)
 	}
 }
 
@@ -195,7 +199,7 @@ func isAccepted(x *providers.Exchange) bool {
 }
 
 // refusal sorts Apple's answer.
-func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64, d *push.Delivery, o *options) error {
+func (p *Provider) refusal(x *providers.Exchange, env *environment, bearer string, d *push.Delivery, o *options) error {
 	var answer struct {
 		Reason    string `json:"reason"`
 		Timestamp int64  `json:"timestamp"` // of a 410: milliseconds since 1970
@@ -215,7 +219,7 @@ func (p *Provider) refusal(x *providers.Exchange, env *environment, issued int64
 		e.Kind = push.ErrRejected // the device's own token is another
 	case answer.Reason == apns2.ReasonBadDeviceToken:
 		e.Kind = env.tokens.bad()
-	case answer.Reason == apns2.ReasonExpiredProviderToken && p.token != nil && !p.resign(issued):
+	case answer.Reason == apns2.ReasonExpiredProviderToken && p.token != nil && p.tokens.Refused(bearer):
 		e.Kind, e.Detail = push.ErrCredentials, answer.Reason+": a new token is refused as old; is the clock right?"
 	case x.Status == http.StatusGone && answer.Timestamp > 0:
 		e.Since = time.UnixMilli(answer.Timestamp).UTC()
@@ -232,29 +236,46 @@ func aboutTopic(reason string) bool {
 	return false
 }
 
-// issuedAt says which token the next attempt will carry; 0 with a certificate.
-func (p *Provider) issuedAt() int64 {
-	if p.token == nil {
-		return 0
+// Apple takes a provider token for an hour, and a new one every 20 minutes at
+// most: developer.apple.com/documentation/usernotifications/establishing-a-token-based-connection-to-apns
+const (
+	tokenLife    = time.Hour
+	refreshEarly = 10 * time.Minute
+	lastMoment   = time.Minute
+	resignAfter  = 20 * time.Minute
+)
+
+// signer signs provider tokens, as providers.Tokens wants them.
+func signer(c *config) func(context.Context) (string, time.Duration, error) {
+	return func(context.Context) (string, time.Duration, error) {
+		t := token.Token{AuthKey: c.key, KeyID: c.KeyID, TeamID: c.TeamID}
+		if _, err := t.Generate(); err != nil {
+			return "", 0, &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the key signs no token"}
+		}
+		return t.Bearer, tokenLife, nil
 	}
-	p.token.Lock()
-	defer p.token.Unlock()
-	return p.token.IssuedAt
 }
 
-// resign has the next attempt carry a new token instead of the one that was
-// issued then. It reports false if that one was new itself.
-func (p *Provider) resign(issued int64) bool {
+// authorize has the next attempts carry the token that is good now, and returns
+// it; "" with a certificate.
+func (p *Provider) authorize(ctx context.Context) (bearer string, err error) {
+	if p.token == nil {
+		return "", nil
+	}
+	if bearer, err = p.tokens.Get(ctx); err != nil {
+		return "", err
+	}
 	p.token.Lock()
 	defer p.token.Unlock()
-	if p.token.IssuedAt != issued {
-		return true // somebody has seen to it
+	p.token.Bearer, p.token.IssuedAt = bearer, math.MaxInt64/2 // the SDK is not to sign
+	return bearer, nil
+}
+
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) {
+	if p.token != nil {
+		p.tokens.Share(s, key)
 	}
-	if time.Since(time.Unix(issued, 0)) < resignAfter {
-		return false
-	}
-	p.token.IssuedAt = 0
-	return true
 }
 
 // maxConns bounds the connections to one host: at the thousand streams that

@@ -1,6 +1,7 @@
 package apns
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -131,9 +133,12 @@ func TestBadDeviceTokenIsJudgedByTheOthers(t *testing.T) {
 
 func TestExpiredTokenIsSignedAnewOnce(t *testing.T) {
 	s := service(t)
-	var seen atomic.Value
+	var refused atomic.Bool
+	var last atomic.Value
+	refused.Store(true)
 	s.Accept = func(w http.ResponseWriter, r *http.Request) {
-		if old := seen.Swap(r.Header.Get("authorization")); old == nil || old == r.Header.Get("authorization") {
+		last.Store(r.Header.Get("authorization"))
+		if refused.Load() {
 			providertest.JSON(403, `{"reason":"ExpiredProviderToken"}`)(w, r)
 		}
 	}
@@ -143,20 +148,67 @@ func TestExpiredTokenIsSignedAnewOnce(t *testing.T) {
 		_, err := p.Send(t.Context(), delivery("n1.0.0"))
 		return err
 	}
-	if err := send(); !errors.Is(err, push.ErrUnavailable) {
-		t.Errorf("first token: error = %v, want unavailable", err)
-	}
-	if err := send(); !errors.Is(err, push.ErrCredentials) {
-		t.Errorf("same young token: error = %v, want credentials", err)
-	}
-	p.token.Lock()
-	p.token.IssuedAt -= 25 * 60
-	p.token.Unlock()
+	p.tokens.Young = 1 // nanosecond: every token is old
 	if err := send(); !errors.Is(err, push.ErrUnavailable) {
 		t.Errorf("old token: error = %v, want unavailable", err)
 	}
-	if err := send(); err != nil {
-		t.Errorf("new token: error = %v", err)
+	old := last.Load()
+	p.tokens.Young = resignAfter
+	for range 2 {
+		if err := send(); !errors.Is(err, push.ErrCredentials) {
+			t.Errorf("young token: error = %v, want credentials", err)
+		}
+	}
+	young := last.Load()
+	refused.Store(false)
+	if err := send(); err != nil || young == old || last.Load() != young {
+		t.Errorf("error = %v, want one new token in 20 minutes", err)
+	}
+}
+
+// shelf is a [providers.TokenStore] of one process.
+type shelf struct {
+	mu    sync.Mutex
+	token string
+	since time.Time
+}
+
+func (s *shelf) Token(context.Context, string) (string, time.Time, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.token, s.since, s.since.Add(tokenLife), nil
+}
+
+func (s *shelf) Keep(_ context.Context, _, token string, since, _ time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.token, s.since = token, since
+	return nil
+}
+
+func (s *shelf) Turn(context.Context, string, time.Duration) (func(time.Duration), error) {
+	return func(time.Duration) {}, nil
+}
+
+func TestWorkersCarryOneProviderToken(t *testing.T) {
+	s := service(t)
+	var mu sync.Mutex
+	bearers := make(map[string]int)
+	s.Accept = func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		bearers[r.Header.Get("authorization")]++
+	}
+	var kept shelf
+	for range 3 {
+		f := providertest.HTTP(s).Start(t, providertest.Accepts)
+		f.Provider.(*Provider).ShareTokens(&kept, "demo/apns/1")
+		if _, err := f.Provider.Send(t.Context(), delivery("n1.0.0")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(bearers) != 1 {
+		t.Errorf("three workers carried %d tokens, want one", len(bearers))
 	}
 }
 

@@ -27,7 +27,7 @@ type Provider struct {
 	config    *config
 	client    *http.Client
 	transport *http.Transport
-	tokens    *tokens // nil if there is nothing to fetch
+	tokens    *providers.Tokens // nil if there is nothing to fetch
 }
 
 // New opens a provider from an app's credentials, which are its whole
@@ -38,14 +38,10 @@ func New(credentials []byte) (providers.Provider, error) {
 		return nil, err
 	}
 	p := &Provider{config: c, transport: c.transport()}
-	p.client = &http.Client{
-		Transport: &providers.ExchangeTransport{Base: p.transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return http.ErrUseLastResponse // the secrets go nowhere else
-		},
-	}
+	p.client = providers.Client(p.transport)
 	if c.auth != nil {
-		p.tokens = &tokens{auth: c.auth, answers: &c.answers, vars: c.vars, client: p.client}
+		asked := &tokens{auth: c.auth, answers: &c.answers, vars: c.vars, client: p.client}
+		p.tokens = &providers.Tokens{Provider: name, Fetch: asked.ask}
 	}
 	return p, nil
 }
@@ -59,6 +55,13 @@ func (p *Provider) GoString() string { return p.String() }
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) {
+	if p.tokens != nil {
+		p.tokens.Share(s, key)
+	}
+}
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	s := p.scope(d)
@@ -70,7 +73,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 	}
 	if p.tokens != nil {
-		if s.Access, err = p.tokens.get(ctx); err != nil {
+		if s.Access, err = p.tokens.Get(ctx); err != nil {
 			return push.Answer{}, err
 		}
 		if body, err = p.config.send.content(s); err != nil {
@@ -130,7 +133,7 @@ func (p *Provider) sort(x *providers.Exchange, s *scope) (push.Answer, error) {
 	if after := x.RetryAfter(); after > 0 {
 		e.RetryAfter = after
 	}
-	if v.row.Renew && p.tokens != nil && !p.tokens.drop(s.Access) {
+	if v.row.Renew && p.tokens != nil && p.tokens.Refused(s.Access) {
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
 	return push.Answer{}, e

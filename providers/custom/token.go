@@ -7,19 +7,14 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/herald-push/herald/push"
 )
 
 const (
-	fetchTimeout = 10 * time.Second // of one request for a token
-	lastMoment   = 20 * time.Second // before the end of a token it serves no more
-	fetchPause   = time.Second      // after a failed fetch; its error serves meanwhile
-	young        = time.Minute      // a token refused at this age is not simply old
-	lifetime     = 30 * time.Minute // of a token of which the service does not say
-	maxToken     = 64 << 10         // bytes of the answer that are read
+	lifetime = 30 * time.Minute // of a token of which the service does not say
+	maxToken = 64 << 10         // bytes of the answer that are read
 )
 
 // authConfig is how an access token is fetched. Templates find it at .Access.
@@ -39,89 +34,15 @@ type auth struct {
 	lifetime time.Duration
 }
 
-// tokens keeps the access token. A caller waits for a fetch no longer than its
-// own context lasts.
+// tokens fetches access tokens as the configuration says.
 type tokens struct {
 	auth    *auth
 	answers *answers // the same table of codes serves
 	vars    map[string]string
 	client  *http.Client
-
-	mu     sync.Mutex
-	token  string
-	since  time.Time // when token came
-	until  time.Time // when it ends
-	err    error     // of the last fetch
-	errAt  time.Time
-	flight chan struct{} // closed when the fetch under way ends; nil if none is
 }
 
-// get returns a token that is good for the next request. Its error is a
-// *push.Error: nothing has been sent.
-func (t *tokens) get(ctx context.Context) (string, error) {
-	for {
-		t.mu.Lock()
-		left, early := time.Until(t.until), t.until.Sub(t.since)/10
-		if t.token != "" && left > early {
-			defer t.mu.Unlock()
-			return t.token, nil
-		}
-		resting := t.err != nil && time.Since(t.errAt) < fetchPause
-		if t.flight == nil && !resting && ctx.Err() == nil {
-			t.flight = make(chan struct{})
-			go t.fetch(t.flight)
-		}
-		if t.token != "" && left > min(lastMoment, early/2) {
-			defer t.mu.Unlock()
-			return t.token, nil
-		}
-		if resting {
-			defer t.mu.Unlock()
-			return "", t.err
-		}
-		flight := t.flight
-		t.mu.Unlock()
-
-		select {
-		case <-flight: // nil if ctx was done before a fetch could begin
-		case <-ctx.Done():
-			return "", &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "no access token in time", Err: ctx.Err()}
-		}
-	}
-}
-
-// fetch gets a token for all who wait. It ends within fetchTimeout.
-func (t *tokens) fetch(flight chan struct{}) {
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
-	defer cancel()
-	token, life, err := t.ask(ctx)
-
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.err = err
-	if err != nil {
-		t.errAt = time.Now()
-	} else {
-		t.token, t.since = token, time.Now()
-		t.until = t.since.Add(life)
-	}
-	t.flight = nil
-	close(flight)
-}
-
-// drop forgets a token that was refused. It reports false if the token was
-// young: then a new one would be refused too.
-func (t *tokens) drop(token string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.token != token {
-		return true // somebody has seen to it
-	}
-	t.token = ""
-	return time.Since(t.since) >= young
-}
-
-// ask makes one request for a token.
+// ask makes one request for a token, as [providers.Tokens] wants it.
 func (t *tokens) ask(ctx context.Context) (token string, life time.Duration, err error) {
 	s := &scope{Now: time.Now().UTC(), Vars: t.vars}
 	content, err := t.auth.request.content(s)

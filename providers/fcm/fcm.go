@@ -111,6 +111,9 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	}
 }
 
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) { p.tokens.Share(s, key) }
+
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 

@@ -56,7 +56,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	}
 	return &Provider{
 		config:    c,
-		tokens:    &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
+		tokens:    &providers.Tokens{Provider: name, Fetch: oauth.Fetch},
 		codes:     codes,
 		client:    providers.Client(transport),
 		transport: transport,
@@ -110,6 +110,9 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 	_, w, err := p.config.encode([]*push.Delivery{d}, []string{d.Address.Token})
 	return w, err
 }
+
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) { p.tokens.Share(s, key) }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }

@@ -61,9 +61,8 @@ func New(credentials []byte) (providers.Provider, error) {
 		Provider: name, Address: c.token, ClientID: c.ClientID, ClientSecret: c.ClientSecret, Transport: transport,
 	}
 	return &Provider{
-		config: c,
-		// Huawei grants at most 1,000 tokens in five minutes, so a young one is kept.
-		tokens:    &providers.Tokens{Provider: name, Fetch: oauth.Fetch, KeepYoung: true},
+		config:    c,
+		tokens:    &providers.Tokens{Provider: name, Fetch: oauth.Fetch},
 		codes:     codes,
 		client:    providers.Client(transport),
 		transport: transport,
@@ -115,6 +114,9 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 	_, w, err := p.config.encode([]*push.Delivery{d}, []string{d.Address.Token}, p.urgency(d.Notification))
 	return w, err
 }
+
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) { p.tokens.Share(s, key) }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }

@@ -172,6 +172,9 @@ func (p *Provider) reply(said []outcome, i int, token string, w push.Payload) pu
 	}
 }
 
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) { p.tokens.Share(s, key) }
+
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 

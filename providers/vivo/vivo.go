@@ -146,6 +146,9 @@ func (p *Provider) learn(e *push.Error, access string, class int) {
 	}
 }
 
+// ShareTokens implements [providers.TokenSharer].
+func (p *Provider) ShareTokens(s providers.TokenStore, key string) { p.tokens.Share(s, key) }
+
 // CloseIdleConnections lets go of connections that nothing is under way on.
 func (p *Provider) CloseIdleConnections() { p.transport.CloseIdleConnections() }
 
