@@ -28,6 +28,7 @@ type cli struct {
 	Send      sendCmd      `cmd:"" group:"use" help:"Send a notification."`
 	Explain   explainCmd   `cmd:"" group:"use" help:"Tell the story of a notification's deliveries: attempts, receipts, and why each road was taken."`
 	Token     tokenCmd     `cmd:"" group:"use" help:"Print a token that a device logs in with."`
+	Providers roadsCmd     `cmd:"" group:"use" help:"Show what each road can do."`
 	Analytics analyticsCmd `cmd:"" group:"use" help:"Ask ClickHouse what came of the notifications."`
 	Selector  selectorCmd  `cmd:"" group:"use" help:"Try the selector in a simulated world."`
 	Lanes     lanesCmd     `cmd:"" group:"use" help:"Show how each provider fares: open or closed and why, rate, quotas; switch one off or on."`

@@ -2,6 +2,7 @@ package xmpp
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -52,9 +54,14 @@ func (c *config) encode(d *push.Delivery) ([]byte, error) {
 	if len(from)-len(c.Domain)-1 > maxResource || len(d.Address.Token) > maxJID {
 		return nil, rejected("", "the address is too long")
 	}
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
+		return nil, err
+	}
+	end := providers.Sooner(d.ExpiresAt, o.TTL)
 	p := payload{ID: d.ID, Notification: d.Notification.ID, Data: d.Data, CollapseKey: d.CollapseKey}
-	if !d.ExpiresAt.IsZero() {
-		p.ExpiresAt = d.ExpiresAt.UTC().Format(time.RFC3339)
+	if !end.IsZero() {
+		p.ExpiresAt = end.UTC().Format(time.RFC3339)
 	}
 	data, err := json.Marshal(p)
 	if err != nil {
@@ -62,15 +69,17 @@ func (c *config) encode(d *push.Delivery) ([]byte, error) {
 	}
 
 	var w writer
-	w.open("message", "type", c.Type, "id", d.ID, "from", from, "to", d.Address.Token)
-	w.text("subject", d.Title)
-	w.text("body", d.Body)
+	w.open("message", "type", cmp.Or(o.Type, c.Type), "id", d.ID, "from", from, "to", d.Address.Token)
+	if !o.DataOnly {
+		w.text("subject", d.Title)
+		w.text("body", d.Body)
+	}
 	w.raw(`<request xmlns="urn:xmpp:receipts"/><markable xmlns="urn:xmpp:chat-markers:0"/>`)
-	if d.Class == push.OTP || d.Class == push.Call {
+	if unkept := d.Class == push.OTP || d.Class == push.Call; o.Store == nil && unkept || o.Store != nil && !*o.Store {
 		w.raw(`<no-store xmlns="urn:xmpp:hints"/>`) // worth nothing in an archive
 	}
 	if p.ExpiresAt != "" {
-		left := min(max(int(time.Until(d.ExpiresAt).Seconds()), 1), 9999999)
+		left := min(max(int(time.Until(end).Seconds()), 1), 9999999)
 		w.open("x", "xmlns", "jabber:x:expire", "seconds", fmt.Sprintf("%07d", left)) // a message weighs the same at every moment
 		w.raw("</x>")
 	}

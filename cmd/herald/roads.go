@@ -1,0 +1,95 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/providers"
+	"github.com/herald-push/herald/providers/apns"
+	"github.com/herald-push/herald/providers/custom"
+	"github.com/herald-push/herald/providers/fcm"
+	"github.com/herald-push/herald/providers/honor"
+	"github.com/herald-push/herald/providers/huawei"
+	"github.com/herald-push/herald/providers/live"
+	"github.com/herald-push/herald/providers/oppo"
+	"github.com/herald-push/herald/providers/smpp"
+	"github.com/herald-push/herald/providers/sms"
+	"github.com/herald-push/herald/providers/vivo"
+	"github.com/herald-push/herald/providers/webpush"
+	"github.com/herald-push/herald/providers/xiaomi"
+	"github.com/herald-push/herald/providers/xmpp"
+)
+
+// declared is what every road says of itself, by name.
+func declared() []providers.About {
+	all := []providers.About{
+		apns.About(), custom.About(), fcm.About(), honor.About(), huawei.About(), live.About(), oppo.About(),
+		smpp.About(), sms.About(), vivo.About(), webpush.About(), xiaomi.About(), xmpp.About(),
+	}
+	slices.SortFunc(all, func(a, b providers.About) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+// overrides are the roads that a notification may say something to alone.
+func overrides() map[string]api.CheckOverrides {
+	checks := make(map[string]api.CheckOverrides)
+	for _, a := range declared() {
+		if a.CheckOverrides != nil {
+			checks[a.Name] = a.CheckOverrides
+		}
+	}
+	return checks
+}
+
+// roadsCmd tells what each road can do.
+type roadsCmd struct {
+	formatFlag
+	Features bool `help:"Show what each can do, in place of its limits."`
+}
+
+func (c *roadsCmd) Run(std streams) error {
+	heads, rows := limitRows(declared())
+	if c.Features {
+		heads, rows = featureRows(declared())
+	}
+	return c.print(std.out, declared(), heads, rows)
+}
+
+// limitRows has a row for each road.
+func limitRows(all []providers.About) (heads []string, rows [][]string) {
+	for _, a := range all {
+		rows = append(rows, []string{a.Name, a.Service, a.Payload, strconv.Itoa(a.Batch), a.Kept, a.Replaces, a.Proof})
+	}
+	return []string{"provider", "service", "payload", "in a request", "kept", "replaced by", "proof of arrival"}, rows
+}
+
+// featureRows has a row for each feature and a column for each road.
+func featureRows(all []providers.About) (heads []string, rows [][]string) {
+	heads = []string{""}
+	for _, a := range all {
+		heads = append(heads, a.Name)
+	}
+	for _, f := range providers.Features {
+		row := []string{string(f)}
+		for _, a := range all {
+			row = append(row, a.Can[f].String())
+		}
+		rows = append(rows, row)
+	}
+	return heads, rows
+}
+
+// markdown writes a table as documents have it.
+func markdown(heads []string, rows [][]string) string {
+	var b strings.Builder
+	line := func(cells []string) { b.WriteString("| " + strings.Join(cells, " | ") + " |\n") }
+	line(heads)
+	b.WriteString(strings.Repeat("|---", len(heads)) + "|\n")
+	for _, row := range rows {
+		line(row)
+	}
+	return b.String()
+}

@@ -1,0 +1,15 @@
+package custom
+
+import (
+	"github.com/herald-push/herald/providers"
+)
+
+// About declares what the provider makes of its service.
+func About() providers.About {
+	return providers.About{
+		Name: name, Service: "any other service, by configuration",
+		Payload: "as configured", Batch: 1, Kept: "as the service does",
+		Replaces: "as configured", Proof: "its callback, where it has one",
+		Can: providers.But(providers.All(providers.Receipt, providers.DeadTokens), providers.Batches, providers.Test),
+	}
+}
