@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +119,54 @@ func TestPeopleTalk(t *testing.T) {
 	p.call(http.MethodGet, "/v1/im/changes?as=cat", nil, &changes)
 	if len(changes.Changes) != 1 || changes.Unread != 3 || changes.Changes[0].Peer != "ann" {
 		t.Errorf("cat's changes: %+v", changes)
+	}
+}
+
+// TestTheJavaScriptClientTalks runs client/js in Node against this Herald.
+func TestTheJavaScriptClientTalks(t *testing.T) {
+	need.Program(t, "redis-server", howToGet)
+	need.Program(t, "node", howToGet)
+	mqtt, err := filepath.Abs("../../longconn/testdata/mqttjs/node_modules/mqtt/build/index.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(mqtt); err != nil {
+		need.Missing(t, "MQTT.js is absent: npm ci --prefix longconn/testdata/mqttjs")
+	}
+	t.Parallel()
+	p := startDev(t, t.TempDir(), "--no-demo")
+	credentials := func(user string) map[string]string {
+		device := user + "-node"
+		p.person(user, device, "live")
+		var token struct {
+			Token     string `json:"token"`
+			ExpiresAt string `json:"expires_at"`
+		}
+		p.call(http.MethodPost, "/v1/devices/"+device+"/token", nil, &token)
+		return map[string]string{
+			"url": p.facts.WebSocket, "client_id": device, "username": "demo/" + device, "password": token.Token, "expires_at": token.ExpiresAt,
+		}
+	}
+	arg, err := json.Marshal(map[string]any{"mqtt": mqtt, "api": p.facts.URL, "ann": credentials("ann"), "bob": credentials("bob")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "node", "../../client/js/testdata/talk.mjs", string(arg))
+	var said safeBuffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	eventually(t, 60*time.Second, "the clients have talked", func() error {
+		if strings.Contains(said.String(), "ready") || strings.Contains(said.String(), "Error") {
+			return nil
+		}
+		return errors.New(said.String())
+	})
+	p.run("send", "--to", "device:ann-node", "--title", "Hi", "--body", "there")
+	if err := <-ended; err != nil || !strings.Contains(said.String(), "ok") {
+		t.Fatalf("%v: %s", err, said.String())
 	}
 }

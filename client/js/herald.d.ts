@@ -1,0 +1,100 @@
+/** What a device connects with: the answer of your server, which asks Herald for the token. */
+export interface Credentials {
+  url: string; // ws:// or wss:// in a browser; mqtt:// or mqtts:// too in Node
+  client_id: string; // the device
+  username: string; // app/device
+  password: string; // the device's token
+  expires_at?: string; // of the token, RFC 3339; a fresh one is asked for before
+}
+
+/** Where cursors and what was shown are kept. Give one that outlives the page. */
+export interface Store {
+  get(key: string): any;
+  set(key: string, value: any): void;
+}
+export function memoryStore(): Store;
+export function localStore(prefix?: string): Store;
+
+export interface Notification {
+  id: string;
+  notification: string;
+  title?: string;
+  body?: string;
+  data?: Record<string, string>;
+  collapse_key?: string;
+  silent?: boolean;
+  sent_at: string;
+  expires_at?: string;
+}
+
+export interface Message {
+  conversation: string;
+  seq: number; // from 1, without a gap
+  sender: string;
+  client_id: string;
+  kind: "text" | "image" | "file" | "voice" | "location" | "card" | "custom" | "recall" | "edit" | "system";
+  body: Record<string, any>;
+  reply_to?: number;
+  mentions?: string[];
+  at: string;
+  target?: number;
+  edited_at?: string;
+  recalled?: boolean;
+  reactions?: Record<string, number>;
+}
+
+export interface Events {
+  /** A notification that was not shown before. It is acknowledged once the listener has returned. */
+  notification: Notification;
+  /** What was said, each number of a conversation once and in order. */
+  message: Message;
+  /** A conversation as the pull after a connection found it. */
+  conversation: Record<string, any>;
+  /** What is unread in all. */
+  unread: number;
+  /** The pull after a connection is done. */
+  synced: void;
+  cursor: { conversation: string; user: string; received: number; read: number };
+  typing: { conversation: string; user: string };
+  reaction: { conversation: string; seq: number; user: string };
+  friends: {};
+  state: "connecting" | "connected" | "waiting" | "taken over" | "stopped";
+  fault: Error;
+}
+
+export class Refusal extends Error {
+  code: string;
+  field?: string;
+  status?: number; // of HTTP, where it came by it
+}
+
+export class Herald {
+  constructor(options: {
+    mqtt: any; // the module "mqtt"
+    credentials: () => Promise<Credentials>;
+    api?: string; // Herald's address; without it there is no chat
+    store?: Store;
+    network?: string; // names the network for the heartbeat, such as "wifi:home"
+  });
+  on<E extends keyof Events>(what: E, listener: (value: Events[E]) => void): () => void;
+  start(): Promise<void>;
+  stop(): void;
+  displayed(n: Notification): Promise<void>;
+  clicked(n: Notification): Promise<void>;
+  /** Resolves with the message once it is durable and numbered; rejects with a {@link Refusal}. */
+  send(m: { to?: string; conversation?: string; text?: string; kind?: string; body?: object; reply_to?: number; mentions?: string[]; client_id?: string }): Promise<Message>;
+  edit(conversation: string, seq: number, body: object): Promise<boolean>;
+  recall(conversation: string, seq: number): Promise<boolean>;
+  read(conversation: string, seq: number): Promise<boolean>;
+  typing(conversation: string): Promise<boolean>;
+  history(conversation: string, range?: { before?: number; limit?: number }): Promise<Message[]>;
+  /** Anything else under /v1/im, with the device's token. */
+  request(method: string, path: string, body?: object): Promise<any>;
+}
+
+export class Heartbeat {
+  constructor(options: { store: Store; network?: string; most?: number; now?: () => number });
+  seconds: number;
+  went(well: boolean): void;
+}
+export function pause(tries: number, random?: () => number): number;
