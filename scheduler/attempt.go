@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,11 +22,13 @@ const (
 // may have taken, or wants to see again later, and returns those for which the
 // next road is to be taken at once.
 func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (further []*result) {
-	lane := r.w.lanes.of(ctx, l.results[0].App, l.provider)
-	pass, err := lane.enter(ctx, l.results[0].Class, len(l.results))
+	app, class := l.results[0].App, l.results[0].Class
+	lane := r.w.lanes.of(ctx, app, l.provider)
+	pass, err := r.enter(ctx, lane, l)
 	var shut *closed
 	switch {
 	case errors.As(err, &shut):
+		r.giveBack(ctx, l.results)
 		for _, res := range l.results {
 			if r.detour(res.delivery, res.road, shut) {
 				further = append(further, res)
@@ -59,6 +63,7 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 		verdict = errCutOff
 	}
 	lane.leave(pass, verdict)
+	lane.refund(class, r.untaken(ctx, l.results, replies))
 	for i, res := range l.results {
 		reply := replies[i]
 		if reply.Err != nil && cutOff != nil {
@@ -76,11 +81,41 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 	return further
 }
 
+// enter gets a place in the lane, and what the app's quotas have for the load.
+func (r *round) enter(ctx context.Context, lane *lane, l load) (pass, error) {
+	app, class, n := l.results[0].App, l.results[0].Class, len(l.results)
+	if err := r.w.spend(ctx, redisstore.LaneName{App: app, Provider: l.provider}, lane, class, n); err != nil {
+		return pass{}, err
+	}
+	p, err := lane.enter(ctx, class, n)
+	if err != nil {
+		lane.refund(class, n)
+	}
+	return p, err
+}
+
+// untaken counts what the provider certainly did not take, and gives back what
+// the devices' quotas have counted for it.
+func (r *round) untaken(ctx context.Context, results []*result, replies []push.Reply) (n int) {
+	var back []*result
+	for i, res := range results {
+		if err := replies[i].Err; err != nil && push.KindName(err) != "unknown" {
+			n++
+			back = append(back, res)
+		}
+	}
+	r.giveBack(ctx, back)
+	return n
+}
+
 // witness writes the receipt of an attempt.
 func (r *round) witness(res *result, reply push.Reply, began, ended time.Time) {
 	d, why := res.delivery, res.road.Why
 	if last := d.cell.LastTried(); last != "" && last != res.road.Provider {
 		why = fmt.Sprintf("%s brought no proof; %s", last, why)
+	}
+	for _, a := range d.avoided {
+		why = fmt.Sprintf("%s was passed by, for %s; %s", a.Provider, a.Skipped, why)
 	}
 	r.try(d, res.road.Provider, began)
 	d.cell.Attempt++
@@ -165,10 +200,12 @@ func (r *round) detour(d *delivery, road road, shut *closed) bool {
 	if waited+time.Until(shut.until) < bears(&d.cell, d.Notification) {
 		return false
 	}
-	if _, other := d.fresh(road.Provider); !other {
+	_, other := d.fresh(road.Provider)
+	if never := shut.sure && !shut.until.Before(d.ExpiresAt); !other && !never {
 		return false
 	}
 	d.passed = append(d.passed, road.Provider)
+	d.avoided = append(d.avoided, push.PlannedStep{Provider: road.Provider, Skipped: shut.why})
 	return true
 }
 
@@ -178,6 +215,9 @@ func (r *round) detour(d *delivery, road road, shut *closed) bool {
 func (r *round) park(res *result, shut *closed) {
 	now, delay := time.Now(), backoff(r.work.Parks, mostParking)
 	at := now.Add(min(max(delay, shut.until.Sub(now)), 8*delay))
+	if shut.sure { // a minute is enough for all that waits for a vendor's midnight
+		at = shut.until.Add(rand.N(time.Minute))
+	}
 	res.parked = true
 	res.putOff(at)
 	r.w.metrics.parked.WithLabelValues(res.road.Provider).Inc()
@@ -249,6 +289,8 @@ func (d *delivery) whyNone() string {
 	for _, r := range d.roads {
 		if r.Skipped != "" {
 			words = append(words, r.Provider+": "+r.Skipped)
+		} else if at := slices.IndexFunc(d.avoided, func(a push.PlannedStep) bool { return a.Provider == r.Provider }); at >= 0 {
+			words = append(words, r.Provider+": "+d.avoided[at].Skipped)
 		} else {
 			words = append(words, r.Provider+": tried")
 		}

@@ -15,6 +15,7 @@ type result struct {
 	*delivery
 	road     road // under way, or the last one tried
 	receipts []push.Receipt
+	uses     []spent       // of the device's quotas, for the attempt under way
 	retryAt  time.Time     // zero unless the same road is to be tried again
 	parked   bool          // retryAt is for want of a place, not after a failure
 	dead     *push.Address // the provider said that nobody is there any more

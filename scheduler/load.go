@@ -55,18 +55,25 @@ func (r *round) loads(ctx context.Context, results []*result, told chan<- *resul
 	var loads []load
 	shared := make(map[share][]*result)
 	now := time.Now()
-	for _, res := range results {
-		var ok bool
-		if res.parcel.ending != "" {
-			r.end(res)
-		} else if res.road, ok = res.next(now); !ok {
-			r.exhausted(res)
-		} else {
+	for len(results) > 0 {
+		var set, going []*result
+		for _, res := range results {
+			var ok bool
+			if res.parcel.ending != "" {
+				r.end(res)
+			} else if res.road, ok = res.next(now); !ok {
+				r.exhausted(res)
+			} else {
+				set = append(set, res)
+				continue
+			}
+			told <- res
+		}
+		going, results = r.ration(ctx, set, told)
+		for _, res := range going {
 			s := share{res.parcel, res.Notification, res.road.Provider}
 			shared[s] = append(shared[s], res)
-			continue
 		}
-		told <- res
 	}
 	for s, all := range shared {
 		most := 1

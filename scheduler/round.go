@@ -51,7 +51,9 @@ type delivery struct {
 	ruled  ruling
 	roads  []road
 	passed []string // providers whose lanes were closed in this round
-	boxed  bool     // it lies in the inbox of a live device
+	// avoided is the part of passed that was closed for it, with the reasons.
+	avoided []push.PlannedStep
+	boxed   bool // it lies in the inbox of a live device
 }
 
 // run does the round: choose what needs doing, find the roads, set the timers,
