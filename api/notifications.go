@@ -114,6 +114,16 @@ func (s *Server) cancelNotification(c echo.Context, who caller) error {
 	return s.progress(c, who, s.parts.Queue.Cancel)
 }
 
+// pauseNotification serves POST /v1/notifications/{notification}:pause.
+func (s *Server) pauseNotification(c echo.Context, who caller) error {
+	return s.progress(c, who, s.parts.Queue.Pause)
+}
+
+// resumeNotification serves POST /v1/notifications/{notification}:resume.
+func (s *Server) resumeNotification(c echo.Context, who caller) error {
+	return s.progress(c, who, s.parts.Queue.Resume)
+}
+
 func (s *Server) progress(c echo.Context, who caller, ask func(ctx context.Context, app, id string) (push.Progress, error)) error {
 	id := c.Param("notification")
 	if !validNotificationID(id) {

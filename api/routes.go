@@ -26,6 +26,8 @@ func (s *Server) routes() {
 	e.POST(`/v1/notifications\:validate`, s.keyed(ScopeSend, s.validateNotification))
 	e.GET("/v1/notifications/:notification", s.keyed(ScopeRead, s.getNotification))
 	e.DELETE("/v1/notifications/:notification", s.keyed(ScopeSend, s.cancelNotification))
+	e.POST("/v1/notifications/:notification/~pause", s.keyed(ScopeSend, s.pauseNotification))
+	e.POST("/v1/notifications/:notification/~resume", s.keyed(ScopeSend, s.resumeNotification))
 	e.GET("/v1/notifications/:notification/deliveries", s.keyed(ScopeRead, s.listDeliveries))
 
 	e.GET("/v1/schedules", s.keyed(ScopeRead, s.listSchedules))
@@ -80,5 +82,24 @@ func plainPath(pattern string) string {
 			segments[i] = "{" + name + "}"
 		}
 	}
-	return strings.ReplaceAll(strings.Join(segments, "/"), "\x00", ":")
+	return strings.NewReplacer("\x00", ":", "/~", ":").Replace(strings.Join(segments, "/"))
+}
+
+// verb moves what is to be done with a notification, as in
+// "/v1/notifications/n1:pause", behind a slash, where echo can route it: an id
+// may have colons of its own.
+func verb(r *http.Request) *http.Request {
+	path := r.URL.Path
+	if r.Method != http.MethodPost || !strings.HasPrefix(path, "/v1/notifications/") {
+		return r
+	}
+	for _, word := range [...]string{"pause", "resume"} {
+		if rest, ok := strings.CutSuffix(path, ":"+word); ok {
+			r = r.WithContext(r.Context())
+			moved := *r.URL
+			moved.Path, moved.RawPath = rest+"/~"+word, ""
+			r.URL = &moved
+		}
+	}
+	return r
 }

@@ -16,6 +16,9 @@ type Queue interface {
 	Enqueue(ctx context.Context, n *push.Notification, bodyHash [32]byte) (push.Progress, error)
 	// Cancel takes back what has not been sent; [push.ErrNotFound].
 	Cancel(ctx context.Context, app, id string) (push.Progress, error)
+	// Pause begins nothing more until Resume; [push.ErrNotFound].
+	Pause(ctx context.Context, app, id string) (push.Progress, error)
+	Resume(ctx context.Context, app, id string) (push.Progress, error)
 	// Progress answers state and counts; [push.ErrNotFound].
 	Progress(ctx context.Context, app, id string) (push.Progress, error)
 	// Receive takes evidence: one error for each receipt, nil where it counted.

@@ -177,6 +177,7 @@ func (p *Parts) complete() error {
 func (s *Server) Handler() http.Handler { return http.HandlerFunc(s.serve) }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+	r = verb(r)
 	if h := s.mounted(r.URL.Path); h != nil {
 		h.ServeHTTP(w, r)
 		return

@@ -77,6 +77,10 @@ func newWorld() *world {
 		ID: "order-1", State: push.Done, Class: push.Transactional, AcceptedAt: noon, ExpiresAt: noon.Add(time.Hour),
 		Counts: push.Counts{Deliveries: 1, Accepted: 1, Delivered: 1}, Outcomes: push.Outcomes{Delivered: 1},
 	}
+	w.queued["demo/campaign:1"] = push.Progress{
+		ID: "campaign:1", State: push.Sending, Class: push.Marketing, AcceptedAt: noon, ExpiresAt: noon.Add(time.Hour), Audience: 200_000,
+		Counts: push.Counts{Deliveries: 50_000, Accepted: 49_000, Delivered: 40_000}, Outcomes: push.Outcomes{Delivered: 40_000, Waiting: 10_000},
+	}
 	w.traces = []push.Trace{{
 		ID: "order-1.0.0", Device: "d1", Stage: push.Delivered,
 		Attempts: []push.Attempt{{Number: 1, Provider: "apns", ProviderID: "A1", Stage: push.Accepted, Why: "the only road", At: noon, TookMillis: 12.5}},
@@ -181,6 +185,18 @@ func (w *world) Cancel(ctx context.Context, app, id string) (push.Progress, erro
 		p.State = push.TakenBack
 	}
 	return p, err
+}
+
+func (w *world) Pause(ctx context.Context, app, id string) (push.Progress, error) {
+	p, err := w.Progress(ctx, app, id)
+	if err == nil && p.State != push.Done {
+		p.State = push.Paused
+	}
+	return p, err
+}
+
+func (w *world) Resume(ctx context.Context, app, id string) (push.Progress, error) {
+	return w.Progress(ctx, app, id)
 }
 
 func (w *world) Receive(_ context.Context, rs []push.Receipt) []error {

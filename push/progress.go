@@ -10,6 +10,7 @@ const (
 	Scheduled State = "scheduled" // waits for its deliver_at
 	Queued    State = "queued"    // durable, no worker has taken it yet
 	Sending   State = "sending"   // some deliveries have no outcome yet
+	Paused    State = "paused"    // nothing more is begun until it is resumed
 	Done      State = "done"      // every delivery has an outcome; late receipts may still raise it
 	TakenBack State = "cancelled" // taken back; what had left before stays left
 )
@@ -22,8 +23,11 @@ type Progress struct {
 	AcceptedAt time.Time `json:"accepted_at"`
 	DeliverAt  time.Time `json:"deliver_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at"`
-	Counts     Counts    `json:"counts"`
-	Outcomes   Outcomes  `json:"outcomes"`
+	// Audience is how many devices are meant, as far as that is known: counted
+	// when the first of them are read, while Counts.Deliveries grows towards it.
+	Audience int      `json:"audience,omitempty"`
+	Counts   Counts   `json:"counts"`
+	Outcomes Outcomes `json:"outcomes"`
 }
 
 // Counts are deliveries, each counted on every rung it has reached: one that

@@ -90,6 +90,9 @@ type Notification struct {
 	// by its own clock. DeliverAt is then when the first clock on earth shows
 	// it, and ExpiresAt counts from the last; see [Notification.Clock].
 	DeliverAtLocal string `json:"deliver_at_local,omitempty"`
+	// RatePerMinute bounds how many deliveries are begun in a minute; 0 is as
+	// fast as it goes.
+	RatePerMinute int `json:"rate_per_minute,omitempty"`
 	// QuietHours is what becomes of it in quiet hours; "" is the app's choice.
 	QuietHours QuietAction `json:"quiet_hours,omitempty"`
 	// Digest collects it with others into one notification; nil sends it alone.

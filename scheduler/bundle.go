@@ -39,6 +39,9 @@ func (h *bundler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
+	if err := h.rest(ctx, records); err != nil {
+		return err
+	}
 	audiences, err := h.audiences(ctx, records)
 	if err != nil {
 		return err
@@ -57,6 +60,22 @@ func (h *bundler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	return r.run(ctx)
 }
 
+// rest takes the paused ones out; they come again when their time is over, or
+// when they are resumed.
+func (h *bundler) rest(ctx context.Context, records []*redisstore.Record) error {
+	for i, r := range records {
+		if r == nil || !rests(r) {
+			continue
+		}
+		ref := redisstore.Ref{App: r.Notification.App, ID: r.Notification.ID}
+		if err := h.w.tasks.put(ctx, taskBundle, h.urgency, "", bundle{[]redisstore.Ref{ref}, 1}, r.Notification.ExpiresAt); err != nil {
+			return err
+		}
+		records[i] = nil
+	}
+	return nil
+}
+
 // audience is the devices of a notification that are delivered here.
 type audience struct {
 	ids    []string
@@ -72,7 +91,7 @@ func (h *bundler) audiences(ctx context.Context, records []*redisstore.Record) (
 		if record == nil {
 			continue // forgotten: it was over a day ago
 		}
-		if ids := named(record.Notification.To); len(ids) > 0 && len(ids) <= redisstore.ChunkSize {
+		if ids := named(record.Notification.To); atOnce(record.Notification, ids) {
 			all[i].ids = ids
 			continue
 		}
@@ -87,9 +106,15 @@ func (h *bundler) audiences(ctx context.Context, records []*redisstore.Record) (
 	return all, nil
 }
 
+// atOnce tells whether devices that are named one by one are one chunk, and
+// need no expansion.
+func atOnce(n *push.Notification, ids []string) bool {
+	return len(ids) > 0 && len(ids) <= redisstore.ChunkSize && n.RatePerMinute == 0
+}
+
 // lookUp finds a small audience, and passes a large one on to be expanded.
 func (h *bundler) lookUp(ctx context.Context, n *push.Notification) (audience, error) {
-	if n.To.User == "" && len(n.To.Users) == 0 {
+	if n.RatePerMinute > 0 || n.To.User == "" && len(n.To.Users) == 0 {
 		return audience{}, h.expandLater(ctx, n)
 	}
 	ids, err := h.w.parts.Devices.Page(ctx, n.App, n.To, "", redisstore.ChunkSize)

@@ -57,7 +57,7 @@ func NewDoor(cfg Config, parts Parts) *Door {
 // of a group leads it, waits out the window, and speaks to Redis for all.
 func (d *Door) Enqueue(ctx context.Context, n *push.Notification, bodyHash [32]byte) (push.Progress, error) {
 	began := time.Now()
-	m := &member{entry: redisstore.Entry{Notification: n, Hash: bodyHash, Devices: len(named(n.To))}}
+	m := &member{entry: redisstore.Entry{Notification: n, Hash: bodyHash, Devices: atDoor(n)}}
 	g, leads, delay := d.join(m)
 	if leads {
 		// The others wait for the leader: its caller's patience must not end them.
@@ -78,7 +78,7 @@ func (d *Door) Enqueue(ctx context.Context, n *push.Notification, bodyHash [32]b
 // accepted hands in a notification that Herald itself has made: durable, and
 // once however often it is repeated.
 func (d *Door) accepted(ctx context.Context, n *push.Notification, hash [32]byte) error {
-	m := &member{entry: redisstore.Entry{Notification: n, Hash: hash, Devices: len(named(n.To))}}
+	m := &member{entry: redisstore.Entry{Notification: n, Hash: hash, Devices: atDoor(n)}}
 	d.commit(ctx, []*member{m})
 	return m.err
 }
@@ -240,6 +240,15 @@ func (l *lot) refs() []redisstore.Ref {
 		}
 	}
 	return refs
+}
+
+// atDoor is how many devices are cut into chunks by the number, before anybody
+// has read them. A rate decides itself what a chunk is.
+func atDoor(n *push.Notification) int {
+	if n.RatePerMinute > 0 {
+		return 0
+	}
+	return len(named(n.To))
 }
 
 // named lists the devices of an audience that names them itself, each once;

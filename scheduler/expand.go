@@ -38,7 +38,7 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err := json.Unmarshal(t.Payload(), &ref); err != nil {
 		return fmt.Errorf("scheduler: decode expansion: %w: %w", err, asynq.SkipRetry)
 	}
-	for {
+	for began := time.Now(); ; {
 		records, err := h.w.journal.Load(ctx, []redisstore.Ref{ref})
 		if err != nil {
 			return fmt.Errorf("scheduler: %w", err)
@@ -50,11 +50,25 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		switch {
 		case record == nil || record.Cancelled && !counted:
 			return nil
+		case !counted && record.Expanded:
+			return nil // another run came to the end before
 		case !counted && !time.Now().Before(record.Notification.ExpiresAt):
 			return h.note(ctx, record, true)
+		case rests(record):
+			return h.w.tasks.put(ctx, taskExpand, h.urgency, "", ref, record.Notification.ExpiresAt)
 		}
 		if long, err := h.w.backlog.reaches(ctx, h.urgency, h.w.cfg.Backlog); err != nil || long {
 			return errors.Join(err, errBacklogIf(long))
+		}
+		if early, err := h.pace(ctx, record); err != nil {
+			return err
+		} else if early > 0 {
+			if on, err := h.wait(ctx, early, time.Since(began)); err != nil {
+				return err
+			} else if !on {
+				return h.w.tasks.put(ctx, taskExpand, h.urgency, "", ref, time.Time{})
+			}
+			continue
 		}
 		complete, err := h.page(ctx, record)
 		if err != nil || complete {
@@ -70,13 +84,21 @@ func errBacklogIf(long bool) error {
 	return nil
 }
 
-// page expands one page of the audience from where the record says.
+// page expands one page of the audience from where the record says: several
+// chunks, or what a rate allows at a time.
 func (h *expander) page(ctx context.Context, record *redisstore.Record) (complete bool, err error) {
-	ids, err := h.read(ctx, record)
+	if err := h.count(ctx, record); err != nil {
+		return false, err
+	}
+	size := pageSize
+	if step := stepOf(record.Notification); step > 0 {
+		size = step
+	}
+	ids, err := h.read(ctx, record, size)
 	if err != nil {
 		return false, err
 	}
-	last := len(ids) < pageSize
+	last := len(ids) < size
 	for len(ids) > 0 {
 		chunk := ids[:min(len(ids), redisstore.ChunkSize)]
 		ids = ids[len(chunk):]
@@ -94,12 +116,31 @@ func (h *expander) page(ctx context.Context, record *redisstore.Record) (complet
 	return true, h.note(ctx, record, true)
 }
 
-// read reads the next ids of the audience.
-func (h *expander) read(ctx context.Context, record *redisstore.Record) ([]string, error) {
+// count notes how large an audience is before its first page is read, for those
+// who look on.
+func (h *expander) count(ctx context.Context, record *redisstore.Record) error {
+	n := record.Notification
+	if record.Audience > 0 || record.Chunks > 0 {
+		return nil
+	}
+	if record.Audience = len(named(n.To)); record.Audience == 0 {
+		var err error
+		if record.Audience, err = h.w.parts.Devices.Count(ctx, n.App, n.To); err != nil {
+			return fmt.Errorf("scheduler: size of the audience of %s: %w: %w", n.ID, push.ErrAway, err)
+		}
+	}
+	if err := h.w.journal.SetAudience(ctx, redisstore.Ref{App: n.App, ID: n.ID}, record.Audience); err != nil {
+		return fmt.Errorf("scheduler: %w", err)
+	}
+	return nil
+}
+
+// read reads up to size of the next ids of the audience.
+func (h *expander) read(ctx context.Context, record *redisstore.Record, size int) ([]string, error) {
 	n := record.Notification
 	if ids := named(n.To); len(ids) > 0 {
 		from := min(record.Devices, len(ids))
-		return ids[from:min(from+pageSize, len(ids))], nil
+		return ids[from:min(from+size, len(ids))], nil
 	}
 	var after string
 	if record.Chunks > 0 {
@@ -109,7 +150,7 @@ func (h *expander) read(ctx context.Context, record *redisstore.Record) ([]strin
 			return nil, fmt.Errorf("scheduler: %w", err)
 		}
 	}
-	ids, err := h.w.parts.Devices.Page(ctx, n.App, n.To, after, pageSize)
+	ids, err := h.w.parts.Devices.Page(ctx, n.App, n.To, after, size)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: audience of %s: %w: %w", n.ID, push.ErrAway, err)
 	}

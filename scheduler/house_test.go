@@ -205,6 +205,12 @@ func (n *neighbours) Devices(_ context.Context, _ string, ids []string) ([]*push
 	return all, nil
 }
 
+func (n *neighbours) Count(context.Context, string, push.Audience) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return len(n.order), nil
+}
+
 func (n *neighbours) Page(_ context.Context, _ string, to push.Audience, after string, limit int) ([]string, error) {
 	if n.paged != nil {
 		n.paged(after)

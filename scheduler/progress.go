@@ -38,6 +38,7 @@ func (d *Door) Progress(ctx context.Context, app, id string) (push.Progress, err
 		counts.Deliveries = max(record.Devices, len(named(record.Notification.To)))
 	}
 	p := firstProgress(record.Notification)
+	p.Audience = max(record.Audience, counts.Deliveries)
 	p.Counts, p.Outcomes = counts, counts.Outcomes()
 	p.State = state(record, counts, begun, time.Now())
 	return p, nil
@@ -50,6 +51,8 @@ func state(r *redisstore.Record, c push.Counts, begun bool, now time.Time) push.
 		return push.TakenBack
 	case r.Expanded && outcomes >= r.Devices:
 		return push.Done
+	case r.Paused:
+		return push.Paused
 	case begun:
 		return push.Sending
 	case r.Notification.DeliverAt.After(now):
@@ -59,8 +62,9 @@ func state(r *redisstore.Record, c push.Counts, begun bool, now time.Time) push.
 	}
 }
 
-// chunksPerSweep is how many chunks one task of a cancellation looks after.
-const chunksPerSweep = 64
+// chunksPerSweep is how many chunks one task of a sweep looks after: as many
+// deliveries as a worker has in memory by default.
+const chunksPerSweep = 16
 
 // Cancel takes back what has not been sent, and answers how far it had come.
 // What a worker has in hand at this moment may still leave.
@@ -73,16 +77,8 @@ func (d *Door) Cancel(ctx context.Context, app, id string) (push.Progress, error
 		return push.Progress{}, err
 	}
 	// Deliveries that wait for a later time are ended now, not then.
-	var w work
-	for k := range record.Chunks {
-		w.Jobs = append(w.Jobs, job{App: app, ID: id, Chunk: k})
-		if len(w.Jobs) < chunksPerSweep && k < record.Chunks-1 {
-			continue
-		}
-		if err := d.tasks.put(ctx, taskCheck, record.Notification.Class.Urgency(), "", w, time.Time{}); err != nil {
-			return push.Progress{}, err
-		}
-		w.Jobs = nil
+	if err := d.sweep(ctx, record, taskCheck, record.Chunks); err != nil {
+		return push.Progress{}, err
 	}
 	return d.Progress(ctx, app, id)
 }

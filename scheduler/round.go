@@ -33,6 +33,7 @@ type parcel struct {
 	n      *push.Notification
 	app    push.App
 	slots  []redisstore.Slot
+	paused bool       // nothing more is begun
 	ending push.Stage // Cancelled or Expired: nothing more is sent; "" otherwise
 	// dueAgain is when a look must be taken again at what was found undecided.
 	dueAgain  time.Time

@@ -2,7 +2,6 @@ package scheduler
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -294,38 +293,42 @@ func (r *round) obey(ctx context.Context, ds []*delivery) error {
 		d.cell.Hold = redisstore.Hold{}
 		switch {
 		case !d.ruled.until.IsZero():
-			res.retryAt = wholeSecond(earlier(d.ruled.until, d.ExpiresAt))
+			res.retryAt = earlier(r.spread(d), d.ExpiresAt)
 			d.cell.Hold = redisstore.Hold{Kind: redisstore.Retry, At: res.retryAt.UnixMilli()}
 		case d.cell.Stage == "":
 			res.receipts = append(res.receipts, d.verdict(d.ruled.stage, d.ruled.why))
 		}
 		results = append(results, res)
 	}
-	if err := r.hold(ctx, results); err != nil {
+	if err := r.hold(ctx, ds); err != nil {
 		return err
 	}
 	return r.settle(ctx, results)
 }
 
-// hold queues the deliveries that are put off, one task for each second.
-func (r *round) hold(ctx context.Context, results []*result) error {
-	tasks := make(map[int64]*work)
-	for _, res := range results {
-		if res.retryAt.IsZero() {
+// hold sets the timers of deliveries that are put off, one for each moment.
+func (r *round) hold(ctx context.Context, ds []*delivery) error {
+	moments := make(map[int64]*work)
+	for _, d := range ds {
+		if d.ruled.until.IsZero() {
 			continue
 		}
-		at := res.retryAt.Unix()
-		if tasks[at] == nil {
-			tasks[at] = &work{Try: r.work.Try}
+		at := d.cell.Hold.At
+		if moments[at] == nil {
+			moments[at] = &work{Try: r.work.Try}
 		}
-		tasks[at].add(res.delivery)
+		moments[at].add(d)
 	}
-	var errs []error
-	for at, w := range tasks {
-		put := func() error { return r.w.tasks.put(ctx, taskDeliver, r.urgency, "", w, time.Unix(at, 0)) }
-		errs = append(errs, r.w.persist(ctx, put))
+	var entries []redisstore.DueEntry
+	for at, w := range moments {
+		for _, j := range w.Jobs {
+			entries = append(entries, redisstore.DueEntry{At: time.UnixMilli(at), Text: dueText(held, w.Try, w.Parks, j)})
+		}
 	}
-	return errors.Join(errs...)
+	if len(entries) == 0 {
+		return nil
+	}
+	return r.w.persist(ctx, func() error { return r.w.timers.put(ctx, r.urgency, entries) })
 }
 
 func earlier(a, b time.Time) time.Time {

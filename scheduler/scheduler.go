@@ -24,6 +24,8 @@ type Devices interface {
 	// Page returns up to limit ids of an audience that come after one, in a
 	// fixed order; fewer than limit means that the audience ends there.
 	Page(ctx context.Context, app string, to push.Audience, after string, limit int) ([]string, error)
+	// Count is how many devices an audience has at the moment.
+	Count(ctx context.Context, app string, to push.Audience) (int, error)
 	// Forget removes an address that its provider said is dead.
 	Forget(ctx context.Context, app, device string, a push.Address) error
 	// Owners returns the devices that have addresses at a provider, in the order

@@ -51,8 +51,12 @@ func (t timers) put(ctx context.Context, urgency string, entries []redisstore.Du
 	return nil
 }
 
-// dueText writes a job as a line: its weight, "c" for a check or "d" with the
-// tries and parks for a delivery, app, notification, chunk, and the indexes or
+// held is the kind of a timer for deliveries that a rule holds: they are
+// attempted when it is due, and no timer for their fallback is set yet.
+const held = "held"
+
+// dueText writes a job as a line: its weight, "c" for a check, "d" with the
+// tries and parks for a delivery or "h" with them for a held one, app, notification, chunk, and the indexes or
 // "*". Names have no blanks.
 func dueText(kind string, try, parks int, j job) string {
 	b := make([]byte, 0, 64)
@@ -61,9 +65,12 @@ func dueText(kind string, try, parks int, j job) string {
 		weight = redisstore.ChunkSize
 	}
 	b = strconv.AppendInt(b, int64(weight), 10)
-	if kind == taskCheck {
+	switch kind {
+	case taskCheck:
 		b = append(b, " c "...)
-	} else {
+	case held:
+		b = fmt.Appendf(b, " h%d.%d ", try, parks)
+	default:
 		b = fmt.Appendf(b, " d%d.%d ", try, parks)
 	}
 	b = append(b, j.App...)
@@ -99,8 +106,8 @@ func dueWork(entries []string) (kinds map[string][]*work, err error) {
 			kind := taskCheck
 			w = new(work)
 			if f[1] != "c" {
-				kind, w.Timed = taskDeliver, true
-				if _, err := fmt.Sscanf(f[1], "d%d.%d", &w.Try, &w.Parks); err != nil {
+				kind, w.Timed = taskDeliver, f[1][0] == 'd'
+				if _, err := fmt.Sscanf(f[1][1:], "%d.%d", &w.Try, &w.Parks); err != nil {
 					return nil, fmt.Errorf("scheduler: %q is not a timer: %w", text, err)
 				}
 			}

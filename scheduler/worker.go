@@ -36,6 +36,8 @@ type Worker struct {
 	crew    *crew
 	backlog *backlog
 
+	stopping chan struct{} // closed when Run begins to end
+
 	// What the rules ask.
 	users   *userCache // nil where users cannot say anything
 	caps    *redisstore.Caps
@@ -47,19 +49,20 @@ type Worker struct {
 func NewWorker(cfg Config, parts Parts) *Worker {
 	w := &Worker{
 		cfg: cfg, parts: parts, log: parts.Log,
-		journal: redisstore.NewJournal(parts.Redis),
-		inbox:   redisstore.NewInbox(parts.Redis),
-		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
-		timers:  timers{redisstore.NewDue(parts.Redis)},
-		apps:    newAppCache(parts.Apps, time.Now),
-		lanes:   &lanes{cfg: cfg.Lane, limits: parts.Limits},
-		rooms:   make(map[string]*semaphore.Weighted, len(queues)),
-		crew:    newCrew(),
-		backlog: &backlog{rdb: parts.Redis},
-		users:   newUserCache(parts.Users),
-		caps:    redisstore.NewCaps(parts.Redis),
-		newest:  redisstore.NewNewest(parts.Redis),
-		digests: redisstore.NewDigests(parts.Redis),
+		journal:  redisstore.NewJournal(parts.Redis),
+		inbox:    redisstore.NewInbox(parts.Redis),
+		tasks:    queue{asynq.NewClientFromRedisClient(parts.Redis)},
+		timers:   timers{redisstore.NewDue(parts.Redis)},
+		apps:     newAppCache(parts.Apps, time.Now),
+		lanes:    &lanes{cfg: cfg.Lane, limits: parts.Limits},
+		rooms:    make(map[string]*semaphore.Weighted, len(queues)),
+		crew:     newCrew(),
+		backlog:  &backlog{rdb: parts.Redis},
+		stopping: make(chan struct{}),
+		users:    newUserCache(parts.Users),
+		caps:     redisstore.NewCaps(parts.Redis),
+		newest:   redisstore.NewNewest(parts.Redis),
+		digests:  redisstore.NewDigests(parts.Redis),
 	}
 	for _, q := range queues {
 		w.rooms[q] = semaphore.NewWeighted(int64(cfg.InFlight))
@@ -74,6 +77,7 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 // finish for [Config.Grace] and gives the rest back. A Redis that goes away and
 // comes back does not end it.
 func (w *Worker) Run(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() { close(w.stopping) })()
 	watching, leave := context.WithCancel(context.WithoutCancel(ctx))
 	var watcher sync.WaitGroup
 	watcher.Go(func() {
@@ -179,6 +183,9 @@ func (h *carrier) carry(ctx context.Context, wk work, owner string) error {
 	if err != nil {
 		return err
 	}
+	if parcels, err = h.w.rest(ctx, h.urgency, parcels); err != nil {
+		return err
+	}
 	r := &round{
 		w: h.w, kind: h.kind, urgency: h.urgency, owner: owner,
 		work: wk, now: time.Now(), parcels: parcels, room: room,
@@ -219,6 +226,7 @@ func (w *Worker) open(ctx context.Context, jobs []job) ([]*parcel, error) {
 
 func newParcel(r *redisstore.Record, chunk int) *parcel {
 	p := &parcel{n: r.Notification, chunk: redisstore.Chunk{Notification: r.Notification, Number: chunk}}
+	p.paused = rests(r)
 	if r.Cancelled {
 		p.ending = push.Cancelled
 	}

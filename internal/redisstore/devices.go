@@ -25,6 +25,8 @@ type Source interface {
 	Devices(ctx context.Context, app string, ids []string) ([]*push.Device, error)
 	// Page returns up to limit ids of the audience after one, in their order.
 	Page(ctx context.Context, app string, to push.Audience, after string, limit int) ([]string, error)
+	// Count is how many devices an audience has at the moment.
+	Count(ctx context.Context, app string, to push.Audience) (int, error)
 	// Forget removes an address that the provider said is dead, if the device
 	// still has just that.
 	Forget(ctx context.Context, app, device string, a push.Address) error
@@ -87,6 +89,15 @@ func (d *Devices) Owners(ctx context.Context, app, provider string, tokens []str
 		return nil, fmt.Errorf("redisstore: owners of addresses: %w", err)
 	}
 	return owners, nil
+}
+
+// Count asks the source.
+func (d *Devices) Count(ctx context.Context, app string, to push.Audience) (int, error) {
+	n, err := d.source.Count(ctx, app, to)
+	if err != nil {
+		return 0, fmt.Errorf("redisstore: count devices: %w", err)
+	}
+	return n, nil
 }
 
 // Forget removes a dead address from the source and the cache.

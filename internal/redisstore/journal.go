@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -120,6 +121,15 @@ type Record struct {
 	Expanded     bool // the audience is known to its end
 	Chunks       int  // chunks made so far, or all of them when Expanded
 	Devices      int  // devices in these chunks
+	Paused       bool // nothing more is begun
+	Audience     int  // how many devices it will have, as counted at its first page; 0 before
+	Pace         Pace // of a notification with a rate
+}
+
+// Pace is where a notification's rate begins to count.
+type Pace struct {
+	At   time.Time // zero before the first page
+	From int       // devices in chunks by then
 }
 
 // Load reads notifications in one round trip; nil stands for one that is not
@@ -128,7 +138,7 @@ func (j *Journal) Load(ctx context.Context, refs []Ref) ([]*Record, error) {
 	pipe := j.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(refs))
 	for i, r := range refs {
-		cmds[i] = pipe.HMGet(ctx, notificationKey(r.App, r.ID), "body", "cancelled", "expanded", "chunks", "devices")
+		cmds[i] = pipe.HMGet(ctx, notificationKey(r.App, r.ID), "body", "cancelled", "expanded", "chunks", "devices", "paused", "audience", "pace")
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("redisstore: load %d notifications: %w", len(refs), away(err))
@@ -144,6 +154,7 @@ func (j *Journal) Load(ctx context.Context, refs []Ref) ([]*Record, error) {
 			Notification: new(push.Notification),
 			Cancelled:    fields[1] != nil, Expanded: fields[2] != nil,
 			Chunks: number(fields[3]), Devices: number(fields[4]),
+			Paused: fields[5] != nil, Audience: number(fields[6]), Pace: paceOf(fields[7]),
 		}
 		if err := json.Unmarshal([]byte(body), r.Notification); err != nil {
 			return nil, fmt.Errorf("redisstore: decode notification %s: %w", refs[i].ID, err)
@@ -153,18 +164,59 @@ func (j *Journal) Load(ctx context.Context, refs []Ref) ([]*Record, error) {
 	return records, nil
 }
 
+func paceOf(field any) Pace {
+	text, ok := field.(string)
+	at, from, _ := strings.Cut(text, ":")
+	if !ok {
+		return Pace{}
+	}
+	return Pace{At: time.UnixMilli(int64(number(at))), From: number(from)}
+}
+
 // Cancel marks a notification as taken back; [push.ErrNotFound].
 func (j *Journal) Cancel(ctx context.Context, app, id string) error {
+	return j.mark(ctx, app, id, "cancel", func(key string) error { return j.rdb.HSet(ctx, key, "cancelled", "1").Err() })
+}
+
+// Pause marks a notification as paused; [push.ErrNotFound].
+func (j *Journal) Pause(ctx context.Context, app, id string) error {
+	return j.mark(ctx, app, id, "pause", func(key string) error { return j.rdb.HSet(ctx, key, "paused", "1").Err() })
+}
+
+// Resume takes the mark of [Journal.Pause] away. A rate begins to count anew.
+func (j *Journal) Resume(ctx context.Context, app, id string) error {
+	return j.mark(ctx, app, id, "resume", func(key string) error { return j.rdb.HDel(ctx, key, "paused", "pace").Err() })
+}
+
+// mark changes a notification's record if it is there.
+func (j *Journal) mark(ctx context.Context, app, id, what string, change func(key string) error) error {
 	key := notificationKey(app, id)
 	there, err := j.rdb.Exists(ctx, key).Result()
 	if err != nil {
-		return fmt.Errorf("redisstore: cancel: %w", away(err))
+		return fmt.Errorf("redisstore: %s: %w", what, away(err))
 	}
 	if there == 0 {
 		return fmt.Errorf("redisstore: notification %s: %w", id, push.ErrNotFound)
 	}
-	if err := j.rdb.HSet(ctx, key, "cancelled", "1").Err(); err != nil {
-		return fmt.Errorf("redisstore: cancel: %w", away(err))
+	if err := change(key); err != nil {
+		return fmt.Errorf("redisstore: %s: %w", what, away(err))
+	}
+	return nil
+}
+
+// SetAudience notes how many devices a notification will have.
+func (j *Journal) SetAudience(ctx context.Context, r Ref, devices int) error {
+	if err := j.rdb.HSet(ctx, notificationKey(r.App, r.ID), "audience", devices).Err(); err != nil {
+		return fmt.Errorf("redisstore: note audience: %w", away(err))
+	}
+	return nil
+}
+
+// SetPace notes where a notification's rate begins to count.
+func (j *Journal) SetPace(ctx context.Context, r Ref, p Pace) error {
+	text := strconv.FormatInt(p.At.UnixMilli(), 10) + ":" + strconv.Itoa(p.From)
+	if err := j.rdb.HSet(ctx, notificationKey(r.App, r.ID), "pace", text).Err(); err != nil {
+		return fmt.Errorf("redisstore: note pace: %w", away(err))
 	}
 	return nil
 }

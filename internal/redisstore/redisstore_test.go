@@ -299,6 +299,8 @@ func (s *shelf) Devices(_ context.Context, _ string, ids []string) ([]*push.Devi
 	return all, nil
 }
 
+func (s *shelf) Count(context.Context, string, push.Audience) (int, error) { return 0, nil }
+
 func (s *shelf) Page(context.Context, string, push.Audience, string, int) ([]string, error) {
 	return []string{"a", "b"}, nil
 }
