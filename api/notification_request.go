@@ -44,6 +44,7 @@ type notificationRequest struct {
 	DeliverAtLocal string                     `json:"deliver_at_local,omitempty"`
 	QuietHours     push.QuietAction           `json:"quiet_hours,omitempty"`
 	Digest         *digestRequest             `json:"digest,omitempty"`
+	RatePerMinute  *int                       `json:"rate_per_minute,omitempty"`
 }
 
 type audienceRequest struct {
@@ -93,6 +94,9 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	deliverAt, ttl := r.checkTimes(&fs, rules.now)
 	first, last, local := r.checkLocal(&fs, rules.now)
 	r.checkQuiet(&fs)
+	if rate := r.RatePerMinute; rate != nil && (*rate < 1 || *rate > maxRate) {
+		fs.addf("rate_per_minute", "must be 1 to %d, not %d", maxRate, *rate)
+	}
 	digest := r.Digest.check(&fs, r.Class)
 	if err := r.checkRoute(&fs, rules); err != nil {
 		return nil, hash, err
@@ -118,6 +122,9 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 		if first.After(rules.now) {
 			n.DeliverAt = first
 		}
+	}
+	if r.RatePerMinute != nil {
+		n.RatePerMinute = *r.RatePerMinute
 	}
 	if r.Route.WaitSeconds != nil {
 		n.Route.WaitSeconds = *r.Route.WaitSeconds

@@ -16,6 +16,7 @@ const (
 	maxDigest      = 24 * 3600      // seconds, of a digest's window
 	maxDigestKey   = 50
 	maxScheduleID  = 40 // and a time behind it makes a notification's id
+	maxRate        = 10_000_000
 	shownFirings   = 5
 	needWallTime   = "must be a time without a zone, such as 2026-03-01T09:00"
 	needClockTime  = "must be a time of day, such as 22:00"

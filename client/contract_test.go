@@ -112,7 +112,14 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"notification_send_filter_fault": func(ctx context.Context, c *Client) (any, error) {
 		return c.Send(ctx, Notification{ID: "update-2", To: Audience{Filter: `platform = "ios" and colour = "red"`}, Class: Marketing, Title: "An update"})
 	},
-	"notification_send_faults": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
+	"notification_pause":         func(ctx context.Context, c *Client) (any, error) { return c.Pause(ctx, "campaign:1") },
+	"notification_pause_unknown": func(ctx context.Context, c *Client) (any, error) { return c.Pause(ctx, "campaign:9") },
+	"notification_resume":        func(ctx context.Context, c *Client) (any, error) { return c.Resume(ctx, "campaign:1") },
+	"notification_send_rate": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{ID: "campaign-2", To: Audience{All: true}, Class: Marketing, Title: "Sale", RatePerMinute: 10_000})
+	},
+	"notification_send_rate_fault": func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
+	"notification_send_faults":     func(ctx context.Context, c *Client) (any, error) { return c.Send(ctx, Notification{}) },
 	"notification_send_conflict": func(ctx context.Context, c *Client) (any, error) {
 		return c.Send(ctx, Notification{ID: "order-1", To: Audience{Device: "d1"}, Title: "Something else"})
 	},
@@ -157,11 +164,11 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 // inexpressible are requests that nobody can make by the types of the SDK.
 var inexpressible = map[string]bool{
 	"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true,
-	"schedule_create_faults": true, "user_put_faults": true,
+	"schedule_create_faults": true, "notification_send_rate_fault": true, "user_put_faults": true,
 }
 
 // foreign are exchanges of the parts of the API that the SDK leaves to others.
-var foreign = []string{"app_", "key_", "credentials_get", "credentials_delete"}
+var foreign = []string{"app_", "key_", "chat_", "credentials_get", "credentials_delete"}
 
 func TestEveryExchangeIsSpoken(t *testing.T) {
 	files, err := filepath.Glob(contract + "/*.json")

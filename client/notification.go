@@ -57,6 +57,9 @@ type Notification struct {
 	// QuietHours is what becomes of it in quiet hours. Default: what the app says.
 	QuietHours QuietAction `json:"quiet_hours,omitempty"`
 	Digest     *Digest     `json:"digest,omitempty"` // default: it goes alone
+	// RatePerMinute bounds how many deliveries are begun in a minute. Default:
+	// as fast as it goes.
+	RatePerMinute int `json:"rate_per_minute,omitempty"`
 }
 
 // QuietAction is what becomes of a notification in quiet hours.
@@ -107,6 +110,7 @@ const (
 	Scheduled State = "scheduled"
 	Queued    State = "queued"
 	Sending   State = "sending"
+	Paused    State = "paused"
 	Done      State = "done"
 	TakenBack State = "cancelled"
 )
@@ -119,8 +123,11 @@ type Progress struct {
 	AcceptedAt time.Time `json:"accepted_at"`
 	DeliverAt  time.Time `json:"deliver_at,omitzero"`
 	ExpiresAt  time.Time `json:"expires_at"`
-	Counts     Counts    `json:"counts"`
-	Outcomes   Outcomes  `json:"outcomes"`
+	// Audience is how many devices are meant, as counted when the first of them
+	// were read; Counts.Deliveries grows towards it. 0 before.
+	Audience int      `json:"audience,omitempty"`
+	Counts   Counts   `json:"counts"`
+	Outcomes Outcomes `json:"outcomes"`
 }
 
 // Counts are deliveries, each counted on every rung it has reached.

@@ -55,6 +55,16 @@ func (c *Client) Cancel(ctx context.Context, id string) (Progress, error) {
 	return ask[Progress](ctx, c, http.MethodDelete, "/v1/notifications/"+url.PathEscape(id), nil)
 }
 
+// Pause begins nothing more of a notification until [Client.Resume].
+func (c *Client) Pause(ctx context.Context, id string) (Progress, error) {
+	return ask[Progress](ctx, c, http.MethodPost, "/v1/notifications/"+url.PathEscape(id)+":pause", nil)
+}
+
+// Resume goes on where a notification was paused.
+func (c *Client) Resume(ctx context.Context, id string) (Progress, error) {
+	return ask[Progress](ctx, c, http.MethodPost, "/v1/notifications/"+url.PathEscape(id)+":resume", nil)
+}
+
 // Query chooses among a notification's deliveries. Its zero value is the first
 // page of all of them.
 type Query struct {

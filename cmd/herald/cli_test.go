@@ -54,7 +54,7 @@ func TestCommandLineFaults(t *testing.T) {
 		"help":                     {[]string{"--help"}, 0, "Start everything on this machine"},
 		"help of a command":        {[]string{"send", "--help"}, 0, "device:ID, devices:ID,ID"},
 		"a command unheard of":     {[]string{"sned"}, 2, "herald --help"},
-		"no audience":              {[]string{"send"}, 2, "missing flags: --to"},
+		"no audience":              {[]string{"send"}, 1, "--to or --filter: say whom"},
 		"no Herald":                {[]string{"send", "--to", "all", "--data", "/nonexistent"}, 1, "herald dev"},
 		"two ways to name roads":   {[]string{"send", "--to", "all", "--via", "sms", "--roads", "apns"}, 2, "--via and --roads can't be used together"},
 		"an override of nothing":   {[]string{"send", "--to", "all", "--override", "apns.push_type"}, 1, "must be like apns.push_type=background"},
