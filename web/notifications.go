@@ -68,6 +68,16 @@ func (v notificationView) Bars() []bar {
 	return bars
 }
 
+// Begun is how many deliveries no longer wait for their first attempt, and Of
+// how many there will be.
+func (v notificationView) Begun() uint64 {
+	c := v.Counts
+	return c.Accepted + c.Failed + c.Unknown + c.Expired + c.Cancelled + c.Suppressed
+}
+
+// Of is described at Begun.
+func (v notificationView) Of() uint64 { return max(v.Audience, v.Counts.Deliveries, v.Begun()) }
+
 func (s *site) notification(w http.ResponseWriter, r *http.Request, sess *session) error {
 	v, _, err := s.choose(r, sess)
 	if err != nil {

@@ -116,11 +116,12 @@ type Notifications interface {
 type Notification struct {
 	ID         string
 	Class      string
-	State      string // scheduled, queued, sending, done, cancelled
+	State      string // scheduled, queued, sending, paused, done, cancelled
 	Title      string // "" where it is not known
 	AcceptedAt time.Time
 	DeliverAt  time.Time // zero means at once
 	ExpiresAt  time.Time
+	Audience   uint64 // how many devices are meant; 0 while nobody knows
 	Counts     Counts
 }
 

@@ -102,6 +102,7 @@ func (s stories) Notification(ctx context.Context, app, id string) (web.Notifica
 	return web.Notification{
 		ID: p.ID, Class: string(p.Class), State: string(p.State),
 		AcceptedAt: p.AcceptedAt, DeliverAt: p.DeliverAt, ExpiresAt: p.ExpiresAt,
+		Audience: uint64(p.Audience),
 		Counts: web.Counts{
 			Notifications: 1, Deliveries: uint64(c.Deliveries), Accepted: uint64(c.Accepted), Delivered: uint64(c.Delivered),
 			Displayed: uint64(c.Displayed), Clicked: uint64(c.Clicked), Failed: uint64(c.Failed), Unknown: uint64(c.Unknown),
