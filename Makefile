@@ -38,6 +38,10 @@ bench: build ## measure throughput and latency, write build/bench.json
 bench-selector: build ## set the selector against other policies in a simulated world (ARGS="--scale 1")
 	bin/herald selector bench --out build/bench-selector.json $(ARGS)
 
+bench-live: ## measure the live connection beside Mosquitto, write build/bench-live.json
+	go build -o build/bench-live ./examples/bench-live
+	build/bench-live -out build/bench-live.json
+
 migrate: build ## bring the databases of herald.yaml up to date
 	bin/herald migrate
 

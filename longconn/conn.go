@@ -228,6 +228,8 @@ func (c *netConn) Accept(w Welcome) bool {
 
 func (c *netConn) number() uint64 { return c.eng.serial } // does not change any more
 
+func (c *netConn) name() string { return c.key } // neither does this once it is claimed
+
 func (c *netConn) welcome(w Welcome, left *parked) {
 	c.do(func() {
 		c.server.stats.accepted.Add(1)

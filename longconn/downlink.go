@@ -89,7 +89,7 @@ func (e *engine) fits(m Message) bool {
 			size += mqtt.SizePublish(mqtt.V5, mqtt.Publish{Properties: *m.Properties})
 		}
 	}
-	return size <= e.srv.cfg.MaxPacket && (e.maxPacket == 0 || uint32(size) <= e.maxPacket)
+	return size <= e.srv.cfg.MaxPacket && (e.ext == nil || e.ext.maxPacket == 0 || uint32(size) <= e.ext.maxPacket)
 }
 
 func (e *engine) topic(m Message) string {

@@ -24,9 +24,6 @@ type engine struct {
 	serial    uint64 // of this CONNECT
 	heard     int64  // Unix ns: begin of the connection; once open, of the last packet
 	until     uint32 // Unix s: when the token runs out; 0 means never
-	leave     uint32 // Unix s: when to move to another server; 0 means never
-	expiry    uint32 // s that the session outlives the connection
-	maxPacket uint32 // the client's; 0 means none
 	keepAlive uint16 // s, as agreed; 0 means none
 	quiet     uint16 // s, the longest silence that ended
 	window    uint16
@@ -77,13 +74,16 @@ type greeting struct {
 
 // extras are what few connections have.
 type extras struct {
-	will     *will
-	method   string            // of authentication
-	renewing bool              // a new token is with the handler
-	in       []string          // topics by alias less one, as the client names them
-	out      map[string]uint16 // aliases that the client knows
-	aliases  uint16            // how many it takes
-	silent   bool              // wants no reason strings
+	will      *will
+	leave     uint32            // Unix s: when to move to another server; 0 means never
+	expiry    uint32            // s that the session outlives the connection
+	maxPacket uint32            // the client's; 0 means none
+	method    string            // of authentication
+	renewing  bool              // a new token is with the handler
+	in        []string          // topics by alias less one, as the client names them
+	out       map[string]uint16 // aliases that the client knows
+	aliases   uint16            // how many it takes
+	silent    bool              // wants no reason strings
 }
 
 type eventKind byte
@@ -148,6 +148,22 @@ func (e *engine) x() *extras {
 		e.ext = &extras{}
 	}
 	return e.ext
+}
+
+// expiry is how many seconds the session outlives the connection.
+func (e *engine) expiry() uint32 {
+	if e.ext == nil {
+		return 0
+	}
+	return e.ext.expiry
+}
+
+// leave is when to move to another server, in Unix seconds; 0 means never.
+func (e *engine) leave() uint32 {
+	if e.ext == nil {
+		return 0
+	}
+	return e.ext.leave
 }
 
 func (e *engine) emit(ev event) { w := e.w(); w.events = append(w.events, ev) }
@@ -281,10 +297,10 @@ func (e *engine) disconnect(body []byte) error {
 		return err
 	}
 	if p.Has(mqtt.PropSessionExpiry) {
-		if e.expiry == 0 && p.SessionExpiry != 0 {
+		if e.expiry() == 0 && p.SessionExpiry != 0 {
 			return protocolError("a session of no length cannot be given one at its end")
 		}
-		e.expiry = min(p.SessionExpiry, e.srv.maxExpiry())
+		e.x().expiry = min(p.SessionExpiry, e.srv.maxExpiry())
 	}
 	if reason == mqtt.Success && e.ext != nil {
 		e.ext.will = nil // [MQTT-3.14.4-3]
@@ -335,7 +351,7 @@ func (e *engine) hints(cause Cause) (p mqtt.Properties) {
 		return p
 	}
 	p.User = []mqtt.Pair{{Name: RetryAfter, Value: strconv.Itoa(e.srv.gate.retryAfter())}}
-	if e.maxPacket != 0 && e.maxPacket < 64 { // [MQTT-3.14.2-3]
+	if e.ext != nil && e.ext.maxPacket != 0 && e.ext.maxPacket < 64 { // [MQTT-3.14.2-3]
 		return mqtt.Properties{}
 	}
 	return p
@@ -380,7 +396,7 @@ func (e *engine) deadline() time.Time {
 	if e.keepAlive != 0 {
 		deadline = began.Add(time.Duration(e.keepAlive) * time.Second * 3 / 2) // [MQTT-3.1.2-24]
 	}
-	for _, at := range [...]uint32{e.until, e.leave} {
+	for _, at := range [...]uint32{e.until, e.leave()} {
 		if t := time.Unix(int64(at), 0); at != 0 && (deadline.IsZero() || t.Before(deadline)) {
 			deadline = t
 		}
@@ -395,7 +411,7 @@ func (e *engine) expire(now time.Time) {
 		e.close(Handshake)
 	case e.until != 0 && now.Unix() >= int64(e.until):
 		e.close(Expired)
-	case e.leave != 0 && now.Unix() >= int64(e.leave):
+	case e.leave() != 0 && now.Unix() >= int64(e.leave()):
 		e.close(Moved)
 	default:
 		e.close(Silent)

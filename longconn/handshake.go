@@ -15,7 +15,9 @@ func (e *engine) connect(body []byte) error {
 	if err != nil {
 		return err
 	}
-	e.maxPacket = c.Properties.MaximumPacketSize
+	if limit := c.Properties.MaximumPacketSize; limit != 0 {
+		e.x().maxPacket = limit
+	}
 	switch {
 	case c.Properties.Has(mqtt.PropAuthMethod) && c.Properties.AuthMethod != TokenAuth:
 		return e.turnAway(mqtt.BadAuthMethod) // [MQTT-4.12.0-1]
@@ -162,9 +164,12 @@ func (e *engine) accept(now time.Time, w Welcome, left *parked) bool {
 			e.sess = newSession()
 		}
 	}
-	e.expiry = min(g.expiry, e.srv.maxExpiry())
-	if g.sessionExpiry && e.expiry != g.expiry {
-		ack.SessionExpiry = &e.expiry
+	expiry := min(g.expiry, e.srv.maxExpiry())
+	if expiry != 0 {
+		e.x().expiry = expiry
+	}
+	if g.sessionExpiry && expiry != g.expiry {
+		ack.SessionExpiry = &expiry
 	}
 	ack.Properties = mqtt.Properties{
 		ReceiveMaximum:    receiveMaximum,
@@ -180,7 +185,9 @@ func (e *engine) accept(now time.Time, w Welcome, left *parked) bool {
 		e.keepAlive, ack.Properties.ServerKeepAlive = limit, limit
 	}
 	e.stayUntil(w.Until)
-	e.leave = e.srv.lifeEnd(now)
+	if at := e.srv.lifeEnd(now); at != 0 {
+		e.x().leave = at
+	}
 	e.write(mqtt.AppendConnack(e.buffer(), e.version, ack))
 	e.state, e.work.hello, e.heard, e.accepted = open, nil, now.UnixNano(), true
 	if e.sess != nil {
@@ -235,10 +242,8 @@ func (e *engine) acceptLate(left *parked) {
 	}
 	e.accepted = true
 	if left != nil {
-		e.sess, e.expiry = left.sess, left.expiry
-		if left.will != nil {
-			e.x().will, left.will = left.will, nil
-		}
+		e.sess, e.x().expiry = left.sess, left.expiry
+		e.ext.will, left.will = left.will, nil
 	}
 	e.emit(event{kind: evClosed})
 }

@@ -2,7 +2,6 @@ package longconn
 
 import (
 	"context"
-	"hash/maphash"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,7 @@ type Hub struct {
 
 type shard struct {
 	mu     sync.Mutex
-	conns  map[string]holder
+	conns  table
 	parked map[string]*absent
 }
 
@@ -26,6 +25,73 @@ type holder interface {
 	peer
 	// number is that of its CONNECT.
 	number() uint64
+	// name is the key that it claims.
+	name() string
+}
+
+// table is a set of holders, found by name. It does without keys of its own:
+// sixteen bytes a slot, of which at most three in four are taken.
+type table struct {
+	slots []holder
+	n     int
+}
+
+// find is where the holder of a key is, or would be.
+func (t *table) find(key string) int {
+	mask := len(t.slots) - 1
+	for i := int(hash(key)>>6) & mask; ; i = (i + 1) & mask {
+		if t.slots[i] == nil || t.slots[i].name() == key {
+			return i
+		}
+	}
+}
+
+func (t *table) get(key string) holder {
+	if t.n == 0 {
+		return nil
+	}
+	return t.slots[t.find(key)]
+}
+
+func (t *table) put(key string, c holder) {
+	if 4*(t.n+1) > 3*len(t.slots) {
+		t.resize(max(8, 2*len(t.slots)))
+	}
+	i := t.find(key)
+	if t.slots[i] == nil {
+		t.n++
+	}
+	t.slots[i] = c
+}
+
+func (t *table) resize(size int) {
+	old := t.slots
+	t.slots = make([]holder, size)
+	for _, c := range old {
+		if c != nil {
+			t.slots[t.find(c.name())] = c
+		}
+	}
+}
+
+// remove takes out the holder of a key and moves up those that were put behind
+// it because its place was taken.
+func (t *table) remove(key string) {
+	i := t.find(key)
+	if t.slots[i] == nil {
+		return
+	}
+	t.n--
+	mask := len(t.slots) - 1
+	t.slots[i] = nil
+	for j := (i + 1) & mask; t.slots[j] != nil; j = (j + 1) & mask {
+		c := t.slots[j]
+		t.slots[j] = nil
+		t.slots[t.find(c.name())] = c
+	}
+	if len(t.slots) > 64 && 8*t.n < len(t.slots) {
+		t.resize(len(t.slots) / 2)
+	}
 }
 
 // absent is a session whose connection is gone, and until when.
@@ -41,23 +107,20 @@ type absent struct {
 func NewHub() *Hub {
 	h := &Hub{}
 	for i := range h.shards {
-		h.shards[i].conns = map[string]holder{}
 		h.shards[i].parked = map[string]*absent{}
 	}
 	return h
 }
 
-func (h *Hub) shard(key string) *shard {
-	return &h.shards[maphash.String(seed, key)%uint64(len(h.shards))]
-}
+func (h *Hub) shard(key string) *shard { return &h.shards[hash(key)%uint64(len(h.shards))] }
 
 // Get returns the connection that holds the key.
 func (h *Hub) Get(key string) (Conn, bool) {
 	s := h.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c, ok := s.conns[key]
-	return c, ok
+	c := s.conns.get(key)
+	return c, c != nil
 }
 
 // Len is the number of sessions that have a connection.
@@ -66,7 +129,7 @@ func (h *Hub) Len() int {
 	for i := range h.shards {
 		s := &h.shards[i]
 		s.mu.Lock()
-		n += len(s.conns)
+		n += s.conns.n
 		s.mu.Unlock()
 	}
 	return n
@@ -84,8 +147,10 @@ func (h *Hub) Each(f func(key string, c Conn) bool) {
 		s := &h.shards[i]
 		batch = batch[:0]
 		s.mu.Lock()
-		for key, c := range s.conns {
-			batch = append(batch, pair{key, c})
+		for _, c := range s.conns.slots {
+			if c != nil {
+				batch = append(batch, pair{c.name(), c})
+			}
 		}
 		s.mu.Unlock()
 		for _, p := range batch {
@@ -103,12 +168,12 @@ func (h *Hub) claim(key string, c holder) (loser peer, left *parked, ok bool) {
 	s := h.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old, held := s.conns[key]
-	if held && old.number() > c.number() {
+	old := s.conns.get(key)
+	if old != nil && old.number() > c.number() {
 		return nil, nil, false
 	}
-	s.conns[key] = c
-	if held {
+	s.conns.put(key, c)
+	if old != nil {
 		return old, nil, true
 	}
 	if a := s.parked[key]; a != nil {
@@ -124,10 +189,10 @@ func (h *Hub) release(key string, c holder, srv *services, park func() *parked) 
 	s := h.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conns[key] != c {
+	if s.conns.get(key) != c {
 		return
 	}
-	delete(s.conns, key)
+	s.conns.remove(key)
 	p := park()
 	if p == nil || h.parked.Load() >= int64(srv.cfg.MaxSessions) || srv.gate.crowded() {
 		return // the session ends now; what the handler keeps is not lost

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/herald-push/herald/longconn/mqtt"
 )
 
@@ -12,14 +14,17 @@ import (
 type someone struct {
 	holder
 
-	n uint64
+	n   uint64
+	key string
 }
+
+func (s *someone) name() string { return s.key }
 
 func (s *someone) number() uint64 { return s.n }
 
 func TestSessionEndsWithItsTime(t *testing.T) {
 	b := newBench()
-	hub, c := b.srv.hub, &someone{n: 1}
+	hub, c := b.srv.hub, &someone{n: 1, key: "d1"}
 	park := func(expiry, delay uint32, said *int) {
 		hub.claim("d1", c)
 		hub.release("d1", c, b.srv, func() *parked {
@@ -61,8 +66,8 @@ func TestSessionsThatWaitAreBounded(t *testing.T) {
 	b := newBench()
 	b.srv.cfg.MaxSessions = 3
 	for i := range 5 {
-		c := &someone{n: uint64(i)}
 		key := fmt.Sprint("d", i)
+		c := &someone{n: uint64(i), key: key}
 		b.srv.hub.claim(key, c)
 		b.srv.hub.release(key, c, b.srv, func() *parked { return &parked{expiry: 10} })
 	}
@@ -101,4 +106,31 @@ func TestSlowReaderGetsTheLatestWordOnly(t *testing.T) {
 	if held := b.srv.gate.held.Load(); held != 0 {
 		t.Errorf("%d bytes are thought to wait", held)
 	}
+}
+
+func TestTableFindsWhatIsInIt(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var got table
+		want := map[string]holder{}
+		for range rapid.IntRange(1, 300).Draw(t, "steps") {
+			key := fmt.Sprint("d", rapid.IntRange(0, 60).Draw(t, "key"))
+			if rapid.Bool().Draw(t, "put") {
+				c := &someone{key: key}
+				got.put(key, c)
+				want[key] = c
+			} else if len(want) > 0 {
+				got.remove(key)
+				delete(want, key)
+			}
+			for i := range 61 {
+				key := fmt.Sprint("d", i)
+				if c := got.get(key); c != want[key] {
+					t.Fatalf("%s: %v, want %v", key, c, want[key])
+				}
+			}
+			if got.n != len(want) {
+				t.Fatalf("%d, want %d", got.n, len(want))
+			}
+		}
+	})
 }

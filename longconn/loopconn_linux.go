@@ -333,6 +333,8 @@ func (c *loopConn) Accept(w Welcome) bool {
 
 func (c *loopConn) number() uint64 { return c.eng.serial } // does not change any more
 
+func (c *loopConn) name() string { return c.key } // neither does this once it is claimed
+
 func (c *loopConn) welcome(w Welcome, left *parked) {
 	c.call(func() {
 		s := c.loop.set.s

@@ -82,7 +82,7 @@ type parked struct {
 // park returns what is to outlive the connection, which has ended; nil if
 // nothing is.
 func (e *engine) park(c Conn, said func(Conn, Publication)) *parked {
-	p := &parked{sess: e.sess, expiry: e.expiry, owner: c, said: said}
+	p := &parked{sess: e.sess, expiry: e.expiry(), owner: c, said: said}
 	if e.ext != nil {
 		p.will, e.ext.will = e.ext.will, nil
 	}
@@ -102,7 +102,7 @@ func (e *engine) park(c Conn, said func(Conn, Publication)) *parked {
 // dueWill takes the will if it is to be published at the end of the connection
 // and not later [MQTT-3.1.2-8].
 func (e *engine) dueWill() *will {
-	if e.ext == nil || e.ext.will == nil || e.ext.will.delay > 0 && e.expiry > 0 {
+	if e.ext == nil || e.ext.will == nil || e.ext.will.delay > 0 && e.expiry() > 0 {
 		return nil
 	}
 	w := e.ext.will

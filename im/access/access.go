@@ -170,7 +170,6 @@ func (a *Access) spawn(f func()) {
 // kept small.
 type session struct {
 	key    string // app/device
-	conn   longconn.Conn
 	serial uint64
 	since  int64         // Unix ms
 	state  atomic.Uint32 // of the bits below
@@ -183,8 +182,8 @@ const (
 	drainAgain // once more when done
 )
 
-func newSession(c longconn.Conn, app, device string, serial uint64) *session {
-	return &session{key: im.Key(app, device), conn: c, serial: serial, since: time.Now().UnixMilli(), app: uint16(len(app))}
+func newSession(app, device string, serial uint64) *session {
+	return &session{key: im.Key(app, device), serial: serial, since: time.Now().UnixMilli(), app: uint16(len(app))}
 }
 
 // App and Device share the key's memory.
@@ -273,7 +272,7 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 }
 
 // Ready implements [longconn.Handler].
-func (a *Access) Ready(c longconn.Conn) { a.drain(sessionOf(c)) }
+func (a *Access) Ready(c longconn.Conn) { a.drain(sessionOf(c), c) }
 
 // Closed implements [longconn.Handler].
 func (a *Access) Closed(c longconn.Conn, cause longconn.Cause) {
@@ -334,7 +333,7 @@ func (a *Access) Displace(gone im.Session) {
 func (a *Access) Restored(back im.Session) {
 	if c, ok := a.hub.Get(back.Key()); ok {
 		if s := sessionOf(c); s != nil {
-			a.drain(s)
+			a.drain(s, c)
 		}
 	}
 }

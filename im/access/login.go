@@ -34,7 +34,7 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 		c.Refuse(reason)
 		return
 	}
-	s := newSession(c, app, device, hello.Serial)
+	s := newSession(app, device, hello.Serial)
 	welcome := longconn.Welcome{Key: s.key, Tag: s}
 	if hello.ClientID == "" {
 		welcome.AssignedClientID = device
@@ -51,7 +51,7 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 		a.presence.Unregister(s.Session()) // its end may have come before its registration
 		return
 	}
-	a.drain(s)
+	a.drain(s, c)
 }
 
 // Refresh implements [longconn.Handler]: the new token must be of the device
@@ -106,25 +106,25 @@ func names(user, app, device string) bool {
 
 // drain hands over what lies in the session's inbox. The connection drops what
 // it knows already, so draining twice repeats nothing.
-func (a *Access) drain(s *session) {
+func (a *Access) drain(s *session, c longconn.Conn) {
 	if !s.beginDrain() {
 		return
 	}
 	a.spawn(func() {
 		for more := true; more; {
-			a.drainOnce(s)
+			a.drainOnce(s, c)
 			more = s.endDrain() && a.life.Err() == nil
 		}
 	})
 }
 
 // drainOnce tries until the inbox could be read or the session has ended.
-func (a *Access) drainOnce(s *session) {
+func (a *Access) drainOnce(s *session, c longconn.Conn) {
 	const first, longest = 100 * time.Millisecond, 5 * time.Second
 	for pause := first; !s.closed() && a.life.Err() == nil; pause = min(2*pause, longest) {
 		messages, err := a.pending(s)
 		if err == nil {
-			a.handOver(s, messages)
+			a.handOver(s, c, messages)
 			return
 		}
 		a.log.Warn("access: inbox not read", "device", s.key, "err", err)
@@ -142,13 +142,13 @@ func (a *Access) pending(s *session) ([]im.Message, error) {
 	return a.inbox.Pending(ctx, s.App(), s.Device())
 }
 
-func (a *Access) handOver(s *session, messages []im.Message) {
+func (a *Access) handOver(s *session, c longconn.Conn, messages []im.Message) {
 	now := time.Now()
 	for _, m := range messages {
 		if !m.Expires.IsZero() && !now.Before(m.Expires) {
 			continue
 		}
-		s.conn.Deliver(longconn.Message{ID: m.ID, Payload: m.Payload, Expires: m.Expires}, func(err error) {
+		c.Deliver(longconn.Message{ID: m.ID, Payload: m.Payload, Expires: m.Expires}, func(err error) {
 			switch {
 			case err == nil:
 				a.stats.drained.Add(1)

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"hash/maphash"
 	"slices"
 	"sync"
 	"time"
@@ -12,37 +13,61 @@ import (
 // Memory is a [Registry] and [Link] for nodes that live in one process.
 type Memory struct {
 	mu     sync.Mutex
-	places map[Device]spot
-	nodes  map[process]*process
+	places map[digest]spot
+	nodes  []process
+	seed1  maphash.Seed
+	seed2  maphash.Seed
 	leases map[string]lease
 	ears   map[string]func([]byte)
 	epoch  uint64
 }
 
+// digest stands for a device: 128 bits, seeded anew in each process, of which
+// no two devices have the same.
+type digest [2]uint64
+
+func (m *Memory) digest(d Device) digest {
+	var h maphash.Hash
+	h.SetSeed(m.seed1)
+	write := func() {
+		h.WriteString(d.App)    //nolint:errcheck // never fails
+		h.WriteByte(0)          //nolint:errcheck // as above
+		h.WriteString(d.Device) //nolint:errcheck // as above
+	}
+	write()
+	first := h.Sum64()
+	h.SetSeed(m.seed2)
+	write()
+	return digest{first, h.Sum64()}
+}
+
 // spot is a device's place, kept small: a process has many devices.
 type spot struct {
-	at            *process
 	serial, epoch uint64
-	since         int64 // Unix ms
+	since         uint32 // Unix s
+	at            uint32 // process, by number, from 1; 0 means nowhere
 }
 
 // process is a node's.
 type process struct{ node, boot string }
 
-func (s spot) place() im.Place {
-	if s.at == nil {
+func (m *Memory) place(s spot) im.Place {
+	if s.at == 0 {
 		return im.Place{}
 	}
-	return im.Place{Node: s.at.node, Boot: s.at.boot, Serial: s.serial, Epoch: s.epoch, Since: time.UnixMilli(s.since).UTC()}
+	at := m.nodes[s.at-1]
+	return im.Place{Node: at.node, Boot: at.boot, Serial: s.serial, Epoch: s.epoch, Since: time.Unix(int64(s.since), 0).UTC()}
 }
 
-// process is the one copy of a node's names.
-func (m *Memory) process(node, boot string) *process {
+// number is that of a process.
+func (m *Memory) number(node, boot string) uint32 {
 	p := process{node, boot}
-	if m.nodes[p] == nil {
-		m.nodes[p] = &p
+	i := slices.Index(m.nodes, p)
+	if i < 0 {
+		i = len(m.nodes)
+		m.nodes = append(m.nodes, p)
 	}
-	return m.nodes[p]
+	return uint32(i + 1)
 }
 
 type lease struct {
@@ -52,7 +77,7 @@ type lease struct {
 
 // NewMemory returns an empty one.
 func NewMemory() *Memory {
-	return &Memory{places: map[Device]spot{}, nodes: map[process]*process{}, leases: map[string]lease{}, ears: map[string]func([]byte){}}
+	return &Memory{places: map[digest]spot{}, seed1: maphash.MakeSeed(), seed2: maphash.MakeSeed(), leases: map[string]lease{}, ears: map[string]func([]byte){}}
 }
 
 // Enter implements [Registry].
@@ -61,8 +86,9 @@ func (m *Memory) Enter(_ context.Context, entries []Entry) ([]Outcome, error) {
 	defer m.mu.Unlock()
 	outcomes := make([]Outcome, len(entries))
 	for i, e := range entries {
-		was, ok := m.places[e.Device]
-		old := was.place()
+		key := m.digest(e.Device)
+		was, ok := m.places[key]
+		old := m.place(was)
 		same := ok && old.Node == e.Node && old.Boot == e.Boot
 		o := Outcome{Result: Entered, Before: old}
 		switch {
@@ -74,7 +100,7 @@ func (m *Memory) Enter(_ context.Context, entries []Entry) ([]Outcome, error) {
 			o.Result = Held
 		default:
 			m.epoch++
-			m.places[e.Device] = spot{m.process(e.Node, e.Boot), e.Serial, m.epoch, e.Since.UnixMilli()}
+			m.places[key] = spot{e.Serial, m.epoch, uint32(e.Since.Unix()), m.number(e.Node, e.Boot)}
 		}
 		outcomes[i] = o
 	}
@@ -86,8 +112,9 @@ func (m *Memory) Leave(_ context.Context, entries []Entry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, e := range entries {
-		if p := m.places[e.Device].place(); p.Node == e.Node && p.Boot == e.Boot && p.Serial == e.Serial {
-			delete(m.places, e.Device)
+		key := m.digest(e.Device)
+		if p := m.place(m.places[key]); p.Node == e.Node && p.Boot == e.Boot && p.Serial == e.Serial {
+			delete(m.places, key)
 		}
 	}
 	return nil
@@ -100,7 +127,7 @@ func (m *Memory) Find(_ context.Context, devices []Device) ([]im.Place, error) {
 	places := make([]im.Place, len(devices))
 	now := time.Now()
 	for i, d := range devices {
-		p := m.places[d].place()
+		p := m.place(m.places[m.digest(d)])
 		if l := m.leases[p.Node]; l.boot == p.Boot && now.Before(l.ends) {
 			places[i] = p
 		}

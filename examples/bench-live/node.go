@@ -1,0 +1,187 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/herald-push/herald/im"
+	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/im/routing"
+	"github.com/herald-push/herald/internal/devicetoken"
+	"github.com/herald-push/herald/longconn"
+)
+
+// app is the app of all devices, secret what signs their tokens.
+const app = "demo"
+
+var secret = bytes.Repeat([]byte("s"), 32)
+
+// stores are what a node is connected to when it is not measured.
+type stores struct{}
+
+func (stores) TokenSecret(context.Context, string) ([]byte, error) { return secret, nil }
+
+func (stores) Pending(context.Context, string, string) ([]im.Message, error) { return nil, nil }
+
+func (stores) Receive(context.Context, []im.Receipt) []error { return nil }
+
+func tokens() *devicetoken.Tokens { return devicetoken.New(stores{}, devicetoken.DefaultConfig()) }
+
+func device(i int) string { return "d" + strconv.Itoa(i) }
+
+// node is a Herald node reduced to its live connections: listeners, sessions,
+// tokens, presence and routing are the real ones.
+type node struct {
+	*access.Access
+
+	hub    *longconn.Hub
+	server *longconn.Server
+	router *routing.Router
+	run    atomic.Pointer[trial]
+	sent   int // in earlier trials
+}
+
+// trial is one load: which message was to go when, and how long it took.
+type trial struct {
+	base  int // number of the first message: no two of a process have the same
+	begin time.Time
+	every time.Duration // between messages; 0: as fast as they are acknowledged
+	took  []time.Duration
+	room  chan struct{}
+	left  atomic.Int64
+	done  chan struct{}
+}
+
+// Acked notes when a message was acknowledged; see [longconn.Handler].
+func (n *node) Acked(c longconn.Conn, id string) {
+	if t := n.run.Load(); t != nil {
+		if i, err := strconv.Atoi(id); err == nil && i >= t.base {
+			i -= t.base
+			t.took[i] = time.Since(t.begin) - time.Duration(i)*t.every
+			if t.room != nil {
+				<-t.room
+			}
+			if t.left.Add(-1) == 0 {
+				close(t.done)
+			}
+		}
+	}
+	n.Access.Acked(c, id)
+}
+
+func serveNode(ctx context.Context, transport string) error {
+	log := slog.New(slog.DiscardHandler)
+	n := &node{hub: longconn.NewHub()}
+	memory := routing.NewMemory()
+	n.router = routing.New(routing.DefaultConfig(), memory, memory, log)
+	n.Access = access.New(access.DefaultConfig(), n.hub, tokens(), n.router, stores{}, stores{}, log)
+	n.router.Host(n.Access)
+	cfg := longconn.DefaultConfig()
+	cfg.TCP, cfg.WebSocket, cfg.Transport = "127.0.0.1:0", "", transport
+	cfg.ConnectRate, cfg.UnprovenPerAddress, cfg.EvictRate = 0, 0, 1<<20
+	var err error
+	if n.server, err = longconn.Open(ctx, cfg, n.hub, n, log); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var parts sync.WaitGroup
+	for _, run := range []func(context.Context) error{n.router.Run, n.Access.Run, n.server.Run} {
+		parts.Go(func() { _ = run(ctx) })
+	}
+	b, err := json.Marshal(result{Addr: n.server.TCPAddr().String()})
+	if err == nil {
+		_, err = os.Stdout.Write(append(b, '\n'))
+	}
+	err = errors.Join(err, answer(n.do))
+	cancel()
+	parts.Wait()
+	return err
+}
+
+func (n *node) do(o order) (map[string]float64, error) {
+	switch o.Do {
+	case "memory":
+		stats := n.server.Stats()
+		grown := rss(os.Getpid())
+		runtime.GC()
+		debug.FreeOSMemory()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return map[string]float64{
+			"rss": rss(os.Getpid()), "before": grown, "sessions": float64(stats.Sessions),
+			"heap": float64(m.HeapAlloc), "inuse": float64(m.HeapInuse), "stacks": float64(m.StackInuse),
+		}, nil
+	case "singles":
+		return n.load(&trial{room: make(chan struct{}, 8_000)}, o)
+	case "rate":
+		return n.load(&trial{every: time.Second / time.Duration(o.Rate)}, o)
+	case "broadcast":
+		begin := time.Now()
+		var all sync.WaitGroup
+		m := longconn.Message{ID: "b", Payload: stamped(200, begin), Lossy: true}
+		n.hub.Each(func(_ string, c longconn.Conn) bool {
+			all.Add(1)
+			c.Deliver(m, func(error) { all.Done() })
+			return true
+		})
+		all.Wait()
+		return map[string]float64{"written": time.Since(begin).Seconds(), "writes": float64(n.server.Stats().Writes)}, nil
+	default:
+		return nil, fmt.Errorf("order %q", o.Do)
+	}
+}
+
+// stamped is a payload that tells when it was to be sent.
+func stamped(size int, at time.Time) []byte {
+	return fmt.Appendf(nil, "%020d%*s", at.UnixNano(), size-20, "")
+}
+
+// load sends o.N messages of 200 bytes to o.First devices in turn and waits
+// until all are acknowledged.
+func (n *node) load(t *trial, o order) (map[string]float64, error) {
+	t.took, t.done = make([]time.Duration, o.N), make(chan struct{})
+	t.left.Store(int64(o.N))
+	t.base = n.sent
+	n.sent += o.N
+	t.begin = time.Now()
+	n.run.Store(t)
+	defer n.run.Store(nil)
+	var lost atomic.Int64
+	for i := range o.N {
+		at := t.begin.Add(time.Duration(i) * t.every)
+		if t.room != nil {
+			t.room <- struct{}{}
+			at = time.Now()
+		} else if wait := time.Until(at); wait > 500*time.Microsecond {
+			time.Sleep(wait) // what is late is sent at once, and counted from when it was due
+		}
+		n.Deliver(app, device(i%o.First), im.Message{ID: strconv.Itoa(t.base + i), Payload: stamped(200, at)}, func(err error) {
+			if err != nil {
+				lost.Add(1)
+			}
+		})
+	}
+	select {
+	case <-t.done:
+	case <-time.After(30 * time.Second):
+		return nil, fmt.Errorf("%d of %d messages were not acknowledged, %d not sent", t.left.Load(), o.N, lost.Load())
+	}
+	took := time.Since(t.begin).Seconds()
+	slices.Sort(t.took)
+	at := func(q float64) float64 { return t.took[int(float64(o.N-1)*q)].Seconds() * 1000 }
+	return map[string]float64{"seconds": took, "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": at(1)}, nil
+}
