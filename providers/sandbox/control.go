@@ -56,6 +56,15 @@ func (s *Sandbox) Control() http.Handler {
 	each("GET /control/credentials/{vendor}", func(w http.ResponseWriter, _ *http.Request, v *vendor) {
 		writeJSON(w, http.StatusOK, s.Credentials(v.name))
 	})
+	for _, root := range []string{"/sandbox/{vendor}", "/control/vendors/{vendor}"} {
+		each("GET "+root+"/faults", getScript)
+		each("POST "+root+"/faults", postScript)
+		each("DELETE "+root+"/faults", func(w http.ResponseWriter, _ *http.Request, v *vendor) {
+			v.script.set(nil)
+			w.WriteHeader(http.StatusNoContent)
+		})
+		each("GET "+root+"/requests", listRequests)
+	}
 	mux.HandleFunc("POST /control/reset", func(w http.ResponseWriter, _ *http.Request) {
 		for _, v := range s.vendors {
 			v.reset()
@@ -152,17 +161,45 @@ func getDevice(w http.ResponseWriter, r *http.Request, v *vendor) {
 	})
 }
 
-func listMessages(w http.ResponseWriter, r *http.Request, v *vendor) {
-	limit := 50
-	if text := r.URL.Query().Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 {
-			refuse(w, http.StatusBadRequest, "limit must be a positive number")
-			return
-		}
-		limit = n
+func getScript(w http.ResponseWriter, _ *http.Request, v *vendor) {
+	writeJSON(w, http.StatusOK, map[string]any{"rules": v.script.view()})
+}
+
+func postScript(w http.ResponseWriter, r *http.Request, v *vendor) {
+	rules, err := parseScript(json.NewDecoder(r.Body), v.words.knows)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err.Error())
+		return
 	}
-	writeJSON(w, http.StatusOK, map[string]any{"messages": messages(v.name, v.shelf.newest(limit))})
+	v.script.set(rules)
+	getScript(w, r, v)
+}
+
+func listRequests(w http.ResponseWriter, r *http.Request, v *vendor) {
+	limit, ok := limitOf(w, r)
+	if ok {
+		writeJSON(w, http.StatusOK, map[string]any{"requests": v.log.newest(limit, r.URL.Query().Get("contains"))})
+	}
+}
+
+// limitOf reads the parameter limit, and refuses one that is not a number.
+func limitOf(w http.ResponseWriter, r *http.Request) (limit int, ok bool) {
+	text := r.URL.Query().Get("limit")
+	if text == "" {
+		return 50, true
+	}
+	limit, err := strconv.Atoi(text)
+	if err != nil || limit < 1 {
+		refuse(w, http.StatusBadRequest, "limit must be a positive number")
+		return 0, false
+	}
+	return limit, true
+}
+
+func listMessages(w http.ResponseWriter, r *http.Request, v *vendor) {
+	if limit, ok := limitOf(w, r); ok {
+		writeJSON(w, http.StatusOK, map[string]any{"messages": messages(v.name, v.shelf.newest(limit))})
+	}
 }
 
 func refuse(w http.ResponseWriter, status int, detail string) {

@@ -37,6 +37,10 @@
 //	DELETE /control/vendors/{vendor}/dead/{token}        registered again; 204
 //	GET    /control/vendors/{vendor}/devices/{token}     {"token","received","shows":[Message…]}: newest last
 //	GET    /control/vendors/{vendor}/messages?limit=50   {"messages":[Message…]}: the vendor's newest first, at most 256
+//	GET    /sandbox/{vendor}/faults                      {"rules":[Rule…]}, each with how often it was played
+//	POST   /sandbox/{vendor}/faults                      {"rules":[Rule…]} takes the place of the script before; answers it
+//	DELETE /sandbox/{vendor}/faults                      no script; 204
+//	GET    /sandbox/{vendor}/requests?limit=50&contains= {"requests":[Request…]}: the newest first, at most 200, without secrets
 //	POST   /control/reset                                settings, dead tokens, messages and counts of every vendor; 204
 //	GET    /control/ca.pem                               the CA's certificate
 //	GET    /control/credentials/{vendor}                 credentials for PUT /v1/apps/{app}/providers/{provider}
@@ -48,7 +52,9 @@
 // # Settings
 //
 //	latency_ms        0       every answer waits this long
-//	jitter_ms         0       and up to this much more, evenly spread
+//	jitter_ms         0       and up to this much more
+//	latency_spread    uniform fixed: without the jitter; uniform: evenly up to it; lognormal: half of
+//	                          the answers take longer than latency_ms, one in six longer than both
 //	error_rate        0       share of requests answered with error, 0 to 1
 //	error             ""      the vendor's word for it, such as "InternalServerError",
 //	                          "UNAVAILABLE" or "20429"; "" is the vendor's internal error
@@ -60,8 +66,33 @@
 //	                          silent  requests are accepted and the device never hears
 //	retry_after_s     0       Retry-After in 429 and 503 answers; 0 sends none
 //	rate_per_s        0       more than this are answered 429; 0 is no limit
+//	quota_per_day     0       messages accepted from midnight UTC on; then the vendor's word for that
 //	loss              0       share of accepted messages that no device shows, 0 to 1
-//	receipt_delay_ms  0       sms: time from acceptance to the delivered callback
+//	receipt_delay_ms  0       time from acceptance to the vendor's callback, where it has them
 //	receipt_jitter_ms 0       and up to this much more
-//	receipt_loss      0       sms: share of callbacks that are never sent, 0 to 1
+//	receipt_spread    uniform as latency_spread
+//	receipt_loss      0       share of callbacks that are never sent, 0 to 1
+//
+// # Scripts
+//
+// A script is rules in order; the first that applies to a request is played.
+//
+//	{"match":{"token":"…","app":"…","number":"+49","path":"/…","contains":"…"},
+//	 "skip":2,"times":3,"from_s":0,"for_s":60,"share":0.5,
+//	 "do":{"latency_ms":200,"jitter_ms":100,"spread":"lognormal","status":503,"body":"…","retry_after_s":9}}
+//
+// All that match gives must hold; without a path only sends are meant, not requests
+// for access tokens. It passes skip requests, then plays on times of them (0: on
+// all), in the window from from_s for for_s seconds after the script came, on a
+// share of them. Of what to do one is given, a latency beside it or alone:
+//
+//	code    the vendor's word, answered as it would
+//	status  an answer of that status with body
+//	html    a 502 page of something in between
+//	hang    read and never answered
+//	reset   RST_STREAM: NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, REFUSED_STREAM, CANCEL, ENHANCE_YOUR_CALM
+//	goaway  graceful: answered, and the connection takes no more; cut: no answer
+//	silent  accepted, and the device never hears
+//
+// Over HTTP/1 there are no streams: reset and cut close the connection.
 package sandbox

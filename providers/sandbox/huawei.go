@@ -102,7 +102,7 @@ func huaweiCredentials(s *Sandbox) map[string]any {
 
 // serve serves Push Kit over TLS and carries its receipts until ctx ends.
 func (k *kit) serve(log *slog.Logger, cert *tls.Config) func(context.Context, net.Listener) error {
-	doors := overTLS(log, k, cert)
+	doors := overTLS(log, k.front(k), cert)
 	return func(ctx context.Context, on net.Listener) error {
 		var wg sync.WaitGroup
 		defer wg.Wait()

@@ -81,7 +81,7 @@ func (g *grants) good(token string) bool {
 func newOppo(v *vendor, id *identity, m *mail) *opush {
 	o := &opush{vendor: v, secret: madeSecret(id, v.name), mail: m, sent: make(map[[2]string]struct{})}
 	v.words = words{
-		internal: "99999", limited: "13", tell: o.tell,
+		internal: "99999", limited: "13", quota: "33", tell: o.tell,
 		knows: func(word string) bool { return oppoErrors[word] != "" },
 	}
 	return o

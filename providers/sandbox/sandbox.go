@@ -125,39 +125,39 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 		if err == nil {
 			cert.ClientAuth = tls.RequestClientCert // an app may be known by one in place of a token
 		}
-		return (&h2.Server{Handler: s.apns, TLS: cert}).Serve, err
+		return (&h2.Server{Handler: v.front(s.apns), TLS: cert}).Serve, err
 	case "fcm":
 		s.fcm = newGoogle(v, s.id)
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, s.fcm, cert), err
+		return overTLS(c.Log, v.front(s.fcm), cert), err
 	case "huawei":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return newKit(v, s.id).serve(c.Log, cert), err
 	case "honor":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, newMagic(v, s.id), cert), err
+		return overTLS(c.Log, v.front(newMagic(v, s.id)), cert), err
 	case "xiaomi":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, newMi(v, s.id, s.mail), cert), err
+		return overTLS(c.Log, v.front(newMi(v, s.id, s.mail)), cert), err
 	case "webpush":
 		push, err := newPusher(v, s.id)
 		if err != nil {
 			return nil, err
 		}
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, push, cert), err
+		return overTLS(c.Log, v.front(push), cert), err
 	case "oppo":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, newOppo(v, s.id, s.mail), cert), err
+		return overTLS(c.Log, v.front(newOppo(v, s.id, s.mail)), cert), err
 	case "http":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, newAurora(v, s.id), cert), err
+		return overTLS(c.Log, v.front(newAurora(v, s.id)), cert), err
 	case "vivo":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, newVivo(v, s.id, s.mail), cert), err
+		return overTLS(c.Log, v.front(newVivo(v, s.id, s.mail)), cert), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
-		return plain(c.Log, s.sms), nil
+		return plain(c.Log, v.front(s.sms)), nil
 	}
 }
 
@@ -175,6 +175,9 @@ func overTLS(log *slog.Logger, h http.Handler, cert *tls.Config) func(context.Co
 	return func(ctx context.Context, on net.Listener) error {
 		srv := newServer(log, h)
 		srv.TLSConfig = cert
+		srv.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){
+			"h2": func(_ *http.Server, c *tls.Conn, h http.Handler) { (&h2.Server{Handler: h}).ServeConn(ctx, c) },
+		}
 		context.AfterFunc(ctx, func() { _ = srv.Close() })
 		return srv.ServeTLS(on, "", "")
 	}

@@ -24,14 +24,17 @@ const (
 type Settings struct {
 	LatencyMs       float64 `json:"latency_ms"`
 	JitterMs        float64 `json:"jitter_ms"`
+	LatencySpread   Spread  `json:"latency_spread"`
 	ErrorRate       float64 `json:"error_rate"`
 	Error           string  `json:"error"`
 	Outage          Outage  `json:"outage"`
 	RetryAfterS     int     `json:"retry_after_s"`
 	RatePerS        int     `json:"rate_per_s"`
+	QuotaPerDay     int     `json:"quota_per_day"`
 	Loss            float64 `json:"loss"`
 	ReceiptDelayMs  float64 `json:"receipt_delay_ms"`
 	ReceiptJitterMs float64 `json:"receipt_jitter_ms"`
+	ReceiptSpread   Spread  `json:"receipt_spread"`
 	ReceiptLoss     float64 `json:"receipt_loss"`
 }
 
@@ -58,8 +61,16 @@ func (s *Settings) validate(knows func(word string) bool) error {
 			return fmt.Errorf("%s must be at least 0 and not over a minute (an hour for receipts)", name)
 		}
 	}
-	if s.RetryAfterS < 0 || s.RatePerS < 0 {
-		return fmt.Errorf("retry_after_s and rate_per_s must not be negative")
+	if s.RetryAfterS < 0 || s.RatePerS < 0 || s.QuotaPerDay < 0 {
+		return fmt.Errorf("retry_after_s, rate_per_s and quota_per_day must not be negative")
+	}
+	for name, spread := range map[string]*Spread{"latency_spread": &s.LatencySpread, "receipt_spread": &s.ReceiptSpread} {
+		if err := spread.validate(name); err != nil {
+			return err
+		}
+		if *spread == "" {
+			*spread = Uniform
+		}
 	}
 	if s.Error != "" && !knows(s.Error) {
 		return fmt.Errorf("error: this vendor has no error named %q", s.Error)
@@ -67,16 +78,9 @@ func (s *Settings) validate(knows func(word string) bool) error {
 	return nil
 }
 
-func (s *Settings) latency() time.Duration { return spread(s.LatencyMs, s.JitterMs) }
+func (s *Settings) latency() time.Duration { return s.LatencySpread.draw(s.LatencyMs, s.JitterMs) }
 func (s *Settings) receiptDelay() time.Duration {
-	return spread(s.ReceiptDelayMs, s.ReceiptJitterMs)
-}
-
-func spread(ms, jitter float64) time.Duration {
-	if jitter > 0 {
-		ms += jitter * rand.Float64()
-	}
-	return time.Duration(ms * float64(time.Millisecond))
+	return s.ReceiptSpread.draw(s.ReceiptDelayMs, s.ReceiptJitterMs)
 }
 
 // happens draws a lot that comes up with probability p.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"io"
 	"net/http"
 	"strconv"
@@ -21,18 +22,24 @@ type vendor struct {
 	shelf     *shelf
 	hooks     *hooks
 	words     words
+	script    script
+	log       requestLog
 
 	settings atomic.Pointer[Settings]
 	limiter  atomic.Pointer[rate.Limiter] // nil without a limit
 	counts   counts
 	mu       sync.RWMutex
 	dead     map[string]time.Time
+
+	day  atomic.Int64 // since 1970, that used counts
+	used atomic.Int64 // messages accepted on it
 }
 
 // words are a vendor's errors by its own names, and how it tells them.
 type words struct {
 	internal string // the word for "our fault"
 	limited  string // the word for "too fast"
+	quota    string // the word for "no more today"; "" if it is that for "too fast"
 	knows    func(word string) bool
 	tell     func(w http.ResponseWriter, word string)
 }
@@ -59,7 +66,7 @@ type Counts struct {
 
 func newVendor(name string, g *gate, url string, s *shelf, h *hooks) *vendor {
 	v := &vendor{name: name, url: url, gate: g, shelf: s, hooks: h, dead: make(map[string]time.Time)}
-	v.settings.Store(&Settings{Outage: NoOutage})
+	v.settings.Store(&Settings{Outage: NoOutage, LatencySpread: Uniform, ReceiptSpread: Uniform})
 	return v
 }
 
@@ -90,9 +97,7 @@ func (v *vendor) trouble(w http.ResponseWriter, r *http.Request, s *Settings) bo
 		panic(http.ErrAbortHandler)
 	case HTML:
 		_, _ = io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(http.StatusBadGateway)
-		_, _ = io.WriteString(w, "<html><head><title>502 Bad Gateway</title></head><body><h1>Bad Gateway</h1></body></html>")
+		badGateway(w)
 		return true
 	default: // NoOutage; and Silent, which answers as ever and then loses the message
 		return false
@@ -107,14 +112,12 @@ func (v *vendor) meddle(w http.ResponseWriter, r *http.Request) bool {
 	if v.trouble(w, r, s) {
 		return true
 	}
-	if wait := s.latency(); wait > 0 {
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-r.Context().Done():
-			timer.Stop()
-			return true
-		}
+	if !pause(r, s.latency()) {
+		return true
+	}
+	if s.QuotaPerDay > 0 && v.usedToday() >= int64(s.QuotaPerDay) {
+		v.refuse(w, cmp.Or(v.words.quota, v.words.limited))
+		return true
 	}
 	if l := v.limiter.Load(); l != nil && !l.Allow() {
 		v.refuse(w, v.words.limited)
@@ -156,8 +159,9 @@ func (v *vendor) retryAfter(w http.ResponseWriter, status int) {
 // reports whether the device heard.
 func (v *vendor) accept(r record) bool {
 	v.counts.accepted.Add(1)
+	v.used.Add(1)
 	s := v.settings.Load()
-	if s.Outage == Silent || happens(s.Loss) {
+	if s.Outage == Silent || happens(s.Loss) || v.script.next(true, func(m *Match) bool { return m.ofMessage(&r) }) != nil {
 		v.counts.lost.Add(1)
 		return false
 	}
@@ -168,6 +172,14 @@ func (v *vendor) accept(r record) bool {
 	}
 	v.hooks.show(v.name, &r)
 	return true
+}
+
+// usedToday is how many messages were accepted since midnight UTC.
+func (v *vendor) usedToday() int64 {
+	if today := time.Now().Unix() / 86400; v.day.Swap(today) != today {
+		v.used.Store(0)
+	}
+	return v.used.Load()
 }
 
 // since says when a token died.
@@ -197,6 +209,9 @@ func (v *vendor) revive(token string) {
 
 func (v *vendor) reset() {
 	_ = v.set(Settings{}) // the zero settings are valid
+	v.script.set(nil)
+	v.log.reset()
+	v.used.Store(0)
 	v.mu.Lock()
 	clear(v.dead)
 	v.mu.Unlock()

@@ -60,7 +60,7 @@ type vpush struct {
 func newVivo(v *vendor, id *identity, m *mail) *vpush {
 	p := &vpush{vendor: v, secret: madeSecret(id, v.name), mail: m, auths: rate.NewLimiter(vivoAuthRate, vivoAuthRate)}
 	p.words = words{
-		internal: "500", limited: "10072", tell: p.tell,
+		internal: "500", limited: "10072", quota: "10070", tell: p.tell,
 		knows: func(word string) bool { return vivoErrors[word] != "" },
 	}
 	return p

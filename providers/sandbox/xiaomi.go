@@ -59,7 +59,7 @@ type mi struct {
 func newMi(v *vendor, id *identity, m *mail) *mi {
 	x := &mi{vendor: v, secret: madeSecret(id, v.name), mail: m}
 	v.words = words{
-		internal: "10002", limited: "10027", tell: x.tell,
+		internal: "10002", limited: "10027", quota: "200001", tell: x.tell,
 		knows: func(word string) bool { return xiaomiErrors[word] != "" },
 	}
 	return x
