@@ -164,7 +164,9 @@ func TestDoctorLooksAtTheHeraldOfAFolder(t *testing.T) {
 	t.Parallel()
 	p := startDev(t, t.TempDir(), "--no-demo")
 	out := p.run("doctor")
-	for _, want := range []string{"ok    redis file", "ok    database", fmt.Sprintf("ok    credentials %d sets", len(sandbox.Vendors)), "ok    sealing"} {
+	for _, want := range []string{"ok    redis file", "ok    database", fmt.Sprintf("ok    credentials %d sets", len(sandbox.Vendors)), "ok    sealing",
+		"ok    apns        app demo: it knows the key", "ok    fcm         app demo: it validates a message", "ok    sms         app demo: it knows the account",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("doctor says\n%s\nwant %q in it", out, want)
 		}

@@ -15,6 +15,7 @@ type doctorCmd struct {
 	configFlags
 	Data string        `default:"./data" type:"path" help:"Without a configuration: the data folder of the herald dev to look at."`
 	Wait time.Duration `default:"5s" help:"How long a server may take to answer."`
+	Ask  bool          `default:"true" negatable:"" help:"Ask the vendors whether they take each app's credentials, with nothing sent to anybody."`
 }
 
 // finding is what a check found.
@@ -94,6 +95,9 @@ func (d *doctorCmd) Run(ctx context.Context, std streams) error {
 			e.tell(f)
 		}
 		cancel()
+	}
+	for _, f := range d.examineRoads(ctx, c) {
+		e.tell(f)
 	}
 	if e.faults > 0 {
 		fmt.Fprintf(std.out, "\n%d to mend\n", e.faults)

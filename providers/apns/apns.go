@@ -33,6 +33,7 @@ type Provider struct {
 	token               *token.Token // nil with a certificate; it carries what tokens has
 	tokens              *providers.Tokens
 	topic               string
+	ends                time.Time // of the certificate; zero with a key
 	codes               *providers.Codes
 	payloads            payloads
 	transport           *transport
@@ -64,7 +65,7 @@ func open(credentials []byte, e providers.Engine) (providers.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Provider{topic: c.Topic, codes: codes, transport: newTransport(e.Transport(c.tls, maxConns))}
+	p := &Provider{topic: c.Topic, ends: c.ends, codes: codes, transport: newTransport(e.Transport(c.tls, maxConns))}
 	if c.key != nil {
 		p.token = &token.Token{}
 		p.tokens = &providers.Tokens{

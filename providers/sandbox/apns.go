@@ -252,8 +252,10 @@ func (s *seenTokens) remember(token string, issued time.Time) {
 	s.good[token] = issued
 }
 
+// isDeviceToken knows every token but that of zeros alone, which is what those
+// ask with who want to know no more than whether they are known themselves.
 func isDeviceToken(t string) bool {
-	return len(t) >= 64 && len(t) <= 200 && strings.Trim(t, "0123456789abcdefABCDEF") == ""
+	return strings.Trim(t, "0") != "" && len(t) >= 64 && len(t) <= 200 && strings.Trim(t, "0123456789abcdefABCDEF") == ""
 }
 
 func isBundleID(t string) bool {

@@ -94,6 +94,8 @@ type fcmRequest struct {
 	ValidateOnly bool `json:"validate_only"`
 	Message      struct {
 		Token        string            `json:"token"`
+		Topic        string            `json:"topic"`
+		Condition    string            `json:"condition"`
 		Data         map[string]string `json:"data"`
 		Notification struct{ Title, Body string }
 		Android      struct {
@@ -116,7 +118,15 @@ func (g *google) send(w http.ResponseWriter, project string, body []byte) {
 		return
 	}
 	m := &req.Message
+	to := m.Topic + m.Condition
 	switch {
+	case to != "" && (m.Token != "" || m.Topic != "" && m.Condition != ""):
+		g.invalid(w, violation{"message", "Exactly one of token, topic or condition must be given"})
+		return
+	case to != "" && !req.ValidateOnly:
+		g.invalid(w, violation{"message.topic", "The sandbox has no subscribers"})
+		return
+	case to != "": // and is only to be looked at
 	case len(m.Token) < 16 || len(m.Token) > 4096 || strings.ContainsAny(m.Token, " \t\r\n"):
 		g.invalid(w, violation{"message.token", "The registration token is not a valid FCM registration token"})
 		return

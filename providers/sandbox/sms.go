@@ -75,14 +75,19 @@ func (c *carrier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	account, ok := strings.CutPrefix(r.URL.Path, "/2010-04-01/Accounts/")
-	account, ok2 := strings.CutSuffix(account, "/Messages.json")
-	if !ok || !ok2 || r.Method != http.MethodPost {
+	account, sends := strings.CutSuffix(account, "/Messages.json")
+	account, asks := strings.CutSuffix(account, ".json")
+	if !ok || !(sends && r.Method == http.MethodPost || asks && r.Method == http.MethodGet) {
 		c.refuse(w, "20404")
 		return
 	}
 	user, secret, _ := r.BasicAuth()
 	if user != smsAccount || account != smsAccount || subtle.ConstantTimeCompare([]byte(secret), []byte(c.secret)) != 1 {
 		c.refuse(w, "20003")
+		return
+	}
+	if asks {
+		writeJSON(w, http.StatusOK, map[string]any{"sid": smsAccount, "friendly_name": "Herald sandbox", "status": "active", "type": "Full"})
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, smsMaxBody)
