@@ -57,6 +57,7 @@ type porter struct {
 	closed    map[string][]longconn.Cause
 	ready     int
 	refreshed int
+	mute      bool             // publications are not answered
 	welcome   longconn.Welcome // but for key and tag
 	asked     int              // CONNECTs
 	remote    map[string]string
@@ -120,7 +121,14 @@ func (p *porter) Refresh(c longconn.Conn, token []byte) {
 func (p *porter) Acked(_ longconn.Conn, id string) { p.Change(func() { p.acked[id]++ }) }
 
 func (p *porter) Published(_ longconn.Conn, pub longconn.Publication) {
-	p.Change(func() { p.published = append(p.published, pub) })
+	var mute bool
+	p.Change(func() {
+		p.published = append(p.published, pub)
+		mute = p.mute
+	})
+	if mute {
+		return
+	}
 	reason := mqtt.Success
 	if !strings.HasPrefix(pub.Topic, "receipts") {
 		reason = mqtt.NotAuthorized
