@@ -29,6 +29,7 @@ type fleet struct {
 	acked   int // of what we published
 	refused int
 	last    time.Time // of the last message
+	again   []*phone
 	took    []time.Duration
 	talkers []*phone // publishers, for Mosquitto
 }
@@ -36,8 +37,9 @@ type fleet struct {
 // phone is one of them.
 type phone struct {
 	fd    int
-	hello []byte // to be said once connected
+	hello []byte // to be said once connected; nil once it is
 	sub   []byte // and then
+	whole *phone // as it was, to try again
 	part  []byte
 	in    bool
 }
@@ -112,14 +114,21 @@ func (f *fleet) connect(o order) (map[string]float64, error) {
 	const atOnce = 400
 	begin, was, next := time.Now(), f.in, 0
 	err = f.serve(func() bool {
-		for next < len(phones) && next-(f.in-was)-f.refused < atOnce {
+		for next < len(phones) && next-(f.in-was) < atOnce {
 			if e := f.dial(phones[next], at, next); e != nil {
 				err = e
 				return true
 			}
 			next++
 		}
-		return f.in-was+f.refused >= o.N
+		for _, p := range f.again {
+			if e := f.dial(p, at, f.refused); e != nil {
+				err = e
+				return true
+			}
+		}
+		f.again = f.again[:0]
+		return f.in-was >= o.N
 	}, time.Now().Add(time.Minute))
 	return map[string]float64{"seconds": time.Since(begin).Seconds(), "in": float64(f.in - was), "refused": float64(f.refused)}, err
 }
@@ -130,6 +139,9 @@ func (f *fleet) dial(p *phone, to netip.AddrPort, i int) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
+	}
+	if p.whole == nil {
+		p.whole = &phone{hello: p.hello, sub: p.sub}
 	}
 	p.fd = fd
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
@@ -178,10 +190,11 @@ func (f *fleet) handle(p *phone, events uint32) {
 	switch {
 	case errors.Is(err, unix.EAGAIN):
 	case err != nil || n == 0:
-		if !p.in {
-			f.refused++
-		}
 		_ = unix.Close(p.fd)
+		if !p.in && p.whole != nil {
+			f.refused++
+			f.again = append(f.again, p.whole)
+		}
 	default:
 		f.read(p, f.buf[:n])
 	}
@@ -205,13 +218,13 @@ func (f *fleet) read(p *phone, b []byte) {
 				break
 			}
 			if p.sub == nil {
-				p.in = true
+				p.in, p.whole = true, nil
 				f.in++
 			}
 			out = append(out, p.sub...)
 			p.sub = nil
 		case mqtt.SUBACK:
-			p.in = true
+			p.in, p.whole = true, nil
 			f.in++
 		case mqtt.PUBACK:
 			f.acked++

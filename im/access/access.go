@@ -20,12 +20,21 @@ import (
 	"github.com/herald-push/herald/longconn/mqtt"
 )
 
-// ReceiptsTopic is where devices report.
-const ReceiptsTopic = "receipts"
+// Topics that devices publish on.
+const (
+	ReceiptsTopic = "receipts" // what became of messages
+	TokenTopic    = "token"    // a new token, from those that have no AUTH
+)
 
 // Tokens checks the token that a device came with.
 type Tokens interface {
 	Verify(ctx context.Context, token string) (app, device string, err error)
+}
+
+// Expiring is what [Tokens] may be besides: it tells when a token runs out. The
+// device must then have shown a newer one, or is disconnected.
+type Expiring interface {
+	VerifyUntil(ctx context.Context, token string) (app, device string, until time.Time, err error)
 }
 
 // Presence makes sessions known to the other nodes. From the return of Register
@@ -67,6 +76,8 @@ type Config struct {
 	MaxProofs int `yaml:"max_proofs"`
 	// Grace is how long the last proofs may take at the end. Default 3s.
 	Grace time.Duration `yaml:"grace"`
+	// Heartbeat shapes the search for the keep alive of each network.
+	Heartbeat Heartbeat `yaml:"heartbeat"`
 	// Away reports whether an error means that a store is not there at the
 	// moment. Such a login is told to come again, such a proof is kept.
 	Away func(error) bool `yaml:"-"`
@@ -81,9 +92,13 @@ func DefaultConfig() Config {
 		Batch:        1024,
 		MaxProofs:    200_000,
 		Grace:        3 * time.Second,
+		Heartbeat:    defaultHeartbeat(),
 		Away:         func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
 	}
 }
+
+// Validate reports every fault at once, each under the key that has it.
+func (c Config) Validate() error { return c.Heartbeat.validate() }
 
 // Access implements [longconn.Handler] for the connections of a node and is
 // what routing knows of them.
@@ -99,6 +114,7 @@ type Access struct {
 	logins   chan struct{} // a token for each login at work
 	stats    counters
 	talks    talks
+	networks networks
 
 	life  context.Context // of the work below; ends with Run
 	end   context.CancelFunc
@@ -126,9 +142,10 @@ func New(cfg Config, hub *longconn.Hub, tokens Tokens, presence Presence, inbox 
 	life, end := context.WithCancel(context.Background())
 	return &Access{
 		cfg: cfg, hub: hub, tokens: tokens, presence: presence, inbox: inbox, log: log,
-		proofs: newProofs(cfg, receipts, log),
-		logins: make(chan struct{}, cfg.Logins),
-		life:   life, end: end,
+		proofs:   newProofs(cfg, receipts, log),
+		logins:   make(chan struct{}, cfg.Logins),
+		networks: networks{cfg: cfg.Heartbeat},
+		life:     life, end: end,
 	}
 }
 
@@ -169,7 +186,8 @@ func (a *Access) spawn(f func()) {
 // session is the tag of a connection that was let in. There are many: it is
 // kept small.
 type session struct {
-	key    string // app/device
+	key    string   // app/device
+	net    *network // nil if it cannot be told a keep alive
 	serial uint64
 	since  int64         // Unix ms
 	state  atomic.Uint32 // of the bits below
@@ -248,6 +266,9 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 	case p.Topic == ChatTopic && a.chat != nil:
 		a.say(s, p)
 		return
+	case p.Topic == TokenTopic && !p.Will:
+		a.renew(c, p.Payload, p.Ack)
+		return
 	case p.Topic != ReceiptsTopic:
 		p.Ack(mqtt.NotAuthorized)
 		return
@@ -279,6 +300,10 @@ func (a *Access) Closed(c longconn.Conn, cause longconn.Cause) {
 	s := sessionOf(c)
 	s.state.Or(isClosed)
 	a.presence.Unregister(s.Session())
+	if s.net != nil {
+		now := time.Now()
+		a.networks.learn(s.net, c.Quiet(), now.Sub(time.UnixMilli(s.since)), cause, now)
+	}
 	a.log.Debug("access: session ended", "device", s.key, "cause", cause.String())
 }
 

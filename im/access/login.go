@@ -28,14 +28,18 @@ func (a *Access) Connect(c longconn.Conn, hello longconn.Hello) {
 func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 	ctx, cancel := context.WithTimeout(a.life, a.cfg.LoginTimeout)
 	defer cancel()
-	app, device, reason := a.identify(ctx, hello)
+	app, device, until, reason := a.identify(ctx, hello)
 	if reason != mqtt.Success {
 		a.stats.refused.Add(1)
 		c.Refuse(reason)
 		return
 	}
 	s := newSession(app, device, hello.Serial)
-	welcome := longconn.Welcome{Key: s.key, Tag: s}
+	welcome := longconn.Welcome{Key: s.key, Tag: s, Until: until}
+	if imposes(hello) {
+		s.net = a.networks.of(hello)
+		welcome.KeepAlive = a.networks.offer(s.net)
+	}
 	if hello.ClientID == "" {
 		welcome.AssignedClientID = device
 	}
@@ -54,54 +58,70 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 	a.drain(s, c)
 }
 
+// verify checks a token and tells when it runs out; zero means never.
+func (a *Access) verify(ctx context.Context, token []byte) (app, device string, until time.Time, err error) {
+	if t, ok := a.tokens.(Expiring); ok {
+		return t.VerifyUntil(ctx, string(token))
+	}
+	app, device, err = a.tokens.Verify(ctx, string(token))
+	return app, device, time.Time{}, err
+}
+
 // Refresh implements [longconn.Handler]: the new token must be of the device
 // that is in.
-func (a *Access) Refresh(c longconn.Conn, token []byte) {
+func (a *Access) Refresh(c longconn.Conn, token []byte) { a.renew(c, token, func(mqtt.Reason) {}) }
+
+// renew lets a session stay for as long as a new token lasts. A token that is
+// not good ends it; a store that is away changes nothing.
+func (a *Access) renew(c longconn.Conn, token []byte, answer func(mqtt.Reason)) {
 	s := sessionOf(c)
 	a.spawn(func() {
-		c.Refreshed(a.recheck(s, token), time.Time{})
+		ctx, cancel := context.WithTimeout(a.life, a.cfg.LoginTimeout)
+		defer cancel()
+		app, device, until, err := a.verify(ctx, token)
+		switch {
+		case err != nil && (a.cfg.Away(err) || ctx.Err() != nil):
+			answer(mqtt.QuotaExceeded) // also what makes a 3.1.1 client come again
+			c.Refreshed(mqtt.ServerUnavailable, time.Time{})
+		case err != nil || app != s.App() || device != s.Device():
+			a.log.Info("access: new token refused", "device", s.key, "err", err)
+			answer(mqtt.NotAuthorized)
+			c.Refreshed(mqtt.NotAuthorized, time.Time{})
+		default:
+			c.Refreshed(mqtt.Success, until)
+			answer(mqtt.Success)
+		}
 	})
 }
 
-// recheck finds out whether a token lets a session stay.
-func (a *Access) recheck(s *session, token []byte) mqtt.Reason {
-	ctx, cancel := context.WithTimeout(a.life, a.cfg.LoginTimeout)
-	defer cancel()
-	app, device, err := a.tokens.Verify(ctx, string(token))
-	switch {
-	case err != nil && (a.cfg.Away(err) || ctx.Err() != nil):
-		return mqtt.Success // its time is not up yet, and it is not its fault
-	case err != nil || app != s.App() || device != s.Device():
-		a.log.Info("access: new token refused", "device", s.key, "err", err)
-		return mqtt.NotAuthorized
-	}
-	return mqtt.Success
-}
-
-// identify finds out who it is, or the reason to turn it away.
-func (a *Access) identify(ctx context.Context, hello longconn.Hello) (app, device string, reason mqtt.Reason) {
-	app, device, err := a.tokens.Verify(ctx, string(hello.Password))
+// identify finds out who it is and until when, or the reason to turn it away.
+func (a *Access) identify(ctx context.Context, hello longconn.Hello) (app, device string, until time.Time, reason mqtt.Reason) {
+	app, device, until, err := a.verify(ctx, hello.Password)
 	switch {
 	case err != nil && (a.cfg.Away(err) || ctx.Err() != nil):
 		a.log.Warn("access: token not checked", "remote", hello.Remote, "err", err)
-		return "", "", mqtt.ServerUnavailable
+		return "", "", until, mqtt.ServerUnavailable
 	case err != nil:
 		a.log.Info("access: token refused", "remote", hello.Remote, "client", hello.ClientID, "err", err)
-		return "", "", mqtt.BadCredentials
-	case !names(hello.Username, app, device):
+		return "", "", until, mqtt.BadCredentials
+	case !names(hello, app, device):
 		a.log.Info("access: user name is not the token's", "remote", hello.Remote, "client", hello.ClientID)
-		return "", "", mqtt.BadCredentials
+		return "", "", until, mqtt.BadCredentials
 	case hello.ClientID != "" && hello.ClientID != device:
 		a.log.Info("access: client id is not the token's device", "remote", hello.Remote, "client", hello.ClientID)
-		return "", "", mqtt.BadClientID
+		return "", "", until, mqtt.BadClientID
 	}
-	return app, device, mqtt.Success
+	return app, device, until, mqtt.Success
 }
 
-// names reports whether a user name is "app/device" or "device".
-func names(user, app, device string) bool {
-	before, after, both := strings.Cut(user, "/")
-	return user == device || both && before == app && after == device
+// names reports whether a user name is "app/device" or "device". Who shows a
+// token by the method for it needs none: the token says it all.
+func names(hello longconn.Hello, app, device string) bool {
+	if hello.Username == "" && hello.Method == longconn.TokenAuth {
+		return true
+	}
+	before, after, both := strings.Cut(hello.Username, "/")
+	return hello.Username == device || both && before == app && after == device
 }
 
 // drain hands over what lies in the session's inbox. The connection drops what

@@ -118,8 +118,14 @@ func (t *Tokens) Mint(ctx context.Context, app, device string) (token string, ex
 // [ErrInvalid] for a token that proves nothing. Whatever else comes is the
 // error of the secrets' store, such as [push.ErrAway]: let the device try again.
 func (t *Tokens) Verify(ctx context.Context, token string) (app, device string, err error) {
+	app, device, _, err = t.VerifyUntil(ctx, token)
+	return app, device, err
+}
+
+// VerifyUntil is [Tokens.Verify] and tells when the token runs out.
+func (t *Tokens) VerifyUntil(ctx context.Context, token string) (app, device string, until time.Time, err error) {
 	if len(token) > maxToken {
-		return "", "", fmt.Errorf("devicetoken: %w: longer than %d bytes", ErrInvalid, maxToken)
+		return "", "", until, fmt.Errorf("devicetoken: %w: longer than %d bytes", ErrInvalid, maxToken)
 	}
 	var claims jwt.RegisteredClaims
 	var storeErr error
@@ -134,12 +140,12 @@ func (t *Tokens) Verify(ctx context.Context, token string) (app, device string, 
 		return secret, err
 	})
 	if storeErr != nil {
-		return "", "", storeErr
+		return "", "", until, storeErr
 	}
 	if err != nil {
-		return "", "", fmt.Errorf("devicetoken: %w: %s", ErrInvalid, reason(err))
+		return "", "", until, fmt.Errorf("devicetoken: %w: %s", ErrInvalid, reason(err))
 	}
-	return claims.Audience[0], claims.Subject, nil
+	return claims.Audience[0], claims.Subject, claims.ExpiresAt.Time, nil
 }
 
 func (t *Tokens) secret(ctx context.Context, app string) ([]byte, error) {
