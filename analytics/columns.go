@@ -49,7 +49,47 @@ func columns() []column {
 		text("carrier", func(r *push.Receipt) string { return r.Carrier }),
 		cells("rank", "UInt8", func(r *push.Receipt) uint8 { return uint8(r.Stage.Rank()) }),
 		cells("answer", "UInt8", answer),
+		text("policy", func(r *push.Receipt) string { return decided(r).Policy }),
+		text("wished", func(r *push.Receipt) string { return decided(r).Wished }),
+		cells("propensity", "Float32", func(r *push.Receipt) float32 { return float32(decided(r).Propensity) }),
+		cells("explored", "UInt8", func(r *push.Receipt) uint8 { return flag(decided(r).Explored) }),
+		cells("online", "UInt8", func(r *push.Receipt) uint8 { return flag(decided(r).Online) }),
+		cells("roads", "Array(LowCardinality(String))", func(r *push.Receipt) []string {
+			return candidates(r, func(c push.Candidate) string { return c.Provider })
+		}),
+		cells("scores", "Array(Float32)", func(r *push.Receipt) []float32 {
+			return candidates(r, func(c push.Candidate) float32 { return c.Score })
+		}),
+		cells("propensities", "Array(Float32)", func(r *push.Receipt) []float32 {
+			return candidates(r, func(c push.Candidate) float32 { return c.Propensity })
+		}),
 	}
+}
+
+// decided is how the receipt's road was chosen, empty where nothing was.
+func decided(r *push.Receipt) push.Decision {
+	if r.Decision == nil {
+		return push.Decision{}
+	}
+	return *r.Decision
+}
+
+func candidates[T any](r *push.Receipt, of func(push.Candidate) T) []T {
+	if r.Decision == nil {
+		return nil
+	}
+	all := make([]T, len(r.Decision.Roads))
+	for i, c := range r.Decision.Roads {
+		all[i] = of(c)
+	}
+	return all
+}
+
+func flag(b bool) uint8 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // answer is 1 for the outcome of an attempt itself. What a vendor's callback

@@ -3,6 +3,7 @@ package analytics
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/herald-push/herald/push"
@@ -18,7 +19,7 @@ const (
 var errEncoding = errors.New("analytics: not a receipt")
 
 // texts lists the string fields of a receipt in the order of the encoding. To
-// change it is to change [segmentMagic]. The id is not kept: it is delivery,
+// change it is to change the magic of segments. The id is not kept: it is delivery,
 // attempt and stage.
 func texts(r *push.Receipt) [17]*string {
 	return [...]*string{
@@ -43,7 +44,36 @@ func appendReceipt(b []byte, r *push.Receipt) []byte {
 	} {
 		b = binary.AppendVarint(b, n)
 	}
+	return appendDecision(b, r.Decision)
+}
+
+// appendDecision appends how a road was chosen: the number of roads plus one,
+// or 0 where nothing was decided, then texts, flags and shares.
+func appendDecision(b []byte, d *push.Decision) []byte {
+	if d == nil {
+		return binary.AppendVarint(b, 0)
+	}
+	b = binary.AppendVarint(b, int64(len(d.Roads))+1)
+	b = appendText(appendText(b, d.Policy), d.Wished)
+	flags := int64(0)
+	if d.Explored {
+		flags |= 1
+	}
+	if d.Online {
+		flags |= 2
+	}
+	b = binary.AppendVarint(b, flags)
+	b = appendShare(b, d.Propensity)
+	for _, r := range d.Roads {
+		b = appendText(b, r.Provider)
+		b = appendShare(appendShare(b, float64(r.Score)), float64(r.Propensity))
+	}
 	return b
+}
+
+// appendShare keeps six digits behind the point.
+func appendShare(b []byte, x float64) []byte {
+	return binary.AppendVarint(b, int64(math.Round(max(-1e6, min(1e6, x))*1e6)))
 }
 
 func appendText(b []byte, s string) []byte {
@@ -51,8 +81,9 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// decodeReceipts undoes a run of [appendReceipt].
-func decodeReceipts(rs []push.Receipt, b []byte) ([]push.Receipt, error) {
+// decodeReceipts undoes a run of [appendReceipt]; decided is false for spools of
+// a version that recorded no decisions.
+func decodeReceipts(rs []push.Receipt, b []byte, decided bool) ([]push.Receipt, error) {
 	d := decoder{rest: b}
 	for len(d.rest) > 0 && !d.bad {
 		var r push.Receipt
@@ -64,6 +95,9 @@ func decodeReceipts(rs []push.Receipt, b []byte) ([]push.Receipt, error) {
 		r.At, r.ReceivedAt = d.time(), d.time()
 		r.SinceAccepted, r.Took = time.Duration(d.number()), time.Duration(d.number())
 		r.CostMicros, r.Bytes = d.number(), int(d.number())
+		if decided {
+			r.Decision = d.decision()
+		}
 		rs = append(rs, r)
 	}
 	if d.bad {
@@ -97,6 +131,25 @@ func (d *decoder) number() int64 {
 	}
 	d.rest = d.rest[size:]
 	return n
+}
+
+func (d *decoder) decision() *push.Decision {
+	n := d.number() - 1
+	if n < 0 || n > int64(len(d.rest)) {
+		d.bad = d.bad || n > 0
+		return nil
+	}
+	out := &push.Decision{Policy: d.text(), Wished: d.text()}
+	flags := d.number()
+	out.Explored, out.Online = flags&1 != 0, flags&2 != 0
+	out.Propensity = float64(d.number()) / 1e6
+	out.Roads = make([]push.Candidate, n)
+	for i := range out.Roads {
+		out.Roads[i] = push.Candidate{
+			Provider: d.text(), Score: float32(d.number()) / 1e6, Propensity: float32(d.number()) / 1e6,
+		}
+	}
+	return out
 }
 
 func (d *decoder) time() time.Time { return time.Unix(0, d.number()).UTC() }

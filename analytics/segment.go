@@ -43,7 +43,8 @@ type segment struct {
 }
 
 const (
-	segmentMagic  = "HRLDSPL1"
+	segmentMagic  = "HRLDSPL2"
+	firstMagic    = "HRLDSPL1" // of the version that recorded no decisions
 	segmentSuffix = ".spool"
 	frameHeader   = 8
 )
@@ -104,7 +105,11 @@ func (s *segment) load() (rs [][]push.Receipt, torn int, err error) {
 }
 
 func decodeSegment(b []byte) (rs []push.Receipt, torn int, err error) {
-	rest, ok := bytes.CutPrefix(b, []byte(segmentMagic))
+	rest, decided := bytes.CutPrefix(b, []byte(segmentMagic))
+	ok := decided
+	if !ok {
+		rest, ok = bytes.CutPrefix(b, []byte(firstMagic))
+	}
 	if !ok {
 		if strings.HasPrefix(segmentMagic, string(b)) {
 			return nil, len(b), nil // died at the very first write
@@ -116,7 +121,7 @@ func decodeSegment(b []byte) (rs []push.Receipt, torn int, err error) {
 		if !ok {
 			return rs, len(rest), nil
 		}
-		if rs, err = decodeReceipts(rs, body); err != nil {
+		if rs, err = decodeReceipts(rs, body, decided); err != nil {
 			return nil, len(rest), err
 		}
 		rest = rest[frameHeader+len(body):]

@@ -169,6 +169,10 @@ type Device struct {
 	Addresses  []Address `json:"addresses,omitempty"` // at most one per provider
 	CreatedAt  time.Time `json:"created_at,omitzero"`
 	UpdatedAt  time.Time `json:"updated_at,omitzero"`
+	// Evidence is what the selector has learned of the device, in its own
+	// encoding. It comes with the device from the cache and belongs to nobody
+	// else.
+	Evidence string `json:"-"`
 }
 
 // Location is a position in degrees.
@@ -205,6 +209,12 @@ type Policy struct {
 	QuietHours *QuietHours `json:"quiet_hours,omitempty"`
 	// Caps bound how much a user gets.
 	Caps []Cap `json:"caps,omitempty"`
+	// SMSBudget is what text messages may cost in a day (UTC), in millionths of
+	// the app's currency; 0 is no bound. The nearer it is, the more a message
+	// must be worth to get one.
+	SMSBudget int64 `json:"sms_budget_micros_per_day,omitempty"`
+	// Selection says who chooses the roads; nothing is the selector, always.
+	Selection Selection `json:"selection,omitzero"`
 }
 
 // AllowsSMS reports whether a notification of class c may cost an SMS.

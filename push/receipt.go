@@ -104,8 +104,10 @@ type Receipt struct {
 	// Took is the duration of the attempt's request; 0 for later evidence.
 	Took time.Duration `json:"took_ns,omitempty"`
 
-	// Why is the choice in words, for the receipt that answers an attempt.
-	Why string `json:"why,omitempty"`
+	// Why is the choice in words, for the receipt that answers an attempt, and
+	// Decision the same in numbers; nil where there was nothing to decide.
+	Why      string    `json:"why,omitempty"`
+	Decision *Decision `json:"decision,omitempty"`
 	// CostMicros is the price in millionths of the app's currency.
 	CostMicros int64 `json:"cost_micros,omitempty"`
 	Bytes      int   `json:"bytes,omitempty"` // payload bytes sent
@@ -116,6 +118,8 @@ type Receipt struct {
 	AppVersion string `json:"app_version,omitempty"`
 	Country    string `json:"country,omitempty"`
 	Carrier    string `json:"carrier,omitempty"`
+	// Evidence is [Device.Evidence]; it is not recorded.
+	Evidence string `json:"-"`
 }
 
 // Describe copies the device's dimensions into the receipt.
@@ -123,6 +127,7 @@ func (r *Receipt) Describe(d *Device) {
 	r.App, r.Device = d.App, d.ID
 	r.Platform, r.Maker, r.OS = d.Platform, d.Maker, d.OS
 	r.AppVersion, r.Country, r.Carrier = d.AppVersion, d.Country, d.Carrier
+	r.Evidence = d.Evidence
 }
 
 // Answer is what a provider says to a successful attempt.
@@ -170,11 +175,4 @@ type Tally struct {
 	// DeliveredMillis is the sum of the proven ones' time from acceptance by
 	// the API to proof, in milliseconds.
 	DeliveredMillis uint64
-}
-
-// Choice is one road for one device with the reason it stands where it does.
-type Choice struct {
-	Provider string
-	Score    float64 // the selector's expected value in [0, 1]
-	Why      string  // in words, such as "fcm 94 % of 212 delivered for xiaomi in CN over 7 days"
 }

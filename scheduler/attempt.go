@@ -131,7 +131,7 @@ func (r *round) witness(res *result, reply push.Reply, began, ended time.Time) {
 	rec := d.receipt(stage, push.VendorReply, ended)
 	rec.Provider, rec.ProviderID, rec.Attempt = res.road.Provider, answer.ID, d.cell.Attempt
 	rec.ID = receiptID(d.ID, rec.Attempt, stage)
-	rec.Took, rec.Why = ended.Sub(began), why
+	rec.Took, rec.Why, rec.Decision = ended.Sub(began), why, res.road.Decision
 	rec.CostMicros, rec.Bytes = answer.CostMicros, answer.Bytes
 	if reply.Err != nil {
 		rec.Kind, rec.Code, rec.Detail = faultOf(reply.Err)

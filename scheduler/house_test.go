@@ -250,9 +250,9 @@ func (n *neighbours) Users(context.Context, string, []string) (map[string]push.U
 	return n.users, nil
 }
 
-func (n *neighbours) Rank(_ *push.Device, _ push.Class, providers []string) []push.Choice {
-	all := make([]push.Choice, len(providers))
-	for i, p := range providers {
+func (n *neighbours) Rank(q *push.Question) []push.Choice {
+	all := make([]push.Choice, len(q.Providers))
+	for i, p := range q.Providers {
 		all[i] = push.Choice{Provider: p, Why: p + " ranks " + fmt.Sprint(i+1)}
 	}
 	return all

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/herald-push/herald/push"
 )
@@ -79,7 +80,9 @@ func (p *planner) add(ctx context.Context, ids []string) error {
 		if dev == nil {
 			dev = &push.Device{App: p.n.App, ID: ids[i]} // it has no roads
 		}
-		p.look(dev, roads(p.door.parts.Picker, p.n, dev, p.policy, online[i]))
+		p.look(dev, roads(p.door.parts.Picker, p.n, dev, p.policy, online[i], asked{
+			delivery: push.DeliveryID(p.n.ID, 0, i), now: time.Now(), words: len(p.plan.Sample) < shown,
+		}))
 	}
 	return nil
 }

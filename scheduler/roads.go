@@ -3,6 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/herald-push/herald/push"
 )
@@ -14,33 +15,74 @@ type road struct {
 	Skipped string
 }
 
-// usual is the route of a notification that names none. SMS drops out where
-// the app's policy does not allow it.
-var usual = []string{push.Live, push.Auto, push.SMS}
-
 // roads lists the ways of a notification to a device: the words of its route,
-// with "auto" standing for the device's vendors in the picker's order.
-func roads(picker Picker, n *push.Notification, d *push.Device, policy push.Policy, online bool) []road {
+// with "auto" standing for the device's vendors in the picker's order. Without a
+// route the picker orders all there are: the live connection, the vendors, and
+// text messages where the app's policy allows them.
+func roads(picker Picker, n *push.Notification, d *push.Device, policy push.Policy, online bool, at asked) []road {
+	q := push.Question{
+		Device: d, Delivery: at.delivery, Attempts: at.attempts, Class: n.Class, Left: n.ExpiresAt.Sub(at.now),
+		Online: online, Policy: policy, Tried: at.tried, Closed: at.closed, Words: at.words,
+	}
 	words := n.Route.Roads
 	if len(words) == 0 {
-		words = usual
-		if !policy.AllowsSMS(n.Class) {
-			words = usual[:2]
-		} else if _, ok := d.Address(push.SMPP); ok {
-			words = append(slices.Clone(usual), push.SMPP)
-		}
+		return unrouted(picker, n, &q)
 	}
 	all := make([]road, 0, len(words)+len(d.Addresses))
 	for _, word := range words {
 		if word == push.Auto {
-			for _, c := range picker.Rank(d, n.Class, vendors(d, words)) {
-				all = append(all, road{Choice: c})
-			}
+			q.Providers = vendors(d, words)
+			all = append(all, ranked(picker, &q)...)
 			continue
 		}
 		if !slices.ContainsFunc(all, func(r road) bool { return r.Provider == word }) {
 			all = append(all, direct(word, n, d, policy, online))
 		}
+	}
+	return all
+}
+
+// asked is the moment at which roads are asked for.
+type asked struct {
+	delivery string
+	attempts int
+	now      time.Time
+	tried    func(provider string) bool
+	closed   func(provider string) string
+	words    bool // every road's reason, for people
+}
+
+// unrouted lists the roads where the notification names none. What cannot be
+// taken now stands at the end and says why.
+func unrouted(picker Picker, n *push.Notification, q *push.Question) []road {
+	var shut []road
+	consider := func(word string) {
+		if r := direct(word, n, q.Device, q.Policy, q.Online); r.Skipped != "" {
+			shut = append(shut, r)
+		} else {
+			q.Providers = append(q.Providers, word)
+		}
+	}
+	consider(push.Live)
+	q.Providers = append(q.Providers, vendors(q.Device, nil)...)
+	if q.Policy.AllowsSMS(n.Class) {
+		consider(push.SMS)
+		if _, ok := q.Device.Address(push.SMPP); ok {
+			consider(push.SMPP)
+		}
+	}
+	return append(ranked(picker, q), shut...)
+}
+
+// ranked asks the picker.
+func ranked(picker Picker, q *push.Question) []road {
+	if len(q.Providers) == 0 {
+		return nil
+	}
+	choices := picker.Rank(q)
+	all := make([]road, len(choices))
+	for i, c := range choices {
+		all[i] = road{Choice: c, Skipped: c.Skip}
 	}
 	return all
 }
@@ -80,4 +122,23 @@ func vendors(d *push.Device, words []string) []string {
 // usesLive tells whether a route goes over our own connection.
 func usesLive(n *push.Notification) bool {
 	return len(n.Route.Roads) == 0 || slices.Contains(n.Route.Roads, push.Live)
+}
+
+// asked is what the picker must know of the delivery's journey so far.
+func (r *round) asked(d *delivery) asked {
+	return asked{
+		delivery: d.ID, attempts: d.cell.Attempt, now: r.now, tried: d.cell.HasTried,
+		closed: func(provider string) string { return r.w.lanes.shut(d.App, provider, r.now) },
+	}
+}
+
+// shut tells why a lane gives no place now; "" if it does.
+func (ls *lanes) shut(app, provider string, now time.Time) string {
+	l := ls.of(app, provider)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Before(l.shut.until) {
+		return l.shut.why
+	}
+	return ""
 }

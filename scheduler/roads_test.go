@@ -10,9 +10,9 @@ import (
 // inOrder ranks providers as they come.
 type inOrder struct{}
 
-func (inOrder) Rank(_ *push.Device, _ push.Class, providers []string) []push.Choice {
-	all := make([]push.Choice, len(providers))
-	for i, p := range providers {
+func (inOrder) Rank(q *push.Question) []push.Choice {
+	all := make([]push.Choice, len(q.Providers))
+	for i, p := range q.Providers {
 		all[i].Provider = p
 	}
 	return all
@@ -40,7 +40,7 @@ func TestWhatCostsMoneyIsTakenOnlyWhereItIsAllowed(t *testing.T) {
 			}
 			n := &push.Notification{Class: tt.class, Route: push.Route{Roads: tt.route}}
 			var got []string
-			for _, r := range roads(inOrder{}, n, d, tt.policy, false) {
+			for _, r := range roads(inOrder{}, n, d, tt.policy, false, asked{}) {
 				if r.Skipped == "" {
 					got = append(got, r.Provider)
 				}

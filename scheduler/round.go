@@ -211,7 +211,7 @@ func (r *round) findRoads(ctx context.Context, ds []*delivery) error {
 		}
 		for i, d := range of {
 			if d.device != nil && d.parcel.ending == "" {
-				d.roads = roads(r.w.parts.Picker, d.Notification, d.device, d.parcel.app.Policy, online[i])
+				d.roads = roads(r.w.parts.Picker, d.Notification, d.device, d.parcel.app.Policy, online[i], r.asked(d))
 			}
 		}
 	}

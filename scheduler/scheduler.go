@@ -40,7 +40,7 @@ type Apps interface {
 
 // Picker orders the roads to a device, best first, each with its reason.
 type Picker interface {
-	Rank(d *push.Device, class push.Class, providers []string) []push.Choice
+	Rank(q *push.Question) []push.Choice
 }
 
 // Sender makes one attempt, or tells what it would weigh. Its failures are a

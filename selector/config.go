@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/herald-push/herald/selector/brain"
 )
 
 // Config shapes one selector. Start from [DefaultConfig], change what you must,
@@ -12,33 +14,42 @@ type Config struct {
 	// Window is how far back the record is read. Default 7 days.
 	Window time.Duration `yaml:"window"`
 
-	// HalfLife is the age at which a past attempt counts half. Default 24 h: a
-	// provider that was sick yesterday morning is nearly forgiven today. Too
-	// short forgets good evidence, too long keeps punishing what is mended.
+	// HalfLife is the time in which half of what was learned of one device is
+	// forgotten. Default 240 h: a device that was unlike its like two weeks ago
+	// may be like them again.
 	HalfLife time.Duration `yaml:"half_life"`
 
-	// Refresh is how often the record is read again. Between two reads the
-	// selector goes on with what this process itself sees. Default 30 s.
+	// Refresh is how often the record is read again, for the counts in a
+	// choice's words. Default 30 s.
 	Refresh time.Duration `yaml:"refresh"`
 
-	// Prior is what a provider without any record is believed to deliver, in
-	// (0, 1). Default 0.8.
-	Prior float64 `yaml:"prior"`
+	// Exchange is how often workers tell each other what they have learned.
+	// Default 5 s.
+	Exchange time.Duration `yaml:"exchange"`
 
-	// PriorWeight is how many attempts that belief is worth. A group's rate is
-	// drawn towards its wider group's by the same weight, so that three lucky
-	// attempts do not outshout ten thousand. Default 20.
-	PriorWeight float64 `yaml:"prior_weight"`
+	// Explore scales how much a choice leaves to chance where two roads are
+	// about as good, and Floor is the part of choices that are spread over all
+	// roads, so that a sick one is seen to get well. Defaults 0.15 and 0.01.
+	// Neither touches otp and call.
+	Explore float64 `yaml:"explore"`
+	Floor   float64 `yaml:"floor"`
+
+	// Waiting is how many attempts a process watches for their receipts at a
+	// time; attempts beyond are sent like any and teach nothing. Default 250,000,
+	// about 40 MiB.
+	Waiting int `yaml:"waiting"`
 }
 
 // DefaultConfig is what an empty selector section of the config file means.
 func DefaultConfig() Config {
 	return Config{
-		Window:      7 * 24 * time.Hour,
-		HalfLife:    24 * time.Hour,
-		Refresh:     30 * time.Second,
-		Prior:       0.8,
-		PriorWeight: 20,
+		Window:   7 * 24 * time.Hour,
+		HalfLife: 240 * time.Hour,
+		Refresh:  30 * time.Second,
+		Exchange: 5 * time.Second,
+		Explore:  0.15,
+		Floor:    0.01,
+		Waiting:  250_000,
 	}
 }
 
@@ -54,11 +65,27 @@ func (c Config) Validate() error {
 	if c.Refresh < time.Second {
 		errs = append(errs, fmt.Errorf("selector.refresh: %v is less than 1s", c.Refresh))
 	}
-	if c.Prior <= 0 || c.Prior >= 1 {
-		errs = append(errs, fmt.Errorf("selector.prior: %v is not between 0 and 1", c.Prior))
+	if c.Exchange < time.Second {
+		errs = append(errs, fmt.Errorf("selector.exchange: %v is less than 1s", c.Exchange))
 	}
-	if c.PriorWeight <= 0 {
-		errs = append(errs, fmt.Errorf("selector.prior_weight: %v is not positive", c.PriorWeight))
+	if c.Explore < 0 || c.Explore > 1 {
+		errs = append(errs, fmt.Errorf("selector.explore: %v is not between 0 and 1", c.Explore))
+	}
+	if c.Floor < 0 || c.Floor > 0.2 {
+		errs = append(errs, fmt.Errorf("selector.floor: %v is not between 0 and 0.2", c.Floor))
+	}
+	if c.Waiting < 1000 {
+		errs = append(errs, fmt.Errorf("selector.waiting: %d is less than 1000", c.Waiting))
 	}
 	return errors.Join(errs...)
+}
+
+// brain is the configuration of the pure part. prior speaks of features by
+// their words.
+func (c Config) brain(prior func(r brain.Row, provider int) float32) brain.Config {
+	b := brain.DefaultConfig()
+	b.HalfLife = float32(c.HalfLife.Seconds())
+	b.Explore, b.Floor = float32(c.Explore), float32(c.Floor)
+	b.Prior = prior
+	return b
 }

@@ -1,10 +1,9 @@
 // Package selector decides which road a notification takes to a device: it
-// ranks the providers that could reach it by what really arrived.
+// ranks the providers that could reach it by what really arrived, and says why.
 //
-// The record is read from the analytics store's rollups on a schedule and kept
-// in memory as finished opinions, one per group of devices, so that a decision
-// is a map look-up. What this process sees itself between two reads counts at
-// once, which is also how the selector learns where there is no store at all.
+// What it believes and how it learns is [brain]; this package gives it words,
+// time and chance, keeps the attempts whose receipts are waited for, shares what
+// was learned with the other workers, and obeys the app's modes.
 package selector
 
 import (
@@ -12,168 +11,254 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/selector/brain"
 )
 
-// Stats reads the record. [github.com/herald-push/herald/analytics.Store] is one.
-type Stats interface {
+// Record is what was written down. [github.com/herald-push/herald/analytics.Store]
+// is one.
+type Record interface {
 	// Tallies counts what came of every group's attempts, hour by hour, for the
 	// hours from since on.
 	Tallies(ctx context.Context, since time.Time) ([]push.Tally, error)
+	// Roads is the same narrower and with more in it, oldest hour first.
+	Roads(ctx context.Context, since time.Time) ([]push.RoadTally, error)
+}
+
+// Memory keeps the devices' evidence and what an app has spent.
+type Memory interface {
+	// Evidence returns what is kept for each device, "" for nothing.
+	Evidence(ctx context.Context, devices []push.DeviceKey) ([]string, error)
+	// KeepEvidence replaces it.
+	KeepEvidence(ctx context.Context, devices []push.DeviceKey, evidence []string) error
+	// Spend adds to what an app has spent on a day, and returns the sum.
+	Spend(ctx context.Context, app, day string, micros int64) (int64, error)
+}
+
+// Peers is how workers tell each other what they have learned.
+type Peers interface {
+	// Tell passes news on to the others, Hear returns what was told after a
+	// place in their order, with the place to go on from.
+	Tell(ctx context.Context, news []byte) error
+	Hear(ctx context.Context, after string) (news [][]byte, last string, err error)
+	// Snapshot is the last one kept with its place, nil if there is none.
+	Snapshot(ctx context.Context) (snapshot []byte, at string, err error)
+	// KeepSnapshot keeps one, unless another worker has done so just now.
+	KeepSnapshot(ctx context.Context, snapshot []byte, at string, every time.Duration) error
+}
+
+// Parts are what a selector stands on. All but Log may be nil: it then learns
+// from what it sees itself, and forgets it when the process ends.
+type Parts struct {
+	Record Record
+	Memory Memory
+	Peers  Peers
+	Log    *slog.Logger
 }
 
 // Selector ranks providers. It is safe for concurrent use.
 type Selector struct {
 	cfg   Config
-	stats Stats // nil: learn from memory only
+	parts Parts
 	log   *slog.Logger
 	now   func() time.Time
 
-	opinions atomic.Pointer[opinions]
+	mu      sync.Mutex
+	brain   *brain.Brain
+	names   *names
+	tallies tallies
+	proving map[proof]bool  // who has ever proven an arrival
+	arms    map[armKey]*arm // how the two sides of an A/B fare
+	budgets map[string]*budget
+	waiting waiting
 
-	mu     sync.Mutex
-	record []push.Tally               // what the store said last
-	seen   map[push.Group]*push.Tally // what this process saw since
+	inbox struct {
+		sync.Mutex
+		events []event
+	}
+	peer peer
 }
 
-// New makes a selector that believes nothing yet. stats may be nil.
-func New(cfg Config, stats Stats, log *slog.Logger) *Selector {
-	s := &Selector{cfg: cfg, stats: stats, log: log, now: time.Now, seen: map[push.Group]*push.Tally{}}
-	s.opinions.Store(form(cfg, nil, time.Time{}))
+// proof names a provider of an app: another app's may be set up differently.
+type proof struct{ app, provider string }
+
+// New makes a selector that knows nothing but hearsay.
+func New(cfg Config, parts Parts) *Selector {
+	s := &Selector{
+		cfg: cfg, parts: parts, log: parts.Log, now: time.Now,
+		names: newNames(), tallies: newTallies(), proving: map[proof]bool{},
+		arms: map[armKey]*arm{}, budgets: map[string]*budget{},
+		waiting: newWaiting(cfg.Waiting), peer: newPeer(),
+	}
+	s.brain = brain.New(cfg.brain(s.hearsay), brain.MostProviders)
 	return s
 }
 
-// Rank orders the providers by what they are worth for the device, best first,
-// each with its reason. Providers of equal worth keep the order they came in.
-// The class is not weighed yet: every class takes the best road.
-func (s *Selector) Rank(d *push.Device, _ push.Class, providers []string) []push.Choice {
-	known := s.opinions.Load()
-	choices := make([]push.Choice, len(providers))
-	for i, provider := range providers {
-		o := known.of(push.Group{Provider: provider, Platform: d.Platform, Maker: d.Maker, Country: d.Country})
-		choices[i] = push.Choice{Provider: provider, Score: o.score, Why: o.why}
-		if o.why == "" {
-			choices[i].Why = known.ignorance(provider)
-		}
+// hearsay is what is believed of a road by its name alone.
+func (s *Selector) hearsay(r brain.Row, provider int) float32 {
+	if provider >= len(numbered) {
+		return brain.Hearsay(r, "", "", "")
 	}
-	slices.SortStableFunc(choices, func(a, b push.Choice) int {
-		switch {
-		case a.Score > b.Score:
-			return -1
-		case a.Score < b.Score:
-			return 1
-		}
+	maker, country := s.names.makers.words[r.Maker], s.names.countries.words[r.Country]
+	return brain.Hearsay(r, numbered[provider], maker, country)
+}
+
+// explore is how much of its exploration a class allows.
+func explore(c push.Class) float32 {
+	switch c {
+	case push.OTP, push.Call:
 		return 0
-	})
-	return choices
+	default:
+		return 1
+	}
 }
 
-// Observe takes in one receipt as it happens.
-func (s *Selector) Observe(r *push.Receipt) {
-	if r.Provider == "" {
-		return
-	}
-	g := push.Group{Provider: r.Provider, Platform: r.Platform, Maker: r.Maker, Country: r.Country}
+func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// Rank orders the providers for the device, the one to take first. What must
+// not be taken says why in Skip, and what was tried comes after what was not.
+func (s *Selector) Rank(q *push.Question) []push.Choice {
+	c := counsel{s: s, q: q, rule: q.Policy.Selection.Rule(q.Class), choices: make([]push.Choice, 0, len(q.Providers))}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.seen[g]
-	if t == nil {
-		t = &push.Tally{Group: g, Hour: s.now().UTC().Truncate(time.Hour)}
-		s.seen[g] = t
-	}
-	count(t, r)
+	c.weigh()
+	c.order()
+	c.explain()
+	return c.choices
 }
 
-// count adds a receipt to a tally. A dead token or a bad message says nothing
-// about the road, so neither counts.
-func count(t *push.Tally, r *push.Receipt) {
-	switch r.Stage {
-	case push.Accepted, push.HandedOver:
-		t.Attempts++
-		t.Accepted++
-	case push.Unknown:
-		t.Attempts++
-		t.Unknown++
-	case push.Failed:
-		if r.Kind == push.KindName(push.ErrUnregistered) || r.Kind == push.KindName(push.ErrRejected) {
-			return
+// counsel is one question being answered.
+type counsel struct {
+	s        *Selector
+	q        *push.Question
+	rule     push.SelectionRule
+	cell     int32
+	evidence brain.Evidence
+	ask      brain.Ask
+	decision brain.Decision
+	names    [brain.MostRoads]string // of the decision's roads
+	paid     []push.Choice           // text messages: after all that is free
+	late     []push.Choice           // tried before, or closed
+	choices  []push.Choice
+	policy   string // who decided, for the record
+	wished   string
+	note     string // why it was not the selector's to decide
+}
+
+// weigh sorts the providers into those to choose from and the others, and asks
+// the brain about the first.
+func (c *counsel) weigh() {
+	q := c.q
+	c.cell = c.s.names.cell(c.s.brain, kindOf(q.Device))
+	c.evidence = brain.DecodeEvidence(q.Device.Evidence)
+	var numbers [brain.MostProviders]string
+	var roads uint32
+	n := 0
+	for _, p := range q.Providers {
+		number := providerNumber(p)
+		switch {
+		case push.IsSMS(p):
+			c.paid = append(c.paid, push.Choice{Provider: p, Skip: c.s.dear(q)})
+		case q.Tried != nil && q.Tried(p):
+			c.late = append(c.late, push.Choice{Provider: p, Why: "it was tried before"})
+		case q.Closed != nil && q.Closed(p) != "":
+			c.late = append(c.late, push.Choice{Provider: p, Why: "after the others, for " + q.Closed(p)})
+		case n == brain.MostRoads || roads&(1<<number) != 0:
+			c.late = append(c.late, push.Choice{Provider: p, Why: "after the others: too many roads to weigh"})
+		default:
+			roads |= 1 << number
+			numbers[number] = p
+			n++
 		}
-		t.Attempts++
-		t.Failed++
-	case push.Delivered:
-		t.Delivered++
-		t.DeliveredMillis += uint64(max(0, r.SinceAccepted.Milliseconds()))
-	case push.Displayed, push.Clicked, push.Expired, push.Cancelled, push.Suppressed:
+	}
+	c.ask = brain.Ask{
+		Cell: c.cell, Online: q.Online, Roads: roads, Now: unix(c.s.now()), TTL: max(1, q.Left.Seconds()),
+		Explore: explore(q.Class), Chance: chance(q.Delivery, q.Attempts),
+	}
+	c.s.brain.Choose(&c.ask, &c.evidence, &c.decision)
+	for i := range c.decision.N {
+		c.names[i] = numbers[c.decision.Roads[i].Provider]
 	}
 }
 
-// Run keeps the opinions fresh until ctx ends: from memory every second, from
-// the record every [Config.Refresh].
-func (s *Selector) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	var read time.Time
-	for {
-		if s.stats != nil && s.now().Sub(read) >= s.cfg.Refresh {
-			read = s.now()
-			s.Refresh(ctx)
-		}
-		s.reform()
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
+// order puts the chosen road first and the others after it by their value; or,
+// where a fixed order counts, all by that.
+func (c *counsel) order() {
+	d := &c.decision
+	c.settleMode()
+	for i := range d.N {
+		c.choices = append(c.choices, push.Choice{Provider: c.names[i], Score: float64(d.Roads[i].Value)})
 	}
-}
-
-// Refresh reads the record once. When the store is away the selector keeps what
-// it has, and goes on adding to it.
-func (s *Selector) Refresh(ctx context.Context) {
-	s.mu.Lock()
-	before := s.seen
-	s.seen = map[push.Group]*push.Tally{}
-	s.mu.Unlock()
-
-	record, err := s.stats.Tallies(ctx, s.now().Add(-s.cfg.Window))
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err == nil {
-		s.record = record // what was seen before is in it by now
+	if c.policy == string(push.ModeAuto) {
+		first := ""
+		if d.N > 0 {
+			first = c.names[d.Chosen]
+		}
+		slices.SortStableFunc(c.choices, func(a, b push.Choice) int {
+			switch {
+			case a.Provider == first || (b.Provider != first && a.Score > b.Score):
+				return -1
+			case b.Provider == first || a.Score < b.Score:
+				return 1
+			}
+			return 0
+		})
+		c.choices = append(append(c.choices, c.paid...), c.late...)
 		return
 	}
-	if ctx.Err() == nil {
-		s.log.WarnContext(ctx, "selector decides on what it has: the record cannot be read", "err", err)
-	}
-	for g, t := range before {
-		if now := s.seen[g]; now != nil {
-			add(t, now)
+	// What was tried or is closed keeps its place behind; text messages have
+	// theirs where the order says so.
+	c.choices = append(c.choices, c.paid...)
+	sortBy(c.choices, c.rule.Order, c.q.Providers)
+	c.choices = append(c.choices, c.late...)
+}
+
+// sortBy sorts by a fixed order, and what it does not name by the route's.
+func sortBy(choices []push.Choice, order, route []string) {
+	place := func(p string) int {
+		if i := slices.Index(order, p); i >= 0 {
+			return i
 		}
-		s.seen[g] = t
+		return len(order) + slices.Index(route, p)
 	}
+	slices.SortStableFunc(choices, func(a, b push.Choice) int { return place(a.Provider) - place(b.Provider) })
 }
 
-func add(to, from *push.Tally) {
-	to.Attempts += from.Attempts
-	to.Accepted += from.Accepted
-	to.Delivered += from.Delivered
-	to.Failed += from.Failed
-	to.Unknown += from.Unknown
-	to.DeliveredMillis += from.DeliveredMillis
+// record is the decision in numbers.
+func (c *counsel) record() *push.Decision {
+	d := &c.decision
+	out := &push.Decision{Policy: c.policy, Propensity: 1, Online: c.q.Online, Wished: c.wished}
+	if c.policy == string(push.ModeAuto) && d.N > 0 {
+		out.Propensity, out.Explored = float64(d.Roads[d.Chosen].Propensity), d.Explored
+	}
+	out.Roads = make([]push.Candidate, d.N)
+	for i := range d.N {
+		r := &d.Roads[i]
+		out.Roads[i] = push.Candidate{Provider: c.names[i], Score: r.Value, Propensity: r.Propensity}
+	}
+	return out
 }
 
-// reform makes new opinions of everything known.
-func (s *Selector) reform() {
-	s.mu.Lock()
-	all := make([]push.Tally, 0, len(s.record)+len(s.seen))
-	all = append(all, s.record...)
-	for _, t := range s.seen {
-		all = append(all, *t)
+// explain gives the first road its decision and its reason, and the others
+// theirs if they were asked for.
+func (c *counsel) explain() {
+	for i := range c.choices {
+		ch := &c.choices[i]
+		switch {
+		case ch.Why != "":
+		case i == 0:
+			ch.Why = c.words(ch.Provider)
+		case c.q.Words:
+			ch.Why = c.sentence(ch.Provider)
+		case push.IsSMS(ch.Provider):
+			ch.Why = "text messages come after what is free"
+		default:
+			ch.Why = "next in the selector's order"
+		}
 	}
-	s.mu.Unlock()
-	s.opinions.Store(form(s.cfg, all, s.now()))
+	if len(c.choices) > 0 {
+		c.choices[0].Decision = c.record()
+	}
 }

@@ -123,11 +123,12 @@ func (h *house) openRecord(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	var stats selector.Stats
+	brains := redisstore.NewBrains(h.redis)
+	parts := selector.Parts{Memory: brains, Peers: brains, Log: h.log}
 	if h.record != nil {
-		stats = h.record
+		parts.Record = h.record
 	}
-	h.selector = selector.New(h.cfg.Selector, stats, h.log)
+	h.selector = selector.New(h.cfg.Selector, parts)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,6 +61,7 @@ func (d *Devices) Devices(ctx context.Context, app string, ids []string) ([]*pus
 		}
 	}
 	if len(missing) == 0 {
+		prove(found, cached)
 		return found, nil
 	}
 	fresh, err := d.source.Devices(ctx, app, missing)
@@ -70,7 +72,17 @@ func (d *Devices) Devices(ctx context.Context, app string, ids []string) ([]*pus
 		found[places[i]] = dev
 	}
 	d.write(ctx, app, fresh)
+	prove(found, cached)
 	return found, nil
+}
+
+// prove gives the devices their evidence.
+func prove(devices []*push.Device, texts []string) {
+	for i, dev := range devices {
+		if dev != nil {
+			dev.Evidence = texts[len(devices)+i]
+		}
+	}
 }
 
 // Page asks the source.
@@ -120,28 +132,42 @@ func (d *Devices) Changed(ctx context.Context, app string, ids ...string) error 
 	return nil
 }
 
-// read returns what Redis has, "" for what it lacks or is too far away to say.
+// read returns what Redis has of the devices and, after all of them, of their
+// evidence: "" for what it lacks or is too far away to say.
 func (d *Devices) read(ctx context.Context, app string, ids []string) []string {
-	texts := make([]string, len(ids))
-	if _, ok := d.rdb.(*redis.ClusterClient); ok {
-		pipe := d.rdb.Pipeline()
-		for _, id := range ids {
-			pipe.Get(ctx, deviceKey(app, id))
+	keys := make([]string, 2*len(ids))
+	for i, id := range ids {
+		keys[i], keys[len(ids)+i] = deviceKey(app, id), evidenceKey(app, id)
+	}
+	texts, err := getAll(ctx, d.rdb, keys)
+	if err != nil {
+		return make([]string, len(keys))
+	}
+	return texts
+}
+
+// getAll reads strings in one round trip, "" for those that are not there.
+func getAll(ctx context.Context, rdb redis.UniversalClient, keys []string) ([]string, error) {
+	texts := make([]string, len(keys))
+	if _, ok := rdb.(*redis.ClusterClient); ok {
+		pipe := rdb.Pipeline()
+		for _, key := range keys {
+			pipe.Get(ctx, key)
 		}
-		cmds, _ := pipe.Exec(ctx) // a miss is an error here
+		cmds, err := pipe.Exec(ctx)
 		for i, cmd := range cmds {
 			texts[i] = cmd.(*redis.StringCmd).Val()
 		}
-		return texts
+		if errors.Is(err, redis.Nil) { // a miss is an error here
+			err = nil
+		}
+		return texts, err
 	}
-	keys := make([]string, len(ids))
-	for i, id := range ids {
-		keys[i] = deviceKey(app, id)
-	}
-	for i, v := range d.rdb.MGet(ctx, keys...).Val() {
+	found, err := rdb.MGet(ctx, keys...).Result()
+	for i, v := range found {
 		texts[i], _ = v.(string)
 	}
-	return texts
+	return texts, err
 }
 
 // write offers devices to the cache. It may fail: the next reader offers again.

@@ -13,6 +13,9 @@ import (
 //	                               paused, audience, pace
 //	herald:{app/c:ID.K}    hash    chunk K of it: "n" devices, cells under "0" to "n-1", counters under "#" and a stage's letter ("#2": paid twice, and which under "2:" and their index)
 //	herald:{app/d:DEVICE}  string  a device as the source has it, for ten minutes; "" while it is being changed
+//	herald:{app/d:DEVICE}e string  what the selector has learned of the device, 32 bytes
+//	herald:{app/s:DAY}     string  micros that the app has spent on a day
+//	herald:{selector}/news, /snapshot  stream, hash  what the selectors of all workers have learned in common
 //	herald:{app/i:DEVICE}  hash    the inbox: delivery → payload, what a live connection still has to bring
 //	herald:{app/f:CLASS:WHO} zset   notification → when: what a user (u:…) or a device without one (d:…) was sent, for caps
 //	herald:{app/k:DEVICE}  hash    collapse key → the newest notification that has it
@@ -80,3 +83,12 @@ func closedKey(open string, due time.Time) string {
 func tokenKey(key string) string { return prefix + "t:" + key + "}" }
 
 func turnKey(key string) string { return tokenKey(key) + ":turn" }
+// The selectors' common memory lies on one node.
+const (
+	newsKey     = prefix + "selector}/news"
+	snapshotKey = prefix + "selector}/snapshot"
+)
+
+func evidenceKey(app, device string) string { return deviceKey(app, device) + "e" }
+
+func spentKey(app, day string) string { return prefix + app + "/s:" + day + "}" }

@@ -92,18 +92,21 @@ func TestALateReceiptTakesTheSilenceBack(t *testing.T) {
 			}
 			for i, came := range history {
 				at := someday + float64(i)
-				track := b.Send(b.Cell(f), e, provider, online, at)
+				track := b.Send(b.Cell(f), e, provider, online, at, true)
 				if came {
 					b.Proof(&track, e, 2, at)
+					b.Settle(&track, e, at)
 				} else {
-					b.Silent(&track, e, at)
+					b.Settle(&track, e, at)
 				}
 			}
 		}
 		at := someday + 100
-		a := late.Send(late.Cell(f), &lateDevice, provider, online, at)
-		late.Silent(&a, &lateDevice, at+60)
-		late.unstep(&a, &late.kinds[late.Cell(f)], &lateDevice, at+61)
+		a := late.Send(late.Cell(f), &lateDevice, provider, online, at, true)
+		late.Settle(&a, &lateDevice, at+60)
+		if a.silent {
+			late.unstep(&a, &late.kinds[late.Cell(f)], &lateDevice, at+61)
+		}
 		neverDevice.relax(at+61, 2, late.cfg.HalfLife)
 		got := late.belief(&late.kinds[0], &lateDevice, provider, online, at+61)
 		want := never.belief(&never.kinds[0], &neverDevice, provider, online, at+61)
@@ -126,11 +129,11 @@ func TestBeliefsStayBeliefs(t *testing.T) {
 			switch rapid.IntRange(0, 4).Draw(t, "event") {
 			case 0, 1:
 				cell := b.Cell(anyFeatures(t))
-				tracks = append(tracks, b.Send(cell, &devices[who], rapid.IntRange(0, 5).Draw(t, "provider"), rapid.Bool().Draw(t, "online"), now))
+				tracks = append(tracks, b.Send(cell, &devices[who], rapid.IntRange(0, 5).Draw(t, "provider"), rapid.Bool().Draw(t, "online"), now, true))
 				owners = append(owners, who)
 			case 2:
 				if n := len(tracks); n > 0 {
-					b.Silent(&tracks[n-1], &devices[owners[n-1]], now)
+					b.Settle(&tracks[n-1], &devices[owners[n-1]], now)
 				}
 			case 3:
 				if n := len(tracks); n > 0 {
@@ -161,11 +164,12 @@ func TestPropensitiesSumToOneAndLeaveNobodyOut(t *testing.T) {
 		var e Evidence
 		cell := b.Cell(anyFeatures(t))
 		for range rapid.IntRange(0, 40).Draw(t, "evidence") {
-			track := b.Send(cell, &e, rapid.IntRange(0, MostRoads-1).Draw(t, "provider"), true, someday)
+			track := b.Send(cell, &e, rapid.IntRange(0, MostRoads-1).Draw(t, "provider"), true, someday, true)
 			if rapid.Bool().Draw(t, "came") {
 				b.Proof(&track, &e, 1, someday)
+				b.Settle(&track, &e, someday)
 			} else {
-				b.Silent(&track, &e, someday)
+				b.Settle(&track, &e, someday)
 			}
 		}
 		ask := Ask{
@@ -198,11 +202,12 @@ func TestTwoBrainsLearnFromEachOther(t *testing.T) {
 	for _, b := range []*Brain{one, two} {
 		for i := range 200 {
 			var e Evidence
-			track := b.Send(b.Cell(f), &e, 1, false, someday)
+			track := b.Send(b.Cell(f), &e, 1, false, someday, true)
 			if i%10 < 7 {
 				b.Proof(&track, &e, 1, someday)
+				b.Settle(&track, &e, someday)
 			} else {
-				b.Silent(&track, &e, someday)
+				b.Settle(&track, &e, someday)
 			}
 		}
 	}
@@ -245,9 +250,10 @@ func TestAnOutageIsNoticedBlamedAndForgiven(t *testing.T) {
 							continue
 						}
 						e = Evidence{}
-						track := b.Send(cell(b, country), &e, 1, false, now)
+						track := b.Send(cell(b, country), &e, 1, false, now, true)
 						if !bad && i < 18 {
 							b.Proof(&track, &e, 0.4, now)
+							b.Settle(&track, &e, now)
 						}
 					}
 					now++
@@ -288,16 +294,17 @@ func TestAnOutageDoesNotPoisonWhatIsKnown(t *testing.T) {
 	var waiting []Track
 	second := func(outage bool) {
 		for range 20 {
-			track := b.Send(cell, &e, 1, false, now)
+			track := b.Send(cell, &e, 1, false, now, true)
 			if !outage {
 				b.Proof(&track, &e, 0.4, now)
+				b.Settle(&track, &e, now)
 			} else {
 				waiting = append(waiting, track)
 			}
 		}
 		now++
 		for len(waiting) > 0 && now-waiting[0].Sent() >= Check {
-			b.Silent(&waiting[0], &e, now)
+			b.Settle(&waiting[0], &e, now)
 			waiting = waiting[1:]
 		}
 		b.Tick(now)
@@ -346,7 +353,8 @@ func BenchmarkReceipt(b *testing.B) {
 	var e Evidence
 	b.ReportAllocs()
 	for b.Loop() {
-		track := brain.Send(cell, &e, 3, true, someday)
+		track := brain.Send(cell, &e, 3, true, someday, true)
 		brain.Proof(&track, &e, 2, someday)
+		brain.Settle(&track, &e, someday)
 	}
 }

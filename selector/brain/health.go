@@ -99,6 +99,7 @@ const (
 	outsideWell  = 0.8  // of what should come elsewhere, likewise
 	quietForgets = 600
 	graceSeconds = 15
+	chronic      = 4 * 3600 // seconds
 )
 
 func newMonitor(providers int, d *delays) *monitor {
@@ -132,6 +133,21 @@ func (m *monitor) of(c *cell, provider int) float32 {
 		}
 	}
 	return h
+}
+
+// mutes is the health by which silence is forgiven. A sickness that lasts for
+// hours is what the road is like now, and is learned from like anything else.
+func (m *monitor) mutes(c *cell, provider int, now float64) float32 {
+	h := m.of(c, provider)
+	if h == 1 {
+		return 1
+	}
+	s := m.why(c, provider)
+	lasting := now - float64(s.since) - chronic
+	if lasting <= 0 {
+		return h
+	}
+	return h + (1-h)*float32(1-math.Exp2(-lasting/chronic))
 }
 
 // why is the segment that makes a road sick, nil if it is well.
@@ -200,9 +216,9 @@ func (s *segment) turn(second int64) {
 
 // received notes a receipt. It reports whether the road was well, so that the
 // age of the receipt is typical.
-func (m *monitor) received(c *cell, provider int, sent, age, _ float64) (typical bool) {
+func (m *monitor) received(c *cell, provider int, sent, age float64, watched bool) (typical bool) {
 	typical = m.sick&(1<<provider) == 0 || m.of(c, provider) == 1
-	if age > window-1 {
+	if age > window-1 || !watched {
 		return typical
 	}
 	for _, i := range c.segments {

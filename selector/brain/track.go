@@ -7,12 +7,18 @@ type Track struct {
 	cell     int32
 	provider uint8
 	online   bool
-	silent   bool // it was counted as silent, by the step below
-	proven   bool
+	watched  bool    // its receipt counts for the road's health
+	proven   bool    // a receipt or a click has come
+	settled  bool    // what came of it was learned, once
+	silent   bool    // as silence, by the step below
 	health   float32 // when it was sent
 	gradient float32 // of the step that silence made
 	inform   float32 // information of it
 }
+
+// surest is as sure as an arrival is ever believed. Surer ones would teach that
+// every silence is a lost receipt, and a road that breaks would stay believed.
+const surest = 0.985
 
 // Provider is the road of the attempt.
 func (t *Track) Provider() int { return int(t.provider) }
@@ -24,20 +30,33 @@ func (t *Track) Sent() float64 { return t.sent }
 func (t *Track) Proven() bool { return t.proven }
 
 // Send begins to wait for the receipt of an attempt that the provider took.
-func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now float64) Track {
+// Without expect its silence will say nothing about the road's health: nobody
+// knows yet whether its receipts come at all.
+func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now float64, expect bool) Track {
 	c := &b.kinds[cell]
-	pi := b.curves.chance(b.belief(c, e, provider, online, now).m)
-	b.health.sent(c, provider, now, pi*b.coverage.of(provider, c.Country, online))
-	return Track{sent: now, cell: cell, provider: uint8(provider), online: online, health: b.health.of(c, provider)}
+	g := b.belief(c, e, provider, online, now)
+	expect = expect && b.familiar(b.shared(c, b2i(online), provider))
+	likely := float32(0)
+	if expect {
+		likely = min(b.curves.chance(g.m), surest) * b.coverage.of(provider, c.Country, online)
+	}
+	b.health.sent(c, provider, now, likely)
+	return Track{
+		sent: now, cell: cell, provider: uint8(provider), online: online, watched: expect,
+		health: b.health.mutes(c, provider, now),
+	}
+}
+
+// familiar reports whether a road is known well enough to miss its receipts: to
+// about an eighth of all messages.
+func (b *Brain) familiar(g gauss) bool {
+	pi := b.curves.chance(g.m)
+	return pi*(1-pi)*sqrt(g.v) < 0.12
 }
 
 // belief is the whole belief of a road right now, not as it was last summed up.
 func (b *Brain) belief(c *cell, e *Evidence, provider int, online bool, now float64) gauss {
-	o := 0
-	if online {
-		o = 1
-	}
-	g := b.shared(c, o, provider)
+	g := b.shared(c, b2i(online), provider)
 	own := gauss{0, b.cfg.Device}
 	if i := e.slot(provider); i >= 0 {
 		own = e.get(i).faded(e.fade(now, b.cfg.HalfLife), b.cfg.Device)
@@ -57,15 +76,35 @@ func (b *Brain) Dead(e *Evidence, provider int, now float64) {
 	e.set(e.make(provider, b.cfg.Device), gauss{-4, 1})
 }
 
-// Silent counts an attempt that has no receipt at the age of [Check].
-func (b *Brain) Silent(t *Track, e *Evidence, now float64) {
-	if t.silent || t.proven {
+// sayNothing is the chance of a receipt below which its absence is no news.
+const sayNothing = 0.2
+
+// Settle learns what came of an attempt at the age of [Check]: a receipt, or
+// silence. Both are learned in the order of sending, so that a campaign's many
+// receipts do not all count before its silences.
+func (b *Brain) Settle(t *Track, e *Evidence, now float64) {
+	if t.settled {
 		return
 	}
+	t.settled = true
+	if t.proven {
+		b.arrived(t, e, now)
+	} else {
+		b.silent(t, e, now)
+	}
+}
+
+// Settled reports whether the attempt was learned from.
+func (t *Track) Settled() bool { return t.settled }
+
+func (b *Brain) silent(t *Track, e *Evidence, now float64) {
 	c := &b.kinds[t.cell]
-	q := b.covered(t, c)
+	q := b.covered(t, c, now)
+	if q < sayNothing {
+		return
+	}
 	g := b.belief(c, e, int(t.provider), t.online, now)
-	pi := b.curves.chance(g.m)
+	pi := min(b.curves.chance(g.m), surest)
 	silence := 1 - q*pi
 	t.silent = true
 	t.gradient = -q * pi * (1 - pi) / silence
@@ -78,47 +117,53 @@ func (b *Brain) Silent(t *Track, e *Evidence, now float64) {
 
 // covered is the probability that a receipt of what arrived has come by
 // [Check]. Where the road was sick, then or now, hardly.
-func (b *Brain) covered(t *Track, c *cell) float32 {
+func (b *Brain) covered(t *Track, c *cell, now float64) float32 {
 	p := int(t.provider)
-	h := min(t.health, b.health.of(c, p))
+	h := min(t.health, b.health.mutes(c, p, now))
 	q := b.coverage.of(p, c.Country, t.online) * h * b.delays.share[at(p, t.online)].by(Check)
 	return min(q, 0.999)
 }
 
-// Proof counts a receipt, age seconds after the send. If silence was counted
-// before, that very step is taken back first.
+// Proof counts a receipt, age seconds after the send. Before [Check] it is only
+// noted; after it, if silence was learned, that very step is taken back first.
 func (b *Brain) Proof(t *Track, e *Evidence, age, now float64) {
 	if t.proven {
 		return
 	}
-	c := &b.kinds[t.cell]
-	if b.health.received(c, int(t.provider), t.sent, age, now) {
+	if b.health.received(&b.kinds[t.cell], int(t.provider), t.sent, age, t.watched) {
 		b.delays.count(int(t.provider), t.online, age)
 	}
-	b.arrived(t, c, e, now)
+	b.proven(t, e, now)
 }
 
-func (b *Brain) arrived(t *Track, c *cell, e *Evidence, now float64) {
+func (b *Brain) proven(t *Track, e *Evidence, now float64) {
+	t.proven = true
+	if !t.settled {
+		return
+	}
 	if t.silent {
-		b.unstep(t, c, e, now)
+		b.unstep(t, &b.kinds[t.cell], e, now)
 		t.silent = false
 	}
-	t.proven = true
-	q := b.covered(t, c)
+	b.arrived(t, e, now)
+}
+
+func (b *Brain) arrived(t *Track, e *Evidence, now float64) {
+	c := &b.kinds[t.cell]
+	q := b.covered(t, c, now)
 	g := b.belief(c, e, int(t.provider), t.online, now)
-	pi := b.curves.chance(g.m)
+	pi := min(b.curves.chance(g.m), surest)
 	inform := q * pi * (1 - pi) * (1 - pi) / (1 - q*pi)
 	gain := 1 / (1 + inform*g.v)
-	b.step(t, c, e, now, (1-pi)*gain, inform*gain)
+	b.step(t, c, e, now, (surest-pi)*gain, inform*gain)
 }
 
 // Clicked counts a message that a person clicked or its app reported: it has
 // arrived, with its receipt or without.
 func (b *Brain) Clicked(t *Track, e *Evidence, now float64) {
-	c := &b.kinds[t.cell]
-	b.coverage.count(int(t.provider), c.Country, t.online, t.proven)
+	b.coverage.count(int(t.provider), b.kinds[t.cell].Country, t.online, t.proven)
 	if !t.proven {
-		b.arrived(t, c, e, now)
+		b.proven(t, e, now)
 	}
 }
 

@@ -99,7 +99,7 @@ func (d *Driver) Sent(n *Notice, road int) {
 	} else {
 		h = &held{}
 	}
-	*h = held{Track: d.brain.Send(d.cell(n), &d.evidence[n.Device], road, n.Online, n.At+epoch), key: key(n.ID, road), device: n.Device}
+	*h = held{Track: d.brain.Send(d.cell(n), &d.evidence[n.Device], road, n.Online, n.At+epoch, true), key: key(n.ID, road), device: n.Device}
 	d.tracks[h.key] = h
 	d.due = append(d.due, h)
 }
@@ -139,7 +139,7 @@ func (d *Driver) Tick(now float64) {
 		if age < brain.Check {
 			break
 		}
-		d.brain.Silent(&h.Track, &d.evidence[h.device], now)
+		d.brain.Settle(&h.Track, &d.evidence[h.device], now)
 		d.head++
 
 	}

@@ -1,0 +1,56 @@
+package brain
+
+// steps are the ages in seconds at which it is asked again whether to act.
+var patienceSteps = [...]float64{1.5, 3, 5, 8, 12, 17, 23, 30, 40, 55, 75, 100, 160, 300, 600, 1200}
+
+// Wait is the question how long silence on a road is worth bearing.
+type Wait struct {
+	Cell     int32
+	Provider int
+	Online   bool
+	Now, TTL float64 // seconds
+	// HalfWorth is after how many seconds a message is worth half.
+	HalfWorth float64
+	// Next is what the next road is worth: its chance to arrive.
+	Next float32
+	// Price is what acting costs, Twice what a second copy costs, in the worth
+	// of one message that arrives.
+	Price, Twice float32
+}
+
+// Patience is after how many seconds without a receipt the next road is worth
+// taking: the first step at which acting now is worth more than acting one
+// step later, if by then no receipt has come. 0 means never within the ttl.
+func (b *Brain) Patience(w *Wait, e *Evidence) float64 {
+	c := &b.kinds[w.Cell]
+	pi := b.curves.chance(b.belief(c, e, w.Provider, w.Online, w.Now).m) * b.health.of(c, w.Provider)
+	cover := b.coverage.of(w.Provider, c.Country, w.Online)
+	came := &b.delays.share[at(w.Provider, w.Online)]
+	// missing is P(not delivered), left P(no receipt), both by an age.
+	left := func(age float64) float32 { return 1 - pi*cover*came.by(age) }
+	act := func(age float64) float32 {
+		missing := (1 - pi) / left(age)
+		if age >= w.TTL {
+			return 0
+		}
+		worth := exp(float32(-0.693 * age / w.HalfWorth))
+		return missing*w.Next*worth - (1-missing)*w.Twice - w.Price
+	}
+	for i, age := range patienceSteps {
+		if age >= w.TTL {
+			return 0
+		}
+		now := act(age)
+		if now <= 0 {
+			continue
+		}
+		if i+1 == len(patienceSteps) {
+			return age
+		}
+		later := patienceSteps[i+1]
+		if still := left(later) / left(age); now >= still*act(later) {
+			return age
+		}
+	}
+	return 0
+}

@@ -1,0 +1,337 @@
+package selector
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+
+	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/selector/brain"
+)
+
+// event is what a receipt has to teach.
+type event struct {
+	key      uint64 // of the attempt
+	provider string
+	kind     kind
+	device   string
+	class    push.Class
+	stage    push.Stage
+	fault    string // kind of a failure
+	report   bool   // it comes from the app, so it arrived for certain
+	online   bool
+	at       float64
+	millis   uint64
+	cost     int64
+	evidence string
+	policy   string
+}
+
+// Observe takes in one receipt as it happens; what it teaches counts a moment
+// later.
+func (s *Selector) Observe(r *push.Receipt) {
+	if r.Provider == "" {
+		return
+	}
+	e := event{
+		key: attemptKey(r.Delivery, r.Provider), provider: r.Provider, kind: kindOfReceipt(r), device: r.Device,
+		class: r.Class, stage: r.Stage, fault: r.Kind, report: r.Source == push.AppReport,
+		online: r.Provider == push.Live, at: unix(r.ReceivedAt), cost: r.CostMicros, evidence: r.Evidence,
+	}
+	if r.Decision != nil {
+		e.online, e.policy = r.Decision.Online, r.Decision.Policy
+	}
+	s.inbox.Lock()
+	defer s.inbox.Unlock()
+	if len(s.inbox.events) < s.cfg.Waiting {
+		s.inbox.events = append(s.inbox.events, e)
+	}
+}
+
+// attemptKey names a road of a delivery, the same in every process.
+func attemptKey(delivery, provider string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(delivery)) // never fails
+	_, _ = h.Write([]byte{0})
+	_, _ = h.Write([]byte(provider))
+	return h.Sum64()
+}
+
+// track is an attempt whose receipt is waited for.
+type track struct {
+	brain.Track
+	key      uint64
+	device   push.DeviceKey
+	evidence string // as it was when it was sent
+	arm      *arm   // the side of an A/B that it counts for; nil is none
+	proof    proof
+}
+
+// waiting are the attempts that are waited for, in the order of their sending.
+type waiting struct {
+	most   int
+	tracks map[uint64]*track
+	line   []*track
+	head   int // of those not yet checked
+}
+
+func newWaiting(most int) waiting {
+	return waiting{most: most, tracks: make(map[uint64]*track)}
+}
+
+func (w *waiting) add(t *track) {
+	if len(w.line) < w.most && w.tracks[t.key] == nil {
+		w.tracks[t.key] = t
+		w.line = append(w.line, t)
+	}
+}
+
+// due takes those that have reached the age of the check, and forgets those
+// beyond the horizon.
+func (w *waiting) due(now float64) []*track {
+	from := w.head
+	for w.head < len(w.line) && now-w.line[w.head].Sent() >= brain.Check {
+		w.head++
+	}
+	checked := w.line[from:w.head:w.head]
+	over := 0
+	for over < from && now-w.line[over].Sent() >= brain.Horizon {
+		delete(w.tracks, w.line[over].key)
+		w.line[over] = nil
+		over++
+	}
+	w.line = w.line[over:]
+	w.head -= over
+	return checked
+}
+
+// lesson is one step of learning that changes a device's evidence: an attempt
+// that has reached its check, or proof that comes after it.
+type lesson struct {
+	*track
+	proof  bool    // else it is the check
+	report bool    // the app itself says so
+	at     float64 // when it came
+}
+
+// digest learns from everything that has come in since the last call.
+func (s *Selector) digest(ctx context.Context) {
+	s.inbox.Lock()
+	events := s.inbox.events
+	s.inbox.events = nil
+	s.inbox.Unlock()
+
+	now := unix(s.now())
+	s.mu.Lock()
+	var lessons []lesson
+	for i := range events {
+		if t := s.take(&events[i]); t != nil {
+			lessons = s.prove(lessons, t, events[i].report, events[i].at)
+		}
+	}
+	for _, t := range s.waiting.due(now) {
+		if s.proving[t.proof] { // else its silence says nothing
+			lessons = append(lessons, lesson{t, false, false, now})
+		}
+		if t.arm != nil {
+			t.arm.count(t.Proven())
+			t.arm = nil
+		}
+	}
+	s.mu.Unlock()
+	s.learn(ctx, lessons)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.brain.Tick(now)
+}
+
+// prove notes that an attempt has arrived. What comes after the check is a
+// lesson of its own. Callers hold mu.
+func (s *Selector) prove(lessons []lesson, t *track, report bool, at float64) []lesson {
+	if t.Settled() {
+		return append(lessons, lesson{t, true, report, at})
+	}
+	var unused brain.Evidence
+	if report {
+		s.brain.Clicked(&t.Track, &unused, at)
+	} else {
+		s.brain.Proof(&t.Track, &unused, max(0, at-t.Sent()), at)
+	}
+	return lessons
+}
+
+// take counts an event, and returns the attempt that it proves to have arrived.
+// Callers hold mu.
+func (s *Selector) take(e *event) *track {
+	g := push.Group{Provider: e.provider, Platform: e.kind.platform, Maker: e.kind.maker, Country: e.kind.country}
+	if e.cost > 0 {
+		s.spend(e.kind.app, e.cost)
+	}
+	switch e.stage {
+	case push.Accepted, push.HandedOver, push.Unknown:
+		if e.stage == push.Unknown {
+			s.tallies.see(g, tally{attempts: 1})
+		} else {
+			s.tallies.see(g, tally{attempts: 1, accepted: 1})
+		}
+		s.send(e)
+	case push.Failed:
+		switch e.fault {
+		case push.KindName(push.ErrUnavailable):
+			s.brain.Refused(s.names.cell(s.brain, e.kind), providerNumber(e.provider), e.at)
+			s.tallies.see(g, tally{attempts: 1})
+		case push.KindName(push.ErrUnregistered), push.KindName(push.ErrRejected):
+			// A dead token or a bad message says nothing about the road.
+		default:
+			s.tallies.see(g, tally{attempts: 1})
+		}
+	case push.Delivered, push.Displayed, push.Clicked:
+		s.proving[proof{e.kind.app, e.provider}] = true
+		t := s.waiting.tracks[e.key]
+		switch {
+		case t == nil:
+			s.peer.orphan(e)
+		case !t.Proven() || e.report:
+			if !t.Proven() {
+				s.tallies.see(g, tally{delivered: 1})
+			}
+			return t
+		}
+	case push.Expired, push.Cancelled, push.Suppressed:
+	}
+	return nil
+}
+
+// send begins to wait for the receipt of an attempt.
+func (s *Selector) send(e *event) {
+	if len(s.waiting.line) >= s.waiting.most || s.waiting.tracks[e.key] != nil {
+		return
+	}
+	p := proof{e.kind.app, e.provider}
+	cell := s.names.cell(s.brain, e.kind)
+	evidence := brain.DecodeEvidence(e.evidence)
+	s.waiting.add(&track{
+		Track: s.brain.Send(cell, &evidence, providerNumber(e.provider), e.online, e.at, s.proving[p]),
+		key:   e.key, device: push.DeviceKey{App: e.kind.app, ID: e.device}, evidence: e.evidence, proof: p,
+		arm: s.armOf(e.kind.app, e.class, e.policy),
+	})
+}
+
+// mostLessons bounds one trip to the memory.
+const mostLessons = 2000
+
+// learn takes the steps: it reads the evidence of the devices concerned, changes
+// it together with the shared beliefs, and writes it back. While the memory is
+// away, shared beliefs learn on from the evidence that came with the attempt.
+func (s *Selector) learn(ctx context.Context, lessons []lesson) {
+	for len(lessons) > 0 {
+		n := min(len(lessons), mostLessons)
+		s.learnSome(ctx, lessons[:n])
+		lessons = lessons[n:]
+	}
+}
+
+func (s *Selector) learnSome(ctx context.Context, lessons []lesson) {
+	places := make(map[push.DeviceKey]int, len(lessons))
+	var devices []push.DeviceKey
+	var kept []string
+	for _, l := range lessons {
+		if _, ok := places[l.device]; !ok {
+			places[l.device] = len(devices)
+			devices, kept = append(devices, l.device), append(kept, l.evidence)
+		}
+	}
+	away := s.parts.Memory == nil
+	if !away {
+		found, err := s.parts.Memory.Evidence(ctx, devices)
+		if err == nil {
+			kept = found
+		}
+		away = err != nil
+	}
+	evidence := make([]brain.Evidence, len(kept))
+	for i, text := range kept {
+		evidence[i] = brain.DecodeEvidence(text)
+	}
+	s.mu.Lock()
+	for _, l := range lessons {
+		e := &evidence[places[l.device]]
+		switch {
+		case !l.proof:
+			s.brain.Settle(&l.Track, e, l.at)
+		case l.report:
+			s.brain.Clicked(&l.Track, e, l.at)
+		default:
+			s.brain.Proof(&l.Track, e, max(0, l.at-l.Sent()), l.at)
+		}
+	}
+	s.mu.Unlock()
+	if away {
+		return
+	}
+	for i := range evidence {
+		kept[i] = string(evidence[i].Append(nil))
+	}
+	if err := s.parts.Memory.KeepEvidence(ctx, devices, kept); err != nil && ctx.Err() == nil {
+		s.log.WarnContext(ctx, "devices' evidence is not kept", "devices", len(devices), "err", err)
+	}
+}
+
+// Patience is how long silence on a road is worth bearing before the next is
+// taken, learned from how its receipts come; 0 is no opinion.
+func (s *Selector) Patience(provider string, d *push.Device, n *push.Notification, hasNext bool) time.Duration {
+	if !hasNext {
+		return 0
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.proving[proof{d.App, provider}] {
+		return 0 // its silence says nothing
+	}
+	now := s.now()
+	e := brain.DecodeEvidence(d.Evidence)
+	w := brain.Wait{
+		Cell: s.names.cell(s.brain, kindOf(d)), Provider: providerNumber(provider), Online: provider == push.Live,
+		Now: unix(now), TTL: max(1, n.ExpiresAt.Sub(now).Seconds()),
+		HalfWorth: halfWorth(n.Class), Twice: annoyance(n.Class),
+	}
+	for _, a := range d.Addresses {
+		if a.Provider != provider && !push.IsSMS(a.Provider) {
+			w.Next = max(w.Next, s.brain.Arrives(w.Cell, &e, providerNumber(a.Provider), false, w.Now))
+		}
+	}
+	if w.Next == 0 { // an SMS is what is left
+		w.Next, w.Price = 0.97, 0.1
+	}
+	return time.Duration(s.brain.Patience(&w, &e) * float64(time.Second))
+}
+
+// halfWorth is after how many seconds a message is worth half.
+func halfWorth(c push.Class) float64 {
+	switch c {
+	case push.Call:
+		return 10
+	case push.OTP:
+		return 30
+	case push.Chat:
+		return 120
+	case push.Transactional:
+		return 600
+	default:
+		return 3 * 3600
+	}
+}
+
+// annoyance is what a second copy costs, in the worth of a message that arrives.
+// Devices drop what they have shown, so it is mostly battery and quota.
+func annoyance(c push.Class) float32 {
+	switch c {
+	case push.OTP, push.Call:
+		return 0.02
+	case push.Marketing:
+		return 0.2
+	default:
+		return 0.08
+	}
+}
