@@ -163,7 +163,7 @@ func TestFallbackTakesRoadAfterRoadUntilProof(t *testing.T) {
 		}
 		return ""
 	})
-	if why := h.receipts[1].Why; why != "live brought no proof; apns ranks 1" {
+	if why := h.receipts[1].Why; why != "live brought no proof; apns ranks 2" {
 		t.Errorf("why apns = %q", why)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
 )
 
@@ -128,17 +129,28 @@ func usesLive(n *push.Notification) bool {
 func (r *round) asked(d *delivery) asked {
 	return asked{
 		delivery: d.ID, attempts: d.cell.Attempt, now: r.now, tried: d.cell.HasTried,
-		closed: func(provider string) string { return r.w.lanes.shut(d.App, provider, r.now) },
+		closed: func(provider string) string { return r.w.lanes.shut(d.App, provider, d.Class, r.now) },
 	}
 }
 
-// shut tells why a lane gives no place now; "" if it does.
-func (ls *lanes) shut(app, provider string, now time.Time) string {
-	l := ls.of(app, provider)
+// shut tells why a lane gives a class no place now; "" if it does, or was never
+// used.
+func (ls *lanes) shut(app, provider string, class push.Class, now time.Time) string {
+	found, ok := ls.all.Load(redisstore.LaneName{App: app, Provider: provider})
+	if !ok {
+		return ""
+	}
+	l := found.(*lane)
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.off != "" {
+		return l.off
+	}
 	if now.Before(l.shut.until) {
 		return l.shut.why
+	}
+	if shut := l.closedClass(class, now); shut != nil {
+		return shut.why
 	}
 	return ""
 }

@@ -15,28 +15,23 @@ ALTER TABLE receipts
 -- delivery's first road was proven to have brought it.
 CREATE VIEW IF NOT EXISTS decisions AS
 SELECT
-    app, delivery, device, notification, class, chosen, policy, propensity, explored, online,
-    roads, scores, propensities, maker, country, carrier, platform, accepted_at,
-    arrived AND arrived_by = chosen AS reward
+    app, delivery, device, notification, class, maker, country, carrier, platform, accepted_at,
+    first.1 AS chosen, first.2 AS policy, first.3 AS propensity, first.4 AS explored, first.5 AS online,
+    first.6 AS roads, first.7 AS scores, first.8 AS propensities,
+    toUInt8(arrived AND arrived_by = first.1) AS reward
 FROM (
     SELECT
-        app, delivery,
-        any(device) AS device, any(notification) AS notification, any(class) AS class,
-        argMinIf(toString(provider), attempt, answer = 1 AND policy != '') AS chosen,
-        argMinIf(toString(policy), attempt, answer = 1 AND policy != '') AS policy,
-        argMinIf(propensity, attempt, answer = 1 AND policy != '') AS propensity,
-        argMinIf(explored, attempt, answer = 1 AND policy != '') AS explored,
-        argMinIf(online, attempt, answer = 1 AND policy != '') AS online,
-        argMinIf(roads, attempt, answer = 1 AND policy != '') AS roads,
-        argMinIf(scores, attempt, answer = 1 AND policy != '') AS scores,
-        argMinIf(propensities, attempt, answer = 1 AND policy != '') AS propensities,
-        minIf(attempt, answer = 1 AND policy != '') AS first_attempt,
-        any(maker) AS maker, any(country) AS country, any(carrier) AS carrier, any(platform) AS platform,
-        min(receipts.accepted_at) AS accepted_at,
-        max(rank) >= 5 AS arrived,
-        argMinIf(toString(provider), received_at, rank >= 5) AS arrived_by
-    FROM receipts
-    GROUP BY app, delivery)
+        r.app AS app, r.delivery AS delivery,
+        any(r.device) AS device, any(r.notification) AS notification, any(r.class) AS class,
+        any(r.maker) AS maker, any(r.country) AS country, any(r.carrier) AS carrier, any(r.platform) AS platform,
+        min(r.accepted_at) AS accepted_at,
+        argMinIf((toString(r.provider), toString(r.policy), r.propensity, r.explored, r.online, r.roads, r.scores, r.propensities),
+            r.attempt, r.answer = 1 AND r.policy != '') AS first,
+        minIf(r.attempt, r.answer = 1 AND r.policy != '') AS first_attempt,
+        max(r.rank) >= 5 AS arrived,
+        argMinIf(toString(r.provider), r.received_at, r.rank >= 5) AS arrived_by
+    FROM receipts AS r
+    GROUP BY r.app, r.delivery)
 WHERE first_attempt = 1;
 
 -- Roads: what came of the attempts by each provider to each kind of device, hour
@@ -57,7 +52,7 @@ CREATE TABLE IF NOT EXISTS road_hour (
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(hour)
 ORDER BY (app, hour, provider, platform, maker, os, country, carrier)
-TTL hour + INTERVAL 90 DAY
+TTL hour + INTERVAL 6 WEEK
 SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS road_hour_view TO road_hour AS

@@ -12,7 +12,7 @@ func TestConfigComesFromFileThenEnvironment(t *testing.T) {
 	path := writeConfig(t, `
 roles: [api, worker]
 redis: { url: redis://file:6379/0 }
-selector: { half_life: 6h, prior: 0.7 }
+selector: { half_life: 6h, explore: 0.3 }
 `)
 	c, err := loadConfig(path, []string{
 		"HERALD_REDIS_URL=redis://environment:6379/1",
@@ -27,8 +27,8 @@ selector: { half_life: 6h, prior: 0.7 }
 	if c.Redis.URL != "redis://environment:6379/1" {
 		t.Errorf("redis.url = %q, want the environment's", c.Redis.URL)
 	}
-	if c.Selector.HalfLife != 2*time.Hour || c.Selector.Prior != 0.7 {
-		t.Errorf("selector = %+v, want half_life from the environment and prior from the file", c.Selector)
+	if c.Selector.HalfLife != 2*time.Hour || c.Selector.Explore != 0.3 {
+		t.Errorf("selector = %+v, want half_life from the environment and explore from the file", c.Selector)
 	}
 	if c.Selector.Window != defaultConfig().Selector.Window {
 		t.Errorf("selector.window = %v, want the default", c.Selector.Window)

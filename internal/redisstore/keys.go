@@ -83,6 +83,7 @@ func closedKey(open string, due time.Time) string {
 func tokenKey(key string) string { return prefix + "t:" + key + "}" }
 
 func turnKey(key string) string { return tokenKey(key) + ":turn" }
+
 // The selectors' common memory lies on one node.
 const (
 	newsKey     = prefix + "selector}/news"
