@@ -117,7 +117,7 @@ func TestPlanShowsTheRoads(t *testing.T) {
 		t.Errorf("plan is for %d devices by roads %v", p.Devices, p.Roads)
 	}
 	got := fmt.Sprint(p.Payloads)
-	if !strings.Contains(got, "{apns 120 4096 }") || !strings.Contains(got, "too large") {
+	if !strings.Contains(got, "{apns 120 4096 ") || !strings.Contains(got, "too large") {
 		t.Errorf("payloads = %v", got)
 	}
 	if s := p.Sample[1].Roads; s[0].Skipped == "" || s[1].Why != "fcm ranks 1" || !strings.Contains(s[2].Skipped, "policy") {
