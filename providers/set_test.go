@@ -2,7 +2,9 @@ package providers
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -174,15 +176,16 @@ func (f *fakes) Credentials(ctx context.Context, app, _ string) ([]byte, int64, 
 	if !ok {
 		return nil, 0, push.ErrNotFound
 	}
-	return []byte(secret), f.version, nil
+	return fmt.Appendf(nil, `{"secret":%q}`, secret), f.version, nil
 }
 
 func (f *fakes) open(credentials []byte) (Provider, error) {
 	f.opens.Add(1)
-	if string(credentials) == "bad" {
+	var c struct{ Secret string }
+	if json.Unmarshal(credentials, &c) != nil || c.Secret == "bad" {
 		return nil, &push.Invalid{Faults: []push.Fault{{Field: "key", Detail: "is missing"}}}
 	}
-	return &fake{id: string(credentials), of: f}, nil
+	return &fake{id: c.Secret, of: f}, nil
 }
 
 type fake struct {

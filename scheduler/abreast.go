@@ -105,7 +105,7 @@ func (r *round) adopt(ctx context.Context, res, try *result) {
 	switch {
 	case try.dead == nil:
 	case res.dead == nil:
-		res.dead, res.Address = try.dead, *try.dead
+		res.dead = try.dead
 	default:
 		r.forget(ctx, []*result{try})
 	}

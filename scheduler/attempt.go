@@ -64,6 +64,9 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 	}
 	lane.leave(pass, verdict)
 	lane.refund(class, r.untaken(ctx, l.results, replies))
+	if why := r.w.deaths.count(ctx, l.results[0].App, l.provider, living(replies), dead(l.results, replies)); why != "" {
+		lane.suspect(why)
+	}
 	for i, res := range l.results {
 		reply := replies[i]
 		if reply.Err != nil && cutOff != nil {
@@ -175,9 +178,8 @@ func (r *round) conclude(res *result, err error) (done bool) {
 		}
 		res.putOff(time.Now().Add(delay))
 		return true
-	case errors.Is(err, push.ErrUnregistered) && !registeredAgain(d.device, err):
-		dead := d.Address
-		res.dead = &dead
+	case errors.Is(err, push.ErrUnregistered):
+		res.dead = d.death(err)
 	}
 	d.passed = append(d.passed, road.Provider)
 	return false
@@ -326,11 +328,35 @@ func faultOf(err error) (kind, code, detail string) {
 	return push.KindName(err), e.Code, detail
 }
 
-// registeredAgain tells whether the device came back after the provider learned
-// that its token was dead. Its address is then as good as new.
-func registeredAgain(d *push.Device, err error) bool {
-	e, ok := errors.AsType[*push.Error](err)
-	return ok && !e.Since.IsZero() && d.UpdatedAt.After(e.Since)
+// death is the event of an answer that says an address is dead.
+func (d *delivery) death(err error) *push.Death {
+	death := &push.Death{App: d.App, Device: d.Device, Address: d.Address, Source: push.VendorReply, Delivery: d.ID}
+	if e, ok := errors.AsType[*push.Error](err); ok {
+		death.Code, death.Since = e.Code, e.Since
+	}
+	return death
+}
+
+// living and dead count what replies say of addresses. A device that came back
+// after its address died says nothing.
+func living(replies []push.Reply) (n int) {
+	for _, reply := range replies {
+		if reply.Err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+func dead(results []*result, replies []push.Reply) (n int) {
+	for i, reply := range replies {
+		if errors.Is(reply.Err, push.ErrUnregistered) {
+			if death := results[i].death(reply.Err); death.Since.IsZero() || !results[i].device.UpdatedAt.After(death.Since) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 func retryAfter(err error) time.Duration {

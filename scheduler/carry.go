@@ -15,11 +15,11 @@ type result struct {
 	*delivery
 	road     road // under way, or the last one tried
 	receipts []push.Receipt
-	uses     []spent       // of the device's quotas, for the attempt under way
-	retryAt  time.Time     // zero unless the same road is to be tried again
-	parked   bool          // retryAt is for want of a place, not after a failure
-	dead     *push.Address // the provider said that nobody is there any more
-	err      error         // the round was ended before the outcome was known
+	uses     []spent     // of the device's quotas, for the attempt under way
+	retryAt  time.Time   // zero unless the same road is to be tried again
+	parked   bool        // retryAt is for want of a place, not after a failure
+	dead     *push.Death // the provider said that nobody is there any more
+	err      error       // the round was ended before the outcome was known
 }
 
 // carry brings all deliveries as far as they come in this round. Answers are
@@ -111,16 +111,16 @@ func byChunk(results []*result) ([]redisstore.Chunk, [][]redisstore.Slot) {
 	return chunks, slots
 }
 
-// forget removes addresses that are dead. One that stays is found dead again.
+// forget sees to the addresses that are dead.
 func (r *round) forget(ctx context.Context, results []*result) {
+	var all []push.Death
+	var of []*push.Device
 	for _, res := range results {
-		if res.dead == nil {
-			continue
-		}
-		if err := r.w.parts.Devices.Forget(ctx, res.App, res.Device, *res.dead); err != nil {
-			r.w.log.WarnContext(ctx, "dead address kept", "device", res.Device, "provider", res.dead.Provider, "err", err)
+		if res.dead != nil {
+			all, of = append(all, *res.dead), append(of, res.device)
 		}
 	}
+	r.w.deaths.bury(ctx, all, func(i int) time.Time { return of[i].UpdatedAt })
 }
 
 // putOff sets the timers for what will happen to deliveries later, before the

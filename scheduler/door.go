@@ -28,6 +28,7 @@ type Door struct {
 	tasks   queue
 	due     *redisstore.Due
 	lanes   *redisstore.Lanes
+	deaths  *deaths
 	metrics *doorMetrics
 
 	mu   sync.Mutex
@@ -45,6 +46,7 @@ func NewDoor(cfg Config, parts Parts) *Door {
 		due:     redisstore.NewDue(parts.Redis),
 		lanes:   redisstore.NewLanes(parts.Redis),
 		metrics: newDoorMetrics(parts.Metrics),
+		deaths:  newDeaths(parts),
 	}
 }
 

@@ -46,7 +46,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) parts() Parts {
 	return Parts{
 		Redis: h.rdb, Devices: h, Apps: h, Picker: h, Sender: h, Recorder: h, Presence: h, Letter: letter, Users: h,
-		Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		Deaths: h.died, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 		Limits: func(_ context.Context, _, provider string) push.Limits { return h.limits[provider] },
 	}
 }
@@ -158,6 +158,7 @@ type neighbours struct {
 	receipts []push.Receipt
 	ids      map[string]bool // of receipts, as a store that drops duplicates has them
 	forgot   []string
+	deaths   []push.Death
 	// answer decides what a provider says; nil accepts everything.
 	answer func(ctx context.Context, provider string, d *push.Delivery) (push.Answer, error)
 	// together is how many devices a provider takes in one request.
@@ -285,6 +286,12 @@ func (n *neighbours) SendBatch(ctx context.Context, app, provider string, ds []*
 	defer n.mu.Unlock()
 	n.batches = append(n.batches, devices)
 	return replies
+}
+
+func (n *neighbours) died(_ context.Context, ds []push.Death) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.deaths = append(n.deaths, ds...)
 }
 
 func (n *neighbours) Owners(_ context.Context, _, provider string, tokens []string) ([]string, error) {

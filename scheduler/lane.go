@@ -345,12 +345,15 @@ func (l *lane) reopen() {
 	l.admit()
 }
 
-// switchOff closes the lane until it is switched on with "".
-func (l *lane) switchOff(why string) {
+// switchOff closes the lane until it is switched on with "". It reports whether
+// that was now.
+func (l *lane) switchOff(why string) (isOn bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	isOn = l.off != "" && why == ""
 	l.off = why
 	if why != "" {
 		l.dismiss()
 	}
+	return isOn
 }

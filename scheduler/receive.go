@@ -216,23 +216,29 @@ func (d *Door) describe(ctx context.Context, rs []push.Receipt) {
 				continue
 			}
 			rs[i].Describe(devices[k])
-			d.forgetDead(ctx, &rs[i], devices[k])
+			d.takeStock(ctx, &rs[i], devices[k])
 		}
 	}
 }
 
-// forgetDead removes the address that a vendor's report says is dead, unless
-// the device has registered since.
-func (d *Door) forgetDead(ctx context.Context, r *push.Receipt, device *push.Device) {
-	if r.Source != push.VendorCallback || r.Kind != push.KindName(push.ErrUnregistered) || device.UpdatedAt.After(r.At) {
+// takeStock counts what a vendor's report says of an address, and sees to one
+// that it says is dead. A device that has another address by now is well.
+func (d *Door) takeStock(ctx context.Context, r *push.Receipt, device *push.Device) {
+	if r.Source != push.VendorCallback {
 		return
 	}
 	address, ok := device.Address(r.Provider)
-	if !ok {
-		return
-	}
-	if err := d.parts.Devices.Forget(ctx, r.App, r.Device, address); err != nil {
-		d.log.WarnContext(ctx, "dead address kept", "device", r.Device, "provider", r.Provider, "err", err)
+	switch {
+	case !ok || r.Token != "" && r.Token != address.Token:
+	case r.Stage.Reaches(push.Delivered):
+		d.deaths.count(ctx, r.App, r.Provider, 1, 0)
+	case r.Kind == push.KindName(push.ErrUnregistered):
+		if !device.UpdatedAt.After(r.At) {
+			d.deaths.count(ctx, r.App, r.Provider, 0, 1)
+		}
+		d.deaths.bury(ctx, []push.Death{{
+			App: r.App, Device: r.Device, Address: address, Source: r.Source, Code: r.Code, Since: r.At, Delivery: r.Delivery,
+		}}, func(int) time.Time { return device.UpdatedAt })
 	}
 }
 

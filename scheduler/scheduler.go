@@ -83,6 +83,9 @@ type Parts struct {
 	Metrics prometheus.Registerer
 	// Limits tells what an app's provider documents; nil where nobody does.
 	Limits func(ctx context.Context, app, provider string) push.Limits
+	// Deaths hears of addresses that providers say are dead, and of what became
+	// of them; nil where nobody wants to know. It may not keep the slice.
+	Deaths func(ctx context.Context, ds []push.Death)
 	// Users may be nil: then nobody has quiet hours of their own.
 	Users Users
 	// Schedules may be nil: then nothing is sent again and again.

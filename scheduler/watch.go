@@ -22,12 +22,13 @@ type watch struct {
 	lanes  *lanes
 	board  *redisstore.Lanes
 	quotas *redisstore.Quotas
+	deaths *deaths
 	fresh  map[redisstore.LaneName]string // as last seen
 }
 
-func newWatch(parts Parts, ls *lanes) *watch {
+func newWatch(parts Parts, ls *lanes, ds *deaths) *watch {
 	return &watch{
-		name: rand.Text(), lanes: ls,
+		name: rand.Text(), lanes: ls, deaths: ds,
 		board: redisstore.NewLanes(parts.Redis), quotas: redisstore.NewQuotas(parts.Redis),
 	}
 }
@@ -65,16 +66,18 @@ func (w *watch) once(ctx context.Context) error {
 	return w.report(ctx, false)
 }
 
-// obey does what operators want.
+// obey does what operators want. A lane that is switched on again is open,
+// whatever it was closed for.
 func (w *watch) obey(o redisstore.LaneOrders) {
 	w.lanes.each(func(name redisstore.LaneName, l *lane) {
 		why := ""
 		if s, ok := o.Off[name]; ok {
 			why = "switched off: " + s.Reason
 		}
-		l.switchOff(why)
-		if w.fresh != nil && w.fresh[name] != o.Fresh[name] {
+		isOn := l.switchOff(why)
+		if isOn || w.fresh != nil && w.fresh[name] != o.Fresh[name] {
 			l.reopen()
+			w.deaths.forgive(name.App, name.Provider)
 		}
 	})
 	w.fresh = o.Fresh

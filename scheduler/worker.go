@@ -31,6 +31,7 @@ type Worker struct {
 	apps    *appCache
 	lanes   *lanes
 	watch   *watch
+	deaths  *deaths
 	metrics *workerMetrics
 	rooms   map[string]*semaphore.Weighted // for deliveries in memory, by urgency
 	crew    *crew
@@ -63,12 +64,13 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		caps:     redisstore.NewCaps(parts.Redis),
 		newest:   redisstore.NewNewest(parts.Redis),
 		digests:  redisstore.NewDigests(parts.Redis),
+		deaths:   newDeaths(parts),
 	}
 	for _, q := range queues {
 		w.rooms[q] = semaphore.NewWeighted(int64(cfg.InFlight))
 	}
-	w.door = &Door{cfg: cfg, parts: parts, log: w.log, journal: w.journal, inbox: w.inbox, tasks: w.tasks}
-	w.watch = newWatch(parts, w.lanes)
+	w.door = &Door{cfg: cfg, parts: parts, log: w.log, journal: w.journal, inbox: w.inbox, tasks: w.tasks, deaths: w.deaths}
+	w.watch = newWatch(parts, w.lanes, w.deaths)
 	w.metrics = newWorkerMetrics(parts.Metrics, w.lanes)
 	return w
 }
@@ -329,6 +331,7 @@ func (w *Worker) LaneOpen(app, provider string, c push.Class) bool {
 // why the lane was closed may be no more. Other processes learn of it by
 // [Door.FreshenLane].
 func (w *Worker) ReopenLane(app, provider string) {
+	w.deaths.forgive(app, provider)
 	if l, ok := w.lanes.all.Load(redisstore.LaneName{App: app, Provider: provider}); ok {
 		l.(*lane).reopen()
 	}

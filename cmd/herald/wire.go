@@ -165,6 +165,7 @@ func (h *house) wireJourney(context.Context) error {
 		Recorder: recorder{h.spool, h.selector},
 		Presence: h.router,
 		Letter:   live.Encode,
+		Deaths:   newUndertaker(h.log, h.metrics).tell,
 		Log:      h.log,
 		Metrics:  h.metrics,
 

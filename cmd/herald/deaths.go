@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/herald-push/herald/push"
+)
+
+// undertaker makes it known that addresses are dead, and what became of them.
+// What apps are told hangs here.
+type undertaker struct {
+	log  *slog.Logger
+	seen *prometheus.CounterVec
+}
+
+func newUndertaker(log *slog.Logger, reg prometheus.Registerer) *undertaker {
+	u := &undertaker{log: log, seen: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "herald_dead_addresses_total",
+		Help: "Addresses that a provider said are dead, by what became of them: forgotten, renewed (registered since) or kept (too many at once to be true).",
+	}, []string{"provider", "fate"})}
+	reg.MustRegister(u.seen)
+	return u
+}
+
+// tell writes deaths down; an address itself is a secret.
+func (u *undertaker) tell(ctx context.Context, ds []push.Death) {
+	for i := range ds {
+		d := &ds[i]
+		u.seen.WithLabelValues(d.Address.Provider, string(d.Fate)).Inc()
+		u.log.InfoContext(ctx, "dead address", "app", d.App, "device", d.Device, "provider", d.Address.Provider,
+			"fate", d.Fate, "why", d.Why, "code", d.Code, "source", d.Source, "delivery", d.Delivery)
+	}
+}
