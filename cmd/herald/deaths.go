@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,12 +17,17 @@ type undertaker struct {
 	seen *prometheus.CounterVec
 }
 
-func newUndertaker(log *slog.Logger, reg prometheus.Registerer) *undertaker {
+func newUndertaker(log *slog.Logger, reg prometheus.Registerer, providers iter.Seq[string]) *undertaker {
 	u := &undertaker{log: log, seen: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "herald_dead_addresses_total",
 		Help: "Addresses that a provider said are dead, by what became of them: forgotten, renewed (registered since) or kept (too many at once to be true).",
 	}, []string{"provider", "fate"})}
 	reg.MustRegister(u.seen)
+	for provider := range providers {
+		for _, fate := range [...]push.Fate{push.Forgotten, push.Renewed, push.Suspected} {
+			u.seen.WithLabelValues(provider, string(fate)) // an alert looks for a rise from 0
+		}
+	}
 	return u
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -155,7 +156,8 @@ func (h *house) wireLive(ctx context.Context) (err error) {
 
 // wireJourney is the way from the queue to the device.
 func (h *house) wireJourney(context.Context) error {
-	h.providers = providers.NewSet(h.store, openers(h.cfg.PublicURL, h.cfg.Egress, h.notes), map[string]providers.Provider{push.Live: live.New(h.router)})
+	services := openers(h.cfg.PublicURL, h.cfg.Egress, h.notes)
+	h.providers = providers.NewSet(h.store, services, map[string]providers.Provider{push.Live: live.New(h.router)})
 	h.scheduler = scheduler.New(h.cfg.Scheduler, scheduler.Parts{
 		Redis:    h.redis,
 		Devices:  h.devices,
@@ -165,7 +167,7 @@ func (h *house) wireJourney(context.Context) error {
 		Recorder: recorder{h.spool, h.selector},
 		Presence: h.router,
 		Letter:   live.Encode,
-		Deaths:   newUndertaker(h.log, h.metrics).tell,
+		Deaths:   newUndertaker(h.log, h.metrics, maps.Keys(services)).tell,
 		Log:      h.log,
 		Metrics:  h.metrics,
 
