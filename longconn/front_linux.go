@@ -1,9 +1,13 @@
 package longconn
 
 import (
+	"net"
+	"net/http"
 	"net/netip"
+	"os"
 
 	"github.com/coder/websocket"
+	"golang.org/x/sys/unix"
 )
 
 // front is what stands between a socket and its engine: the PROXY protocol,
@@ -96,6 +100,13 @@ func (f *front) clear(c *loopConn, p []byte) {
 		return
 	}
 	answer, status := f.web.read(p, func(b []byte) { c.eng.feed(c.loop.now, b) })
+	if status == plainHTTP && f.secret == nil {
+		f.handOver(c)
+		return
+	}
+	if status == plainHTTP {
+		answer, status = refusal(http.StatusUpgradeRequired), websocket.StatusPolicyViolation
+	}
 	if len(answer) > 0 {
 		c.write(f.conceal(answer), nil)
 	}
@@ -103,6 +114,32 @@ func (f *front) clear(c *loopConn, p []byte) {
 		f.web.status = status
 		c.eng.end(Malformed)
 	}
+}
+
+// handOver gives the connection to net/http, with what was read of it.
+func (f *front) handOver(c *loopConn) {
+	rest := f.web.part
+	f.web.part = nil
+	file := os.NewFile(uintptr(dup(int(c.fd))), "http")
+	nc, err := net.FileConn(file)
+	file.Close()
+	if err == nil {
+		select {
+		case f.s.handed <- &proxied{Conn: nc, rest: rest, from: net.TCPAddrFromAddrPort(f.from)}:
+		default:
+			nc.Close()
+		}
+	}
+	c.destroy(Disconnected)
+}
+
+// dup is another descriptor for the same connection, or -1.
+func dup(fd int) int {
+	other, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1
+	}
+	return other
 }
 
 // wrap turns the engine's bytes into those of the socket.

@@ -58,6 +58,7 @@ type porter struct {
 	ready     int
 	refreshed int
 	mute      bool             // publications are not answered
+	anyone    string           // whom a token is of that comes without a client id
 	welcome   longconn.Welcome // but for key and tag
 	asked     int              // CONNECTs
 	remote    map[string]string
@@ -81,6 +82,11 @@ func (p *porter) Connect(c longconn.Conn, h longconn.Hello) {
 			return
 		}
 		name := h.ClientID
+		p.Lock()
+		if name == "" {
+			name = p.anyone
+		}
+		p.Unlock()
 		assigned := ""
 		if name == "" {
 			name, assigned = h.Username, h.Username

@@ -166,11 +166,17 @@ func proxyContext(ctx context.Context, nc net.Conn) context.Context {
 	if wrapped, ok := nc.(interface{ NetConn() net.Conn }); ok {
 		nc = wrapped.NetConn()
 	}
-	if late, ok := nc.(*lateProxied); ok {
-		return context.WithValue(ctx, proxyKey{}, late)
+	switch nc := nc.(type) {
+	case *lateProxied:
+		return context.WithValue(ctx, proxyKey{}, nc)
+	case *proxied:
+		return context.WithValue(ctx, handedKey{}, nc)
 	}
 	return ctx
 }
+
+// handedKey finds the connection of a request that a loop handed over.
+type handedKey struct{}
 
 // lateProxied reads the header at the first Read, for Accept must not wait.
 type lateProxied struct {

@@ -28,6 +28,8 @@ type Server struct {
 	serial  atomic.Uint64
 	tcp, ws net.Listener // nil if not wanted
 	loops   loops        // that serve both; none with the goroutine transport
+	doors   *doors
+	handed  chan net.Conn // by loops: requests that want no WebSocket
 
 	mu      sync.Mutex
 	conns   map[*netConn]struct{}
@@ -40,6 +42,8 @@ type Server struct {
 func Open(ctx context.Context, cfg Config, hub *Hub, h Handler, log *slog.Logger) (*Server, error) {
 	s := &Server{cfg: cfg, handler: h, log: log, conns: map[*netConn]struct{}{}, waiting: map[net.Conn]struct{}{}}
 	s.srv = &services{cfg: &s.cfg, stats: &s.stats, hub: hub, serial: func() uint64 { return s.serial.Add(1) }, gate: newGate(&s.cfg)}
+	s.doors = newDoors(s)
+	s.handed = make(chan net.Conn, 64)
 	var err error
 	if s.tcp, err = listener(ctx, cfg.TCPListener, cfg.TCP); err != nil {
 		return nil, err
@@ -125,18 +129,22 @@ func (s *Server) Run(ctx context.Context) error {
 // serveAll starts what accepts. It returns what ends it once the connections
 // are gone.
 func (s *Server) serveAll(parts *sync.WaitGroup, fail context.CancelCauseFunc) (stop func()) {
-	if s.loops != nil {
-		s.loops.run(parts)
-		return func() {
-			s.loops.stop()
-			closeListener(s.ws)
-		}
-	}
 	web := &http.Server{
 		Handler:           s,
 		ReadHeaderTimeout: s.cfg.HandshakeTimeout,
+		IdleTimeout:       2 * time.Minute,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		ConnContext:       proxyContext,
+	}
+	if s.loops != nil {
+		s.loops.run(parts)
+		hatch := &hatch{conns: s.handed, closed: make(chan struct{}), addr: addr(s.ws)}
+		parts.Go(func() { _ = web.Serve(hatch) }) // it ends when it is closed below
+		return func() {
+			web.Close() //nolint:errcheck // its requests have ended with their sessions
+			s.loops.stop()
+			closeListener(s.ws)
+		}
 	}
 	if s.tcp != nil {
 		parts.Go(func() { fail(s.acceptAll(s.tcp)) })
@@ -381,3 +389,27 @@ type loops interface {
 	wait() // until there are no connections
 	stop() // ends the loops
 }
+
+// hatch is the listener on which loops hand over what they do not serve.
+type hatch struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+	addr   net.Addr
+}
+
+func (h *hatch) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (h *hatch) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+func (h *hatch) Addr() net.Addr { return h.addr }

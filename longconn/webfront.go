@@ -45,6 +45,9 @@ const (
 
 const maxUpgrade = 8 << 10
 
+// plainHTTP says that a request wants no WebSocket; it is in part.
+const plainHTTP websocket.StatusCode = -2
+
 // read takes bytes from the client and hands the MQTT in them to feed. answer
 // is to be written; a status other than 0 ends the connection.
 func (w *webFront) read(p []byte, feed func([]byte)) (answer []byte, status websocket.StatusCode) {
@@ -90,6 +93,10 @@ func (w *webFront) upgrade(p []byte) (rest, answer []byte, status websocket.Stat
 	r, err := http.ReadRequest(bufio.NewReaderSize(bytes.NewReader(request), 1<<10))
 	if err != nil {
 		return nil, refusal(http.StatusBadRequest), websocket.StatusProtocolError
+	}
+	if !lists(r.Header, "Upgrade", "websocket") {
+		w.part = append(request, rest...)
+		return nil, nil, plainHTTP
 	}
 	key := r.Header.Get("Sec-Websocket-Key")
 	raw, err := base64.StdEncoding.DecodeString(key)

@@ -14,7 +14,12 @@ import (
 // [MQTT-6.0.0-2]. Any origin may connect: the token in CONNECT is what lets a
 // client in, and a browser sends none by itself. It returns when the connection
 // has ended.
+// What asks for no WebSocket finds the doors for plain HTTP.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !lists(r.Header, "Upgrade", "websocket") {
+		s.doors.ServeHTTP(w, r)
+		return
+	}
 	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{"mqtt", JSONProtocol},
 		InsecureSkipVerify: true,
@@ -52,6 +57,9 @@ func (c *wsConn) RemoteAddr() net.Addr { return c.remote }
 func (c *wsConn) cut() error { return c.ws.CloseNow() }
 
 func remoteAddr(r *http.Request) net.Addr {
+	if handed, ok := r.Context().Value(handedKey{}).(*proxied); ok {
+		return handed.from
+	}
 	if late, ok := r.Context().Value(proxyKey{}).(*lateProxied); ok && late.inner != nil {
 		return late.inner.RemoteAddr()
 	}
