@@ -39,6 +39,9 @@ type Message struct {
 	ID      string
 	Payload []byte    // never changed once made
 	Expires time.Time // zero means never
+	// Collapse names what the message is the latest word on; empty if nothing.
+	// A device that does not keep up gets the latest alone.
+	Collapse string
 }
 
 // Event is what a receipt reports.

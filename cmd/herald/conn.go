@@ -48,15 +48,18 @@ func (w waiting) Pending(ctx context.Context, app, device string) ([]im.Message,
 	}
 	messages := make([]dated, 0, len(letters))
 	for id, payload := range letters {
-		var times struct {
+		var about struct {
 			SentAt    time.Time `json:"sent_at"`
 			ExpiresAt time.Time `json:"expires_at"`
+			Collapse  string    `json:"collapse_key"`
 		}
-		if err := json.Unmarshal([]byte(payload), &times); err != nil {
+		if err := json.Unmarshal([]byte(payload), &about); err != nil {
 			w.log.ErrorContext(ctx, "a message in an inbox cannot be read", "device", device, "delivery", id, "err", err)
 			continue // the others can
 		}
-		messages = append(messages, dated{im.Message{ID: id, Payload: []byte(payload), Expires: times.ExpiresAt}, times.SentAt})
+		messages = append(messages, dated{im.Message{
+			ID: id, Payload: []byte(payload), Expires: about.ExpiresAt, Collapse: about.Collapse,
+		}, about.SentAt})
 	}
 	slices.SortFunc(messages, func(a, b dated) int { return a.sent.Compare(b.sent) })
 	oldestFirst := make([]im.Message, len(messages))

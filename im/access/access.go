@@ -320,9 +320,14 @@ func (a *Access) Deliver(app, device string, m im.Message, done func(error)) {
 		done(im.ErrNotHere)
 		return
 	}
-	c.Deliver(longconn.Message{ID: m.ID, Payload: m.Payload, Expires: m.Expires}, func(err error) {
+	c.Deliver(wire(m), func(err error) {
 		done(translate(err))
 	})
+}
+
+// wire is a message as connections carry it.
+func wire(m im.Message) longconn.Message {
+	return longconn.Message{ID: m.ID, Payload: m.Payload, Expires: m.Expires, Collapse: m.Collapse}
 }
 
 // translate puts a connection's word into im's.
@@ -334,7 +339,7 @@ func translate(err error) error {
 		return im.ErrNotHere
 	case errors.Is(err, longconn.ErrFull):
 		return im.ErrFull
-	case errors.Is(err, longconn.ErrExpired):
+	case errors.Is(err, longconn.ErrExpired), errors.Is(err, longconn.ErrReplaced):
 		return im.ErrExpired
 	case errors.Is(err, longconn.ErrTooLarge):
 		return im.ErrTooLarge

@@ -16,7 +16,9 @@ import (
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/internal/need"
+	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
+	"github.com/herald-push/herald/longconn/mqtt/mqtttest"
 )
 
 func TestOnlyTheTokensOwnDeviceComesIn(t *testing.T) {
@@ -296,5 +298,66 @@ func TestMosquittoIsADevice(t *testing.T) {
 			t.Errorf("%s: mosquitto_sub printed %q, %v", version, printed, err)
 		}
 		w.Await(t, "proofs", func() bool { return slices.Equal(w.recorded("phone-1"), []string{"early delivered", "late delivered"}) })
+	}
+}
+
+func TestTokenIsRenewedInBandOrEndsTheSession(t *testing.T) {
+	w := build(t)
+	w.Change(func() { w.until = time.Now().Add(1500 * time.Millisecond) })
+	renew := func(d *device, token string) mqtt.Reason {
+		d.Send(mqtt.AppendPublish(nil, mqtt.V5, mqtt.Publish{Topic: access.TokenTopic, ID: 9, QoS: 1, Payload: []byte(token)}))
+		h, body := d.next()
+		if h.Type == mqtt.DISCONNECT {
+			reason, _, _ := mqtt.DecodeDisconnect(body, mqtt.V5)
+			return reason
+		}
+		_, reason, err := mqtt.DecodeAck(h, body, mqtt.V5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reason
+	}
+	lazy, good := w.enter(t, "lazy"), w.enter(t, "good")
+	stolen := w.enter(t, "stolen")
+	if got := renew(good, "demo/good+"); got != mqtt.Success {
+		t.Errorf("a new token: 0x%02X", byte(got))
+	}
+	if got := renew(stolen, "demo/good+"); got != mqtt.NotAuthorized {
+		t.Errorf("another device's token: 0x%02X, want 0x87", byte(got))
+	}
+	h, body := lazy.Next()
+	if reason, _, _ := mqtt.DecodeDisconnect(body, mqtt.V5); h.Type != mqtt.DISCONNECT || reason != mqtt.NotAuthorized {
+		t.Errorf("type %d, reason 0x%02X once the token ran out, want DISCONNECT 0x87", h.Type, byte(reason))
+	}
+	if err := w.push(t, "good", "m1", time.Time{}); err != nil {
+		t.Errorf("push to the renewed session = %v", err)
+	}
+}
+
+func TestTokenNamesTheDeviceByItself(t *testing.T) {
+	w := build(t)
+	for token, want := range map[string]mqtt.Reason{"demo/d1": mqtt.Success, "nonsense": mqtt.BadCredentials} {
+		c := mqtttest.Dial(t, w.addr, mqtt.V5, soon)
+		c.Send(mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, Properties: mqtt.Properties{
+			AuthMethod: longconn.TokenAuth, AuthData: []byte(token),
+		}}))
+		_, body := c.Next()
+		reason, _, p, err := mqtt.DecodeConnack(body, mqtt.V5)
+		if reason != want || err != nil || want == mqtt.Success && p.AssignedClientID != "d1" {
+			t.Errorf("%s: CONNACK 0x%02X, assigned %q, %v", token, byte(reason), p.AssignedClientID, err)
+		}
+	}
+}
+
+func TestKeepAliveIsOffered(t *testing.T) {
+	w := build(t, func(c *access.Config) { c.Heartbeat.Start = 90 * time.Second })
+	c := mqtttest.Dial(t, w.addr, mqtt.V5, soon)
+	c.Send(mqtt.AppendConnect(nil, mqtt.Connect{
+		Version: mqtt.V5, Clean: true, KeepAlive: 600, ClientID: "d1",
+		HasUser: true, Username: "d1", HasPass: true, Password: []byte("demo/d1"),
+	}))
+	_, body := c.Next()
+	if _, _, p, err := mqtt.DecodeConnack(body, mqtt.V5); err != nil || p.ServerKeepAlive != 90 {
+		t.Errorf("server keep alive %d, %v; want 90", p.ServerKeepAlive, err)
 	}
 }

@@ -168,7 +168,7 @@ func (a *Access) handOver(s *session, c longconn.Conn, messages []im.Message) {
 		if !m.Expires.IsZero() && !now.Before(m.Expires) {
 			continue
 		}
-		c.Deliver(longconn.Message{ID: m.ID, Payload: m.Payload, Expires: m.Expires}, func(err error) {
+		c.Deliver(wire(m), func(err error) {
 			switch {
 			case err == nil:
 				a.stats.drained.Add(1)

@@ -32,6 +32,7 @@ var errAway = errors.New("store is away")
 type world struct {
 	*watched.State
 
+	until  time.Time // when tokens run out; zero means never
 	inbox  map[string][]im.Message
 	record []im.Receipt
 	away   bool
@@ -53,6 +54,17 @@ func (w *world) Verify(_ context.Context, token string) (app, device string, err
 		return "", "", errors.New("no token")
 	}
 	return app, device, nil
+}
+
+// VerifyUntil implements [access.Expiring].
+func (w *world) VerifyUntil(ctx context.Context, token string) (app, device string, until time.Time, err error) {
+	app, device, err = w.Verify(ctx, strings.TrimSuffix(token, "+"))
+	w.Lock()
+	defer w.Unlock()
+	if until = w.until; strings.HasSuffix(token, "+") { // a newer one
+		until = until.Add(time.Hour)
+	}
+	return app, device, until, err
 }
 
 func (w *world) Pending(_ context.Context, app, device string) (got []im.Message, err error) {
