@@ -321,6 +321,15 @@ func (s *fakeSandbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			{"name":"sms","url":"http://127.0.0.1:3","settings":{"outage":"none","receipt_delay_ms":0,"receipt_loss":0}}]}`)
 	case strings.HasSuffix(r.URL.Path, "/dead"):
 		_, _ = io.WriteString(w, `{"dead":[{"token":"dead-token-7","since":"2026-01-01T00:00:00Z"}]}`)
+	case strings.HasSuffix(r.URL.Path, "/requests"):
+		_, _ = io.WriteString(w, `{"requests":[
+			{"id":9,"proto":"HTTP/2.0","method":"POST","path":"/3/device/`+strings.Repeat("ab", 32)+`","headers":{"Apns-Topic":"com.example.demo","Authorization":"bearer [hidden]"},"body":"{\"aps\":{\"alert\":\"Shipped <script>\"}}","status":429,"answer":"{\"reason\":\"TooManyRequests\"}","took_ms":41.5,"fault":"{\"code\":\"TooManyRequests\"}"},
+			{"id":8,"method":"POST","path":"/3/device/x","status":0,"took_ms":10000},
+			{"id":7,"method":"POST","path":"/3/device/x","status":200,"took_ms":0.4}]}`)
+	case strings.HasSuffix(r.URL.Path, "/faults") && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "apns"):
+		_, _ = io.WriteString(w, `{"rules":[{"match":{"token":"abab"},"skip":2,"do":{"code":"TooManyRequests"},"played":3},{"match":{},"do":{"hang":true},"played":0}]}`)
+	case strings.HasSuffix(r.URL.Path, "/faults"):
+		_, _ = io.WriteString(w, `{"rules":[]}`)
 	case strings.Contains(string(body), `"outage":"nonsense"`):
 		w.WriteHeader(http.StatusBadRequest)
 		_, _ = io.WriteString(w, `{"error":"outage: <b>nonsense</b> is not one"}`)

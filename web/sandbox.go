@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,9 @@ type vendor struct {
 	Settings map[string]any `json:"settings"`
 	Counts   vendorCounts   `json:"counts"`
 	Dead     []deadToken    `json:"-"`
+
+	Rules    []rule          `json:"-"`
+	Requests []vendorRequest `json:"-"`
 }
 
 // vendorCounts are since the sandbox started.
@@ -58,7 +62,7 @@ type knob struct {
 	Max              float64
 	Step             string
 	Share            bool
-	SMS              bool // only the SMS vendor has it
+	Receipts         bool // only vendors that report later have it
 }
 
 var knobs = [...]knob{
@@ -67,10 +71,21 @@ var knobs = [...]knob{
 	{Key: "error_rate", Label: "Errors", Unit: "%", Max: 100, Step: "any", Share: true},
 	{Key: "loss", Label: "Accepted, never shown", Unit: "%", Max: 100, Step: "any", Share: true},
 	{Key: "rate_per_s", Label: "Rate limit, 0 is none", Unit: "/s", Max: 1e6, Step: "1"},
+	{Key: "quota_per_day", Label: "Quota, 0 is none", Unit: "/day", Max: 1e9, Step: "1"},
 	{Key: "retry_after_s", Label: "Retry-After", Unit: "s", Max: 86400, Step: "1"},
-	{Key: "receipt_delay_ms", Label: "Receipt delay", Unit: "ms", Max: 3.6e6, Step: "1", SMS: true},
-	{Key: "receipt_jitter_ms", Label: "Receipt jitter, up to", Unit: "ms", Max: 3.6e6, Step: "1", SMS: true},
-	{Key: "receipt_loss", Label: "Receipts lost", Unit: "%", Max: 100, Step: "any", Share: true, SMS: true},
+	{Key: "receipt_delay_ms", Label: "Receipt delay", Unit: "ms", Max: 3.6e6, Step: "1", Receipts: true},
+	{Key: "receipt_jitter_ms", Label: "Receipt jitter, up to", Unit: "ms", Max: 3.6e6, Step: "1", Receipts: true},
+	{Key: "receipt_loss", Label: "Receipts lost", Unit: "%", Max: 100, Step: "any", Share: true, Receipts: true},
+}
+
+// reporters are the vendors that report later what came of a message.
+var reporters = [...]string{"sms", "huawei", "xiaomi", "oppo", "vivo"}
+
+// spreads are how a time varies, as the page offers them.
+var spreads = [...]outage{
+	{"uniform", "evenly, up to the jitter more"},
+	{"lognormal", "long tail: one in six over the jitter"},
+	{"fixed", "always the same"},
 }
 
 // outage is a way for a vendor to be down.
@@ -96,7 +111,7 @@ func (v vendor) Dials() []dial {
 	var dials []dial
 	for _, k := range knobs {
 		value, ok := v.Settings[k.Key].(float64)
-		if k.SMS && v.Name != "sms" {
+		if k.Receipts && !slices.Contains(reporters[:], v.Name) {
 			continue
 		}
 		if !ok {
@@ -118,6 +133,14 @@ func (v vendor) Outage() string {
 	return "none"
 }
 
+// Spread is how v's latency varies.
+func (v vendor) Spread() string {
+	if word, ok := v.Settings["latency_spread"].(string); ok && word != "" {
+		return word
+	}
+	return "uniform"
+}
+
 // Error is the vendor's word for a made-up error; "" is its internal error.
 func (v vendor) Error() string {
 	word, _ := v.Settings["error"].(string)
@@ -131,13 +154,14 @@ func (v vendor) Calm() bool {
 			return false
 		}
 	}
-	return v.Outage() == "none"
+	return v.Outage() == "none" && len(v.Rules) == 0
 }
 
 // sandboxView is what sandbox.html shows.
 type sandboxView struct {
 	Vendors []vendor
 	Outages []outage
+	Spreads []outage
 	Fault   string
 	Saved   string
 }
@@ -146,7 +170,7 @@ func (s *site) sandboxPage(w http.ResponseWriter, r *http.Request, sess *session
 	if s.Sandbox == "" {
 		return ErrNotFound
 	}
-	page := sandboxView{Outages: outages[:], Saved: r.URL.Query().Get("saved")}
+	page := sandboxView{Outages: outages[:], Spreads: spreads[:], Saved: r.URL.Query().Get("saved")}
 	var err error
 	if page.Vendors, err = s.sandbox.vendors(r.Context()); err != nil {
 		s.Log.WarnContext(r.Context(), "sandbox does not answer", "err", err)
@@ -168,7 +192,7 @@ func (s *site) turnSandbox(w http.ResponseWriter, r *http.Request, sess *session
 	err := s.sandbox.turn(r.Context(), name, r.PostForm)
 	if err != nil {
 		s.Log.WarnContext(r.Context(), "sandbox refused", "vendor", name, "err", err)
-		page := sandboxView{Outages: outages[:], Fault: "Not changed: " + err.Error()}
+		page := sandboxView{Outages: outages[:], Spreads: spreads[:], Fault: "Not changed: " + err.Error()}
 		if page.Vendors, err = s.sandbox.vendors(r.Context()); err != nil {
 			page.Fault = "The sandbox does not answer."
 		}
@@ -192,6 +216,10 @@ func (c *sandbox) turn(ctx context.Context, vendor string, form url.Values) erro
 		return c.call(ctx, http.MethodPatch, path+"/settings", settings, nil)
 	case "calm":
 		return c.call(ctx, http.MethodPut, path+"/settings", map[string]any{}, nil)
+	case "script":
+		return c.postScript(ctx, vendor, form.Get("script"))
+	case "unscript":
+		return c.call(ctx, http.MethodDelete, "/sandbox/"+url.PathEscape(vendor)+"/faults", nil, nil)
 	case "kill":
 		if token == "" {
 			return errors.New("a token is missing")
@@ -222,7 +250,7 @@ func parseSettings(form url.Values) (map[string]any, error) {
 			settings[k.Key] = int64(v)
 		}
 	}
-	for _, key := range []string{"outage", "error"} {
+	for _, key := range []string{"outage", "error", "latency_spread"} {
 		if form.Has(key) {
 			settings[key] = form.Get(key)
 		}
@@ -230,18 +258,16 @@ func parseSettings(form url.Values) (map[string]any, error) {
 	return settings, nil
 }
 
-// vendors lists the vendors with their dead tokens.
+// vendors lists the vendors with all that the page shows of them.
 func (c *sandbox) vendors(ctx context.Context) ([]vendor, error) {
 	var list struct{ Vendors []vendor }
 	if err := c.call(ctx, http.MethodGet, "/control/vendors", nil, &list); err != nil {
 		return nil, err
 	}
-	for i, v := range list.Vendors {
-		var dead struct{ Dead []deadToken }
-		if err := c.call(ctx, http.MethodGet, "/control/vendors/"+url.PathEscape(v.Name)+"/dead", nil, &dead); err != nil {
+	for i := range list.Vendors {
+		if err := c.look(ctx, &list.Vendors[i]); err != nil {
 			return nil, err
 		}
-		list.Vendors[i].Dead = dead.Dead
 	}
 	return list.Vendors, nil
 }

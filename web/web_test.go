@@ -58,7 +58,7 @@ func TestTheSandboxIsTurnedThroughItsControlAPI(t *testing.T) {
 	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = box.start(t) + "/" })
 	v := h.operator(t)
 	_, page := v.get("/sandbox")
-	for _, want := range []string{`value="120"`, `value="2.5"`, "outage: hang", "dead-token-7"} {
+	for _, want := range []string{`value="120"`, `value="2.5"`, "outage: hang", "dead-token-7", "played 3×", "no answer", "TooManyRequests", "bearer [hidden]", "Shipped &lt;script&gt;"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not show %q", want)
 		}
@@ -72,6 +72,12 @@ func TestTheSandboxIsTurnedThroughItsControlAPI(t *testing.T) {
 		"calm":           {url.Values{"do": {"calm"}}, `PUT /control/vendors/fcm/settings {}`, 303},
 		"a dead token":   {url.Values{"do": {"kill"}, "token": {"a/b c"}}, `PUT /control/vendors/fcm/dead/a/b c {}`, 303},
 		"a token lives":  {url.Values{"do": {"revive"}, "token": {"t1"}}, `DELETE /control/vendors/fcm/dead/t1 `, 303},
+		"a script":       {url.Values{"do": {"script"}, "script": {` [{"times":1,"do":{"hang":true}}] `}}, `POST /sandbox/fcm/faults {"rules":[{"times":1,"do":{"hang":true}}]}`, 303},
+		"a whole body":   {url.Values{"do": {"script"}, "script": {`{"rules":[]}`}}, `POST /sandbox/fcm/faults {"rules":[]}`, 303},
+		"script removed": {url.Values{"do": {"unscript"}}, `DELETE /sandbox/fcm/faults `, 303},
+		"not a script":   {url.Values{"do": {"script"}, "script": {"hang, please"}}, "", 422},
+		"half a script":  {url.Values{"do": {"script"}, "script": {`{"rules":`}}, "", 422},
+		"a spread":       {url.Values{"do": {"settings"}, "latency_spread": {"lognormal"}}, `PATCH /control/vendors/fcm/settings {"latency_spread":"lognormal"}`, 303},
 		"no token":       {url.Values{"do": {"kill"}}, "", 422},
 		"not a number":   {url.Values{"do": {"settings"}, "latency_ms": {"much"}}, "", 422},
 		"NaN":            {url.Values{"do": {"settings"}, "error_rate": {"NaN"}}, "", 422},

@@ -10,6 +10,7 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const place of document.querySelectorAll("[data-live]")) {
     const fresh = page.querySelector(`[data-live="${CSS.escape(place.dataset.live)}"]`);
+    if (place.querySelector("details[open]")) continue; // somebody is reading there
     if (fresh) morph(place, fresh.innerHTML);
   }
 }
