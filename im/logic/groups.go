@@ -204,14 +204,12 @@ func (l *Logic) Remove(ctx context.Context, who im.Actor, id, user string) error
 	if err != nil {
 		return err
 	}
-	_, them, err := l.parts.Conversations.Conversation(ctx, who.App, id, user)
+	them, err := l.other(ctx, who, id, user)
 	switch {
 	case err != nil:
 		return err
 	case c.Kind != im.Group:
 		return refuse("not_allowed", "conversation", "only groups are left")
-	case them == nil:
-		return refuse("not_found", "user", "there is no such member")
 	case user != who.User && !who.Service && !above(me.Role, them.Role):
 		return refuse("not_allowed", "user", "only those above a member may remove them")
 	case them.Role == im.Owner && c.Members > 1:
@@ -225,6 +223,15 @@ func (l *Logic) Remove(ctx context.Context, who im.Actor, id, user string) error
 		event = "removed"
 	}
 	return l.announce(ctx, who.App, id, event, map[string]any{"by": who.User, "users": []string{user}})
+}
+
+// other is another user's part in a conversation.
+func (l *Logic) other(ctx context.Context, who im.Actor, id, user string) (*im.Member, error) {
+	_, them, err := l.parts.Conversations.Conversation(ctx, who.App, id, user)
+	if err == nil && them == nil {
+		err = refuse("not_found", "user", "there is no such member")
+	}
+	return them, err
 }
 
 // above tells whether one role may decide about another.
@@ -242,12 +249,10 @@ func (l *Logic) SetRole(ctx context.Context, who im.Actor, id, user string, role
 	if err != nil {
 		return err
 	}
-	_, them, err := l.parts.Conversations.Conversation(ctx, who.App, id, user)
+	them, err := l.other(ctx, who, id, user)
 	switch {
 	case err != nil:
 		return err
-	case them == nil:
-		return refuse("not_found", "user", "there is no such member")
 	case !who.Service && me.Role != im.Owner && !(them.Role == im.Asking && role == im.Plain):
 		return refuse("not_allowed", "role", "only the owner may; admins let in who asks")
 	case them.Role == im.Owner && role != im.Owner:
@@ -272,12 +277,10 @@ func (l *Logic) Mute(ctx context.Context, who im.Actor, id, user string, until t
 	if err != nil {
 		return err
 	}
-	_, them, err := l.parts.Conversations.Conversation(ctx, who.App, id, user)
+	them, err := l.other(ctx, who, id, user)
 	switch {
 	case err != nil:
 		return err
-	case them == nil:
-		return refuse("not_found", "user", "there is no such member")
 	case !who.Service && !above(me.Role, them.Role):
 		return refuse("not_allowed", "user", "only those above a member may mute them")
 	}
