@@ -55,11 +55,26 @@ func (o *Overrides[T]) read(raw []byte) (T, error) {
 	}
 	v, read := o.form.Read(raw)
 	faults := Faults(read)
-	if o.check != nil && len(faults) == 0 { // of what could not be read nothing more can be said
-		o.check(&v, &faults)
-		slices.SortStableFunc(faults, func(a, b push.Fault) int { return strings.Compare(a.Field, b.Field) })
+	if o.check != nil {
+		var more Faults
+		o.check(&v, &more)
+		slices.SortStableFunc(more, func(a, b push.Fault) int { return strings.Compare(a.Field, b.Field) })
+		more = slices.CompactFunc(more, func(a, b push.Fault) bool { return a.Field == b.Field })
+		faults = append(faults, slices.DeleteFunc(more, func(f push.Fault) bool {
+			return slices.ContainsFunc(read, func(unread push.Fault) bool { return related(unread.Field, f.Field) })
+		})...)
 	}
 	return v, faults.Err()
+}
+
+// related reports whether one field is the other or inside of it: of what could
+// not be read nothing more is to be said.
+func related(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	rest, ok := strings.CutPrefix(b, a)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
 }
 
 // OneOf notes a fault if a given word is not one of those that may be.

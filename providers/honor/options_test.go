@@ -11,7 +11,7 @@ import (
 func TestOverridesNameEveryFault(t *testing.T) {
 	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"importance":"LOW","ttl_seconds":60,"click":{"open":"app"},"badge":{"add":1,"class":"C"},"image":"https://x/y","test":true}`: "",
-		`{"importance":"HIGH","ttl_seconds":1296001,"category":"IM"}`:                                                                  "category",
+		`{"importance":"HIGH","ttl_seconds":1296001,"category":"IM"}`:                                                                  "category importance ttl_seconds",
 		`{"importance":"HIGH","ttl_seconds":1296001}`:                                                                                  "importance ttl_seconds",
 		`{"data_only":true,"image":"https://x/y"}`:                                                                                     "data_only",
 		`{"click":{"open":"activity","target":"x"},"badge":{}}`:                                                                        "badge badge.class click.open",

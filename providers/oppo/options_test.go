@@ -12,7 +12,7 @@ import (
 func TestOverridesNameEveryFault(t *testing.T) {
 	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"channel_id":"c","category":"ORDER","notify_level":16,"ttl_seconds":60,"click":{"open":"activity","target":"com.example.Order"}}`: "",
-		`{"notify_level":3,"ttl_seconds":864001,"click":{"open":"web","target":"x"}}`:                                                       "click.open notify_level notify_level ttl_seconds",
+		`{"notify_level":3,"ttl_seconds":864001,"click":{"open":"web","target":"x"}}`:                                                       "click.open notify_level ttl_seconds",
 		`{"notify_level":2}`: "notify_level",
 		`{"sound":"x"}`:      "sound",
 	})

@@ -240,7 +240,7 @@ func TestReferencesOfSixteenBits(t *testing.T) {
 func TestOverriddenTextAndSender(t *testing.T) {
 	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"text":"x","from":"Herald","ttl_seconds":60}`:        "",
-		`{"from":"ANameTooLong","ttl_seconds":0,"sound":true}`: "sound",
+		`{"from":"ANameTooLong","ttl_seconds":0,"sound":true}`: "sound from ttl_seconds",
 		`{"from":"ANameTooLong","ttl_seconds":0}`:              "from ttl_seconds",
 	})
 	s := startSMSC(t)

@@ -12,7 +12,7 @@ import (
 func TestOverridesNameEveryFault(t *testing.T) {
 	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"text":"x","from":"MG1","ttl_seconds":60}`:                     "",
-		`{"sound":"x","ttl_seconds":0}`:                                  "sound",
+		`{"sound":"x","ttl_seconds":0}`:                                  "sound ttl_seconds",
 		`{"ttl_seconds":36001,"from":"` + strings.Repeat("x", 65) + `"}`: "from ttl_seconds",
 		`{"text":5}`: "text",
 	})

@@ -16,7 +16,7 @@ func (p *Provider) Check(ctx context.Context) (said string, err error) {
 	case failure == nil:
 		s.end(errChecked)
 		return "it takes the component", nil
-	case failure.Code == "conflict":
+	case failure.Code == "stream-conflict":
 		return "it knows the component, which is connected already", nil
 	default:
 		return "", failure

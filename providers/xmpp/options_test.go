@@ -11,7 +11,7 @@ import (
 func TestOverridesNameEveryFault(t *testing.T) {
 	providertest.Overrides(t, CheckOverrides, map[string]string{
 		`{"type":"headline","ttl_seconds":60,"store":false,"data_only":true}`: "",
-		`{"type":"groupchat","ttl_seconds":0,"sound":"x"}`:                    "sound",
+		`{"type":"groupchat","ttl_seconds":0,"sound":"x"}`:                    "sound ttl_seconds type",
 		`{"type":"groupchat","ttl_seconds":0}`:                                "ttl_seconds type",
 	})
 }
