@@ -18,6 +18,7 @@ type appRequest struct {
 	Policy struct {
 		SMSClasses []push.Class       `json:"sms_classes"`
 		Timezone   string             `json:"timezone"`
+		Locale     string             `json:"locale"`
 		QuietHours *quietHoursRequest `json:"quiet_hours"`
 		Caps       []capRequest       `json:"caps"`
 	} `json:"policy"`
@@ -83,7 +84,11 @@ func (s *Server) putApp(c echo.Context, who caller) error {
 		}
 	}
 	checkTimezone(&fs, "policy.timezone", req.Policy.Timezone)
+	if l := req.Policy.Locale; l != "" && !spelled(l, 35, "") {
+		fs.add("policy.locale", "must be a language tag of BCP 47, such as en-GB")
+	}
 	policy := push.Policy{
+		Locale:     req.Policy.Locale,
 		SMSClasses: some(req.Policy.SMSClasses), Timezone: req.Policy.Timezone,
 		QuietHours: req.Policy.QuietHours.check(&fs, "policy.quiet_hours", false),
 		Caps:       checkCaps(&fs, req.Policy.Caps),

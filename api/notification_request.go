@@ -45,6 +45,8 @@ type notificationRequest struct {
 	QuietHours     push.QuietAction           `json:"quiet_hours,omitempty"`
 	Digest         *digestRequest             `json:"digest,omitempty"`
 	RatePerMinute  *int                       `json:"rate_per_minute,omitempty"`
+	Template       string                     `json:"template,omitempty"`
+	Variables      map[string]json.RawMessage `json:"variables,omitempty"`
 }
 
 type audienceRequest struct {
@@ -72,7 +74,8 @@ type rules struct {
 	now       time.Time
 	providers map[string]CheckCredentials
 	overrides map[string]CheckOverrides
-	policy    func() (push.Policy, error) // asked only when the route names SMS
+	word      func(*push.Notification) error // see [Parts.Word]
+	policy    func() (push.Policy, error)    // asked only when the route names SMS
 }
 
 // notification is the only way from JSON to a [push.Notification], and holds
@@ -101,6 +104,10 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	if err := r.checkRoute(&fs, rules); err != nil {
 		return nil, hash, err
 	}
+	content := &push.Notification{App: app, Title: r.Title, Body: r.Body, Data: r.Data, Overrides: r.Overrides}
+	if err := r.word(&fs, content, rules); err != nil {
+		return nil, hash, err
+	}
 	if err := fs.err(); err != nil {
 		return nil, hash, err
 	}
@@ -110,8 +117,9 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 		return nil, hash, fmt.Errorf("api: canonical notification: %w", err)
 	}
 	n := &push.Notification{
-		App: app, ID: r.ID, To: to, Class: r.Class, Title: r.Title, Body: r.Body, Data: r.Data,
-		CollapseKey: r.CollapseKey, Overrides: r.Overrides, AcceptedAt: rules.now, DeliverAt: deliverAt,
+		App: app, ID: r.ID, To: to, Class: r.Class, Title: content.Title, Body: content.Body, Data: content.Data,
+		Template: content.Template, Variables: content.Variables, Localized: content.Localized, Overrides: content.Overrides,
+		CollapseKey: r.CollapseKey, AcceptedAt: rules.now, DeliverAt: deliverAt,
 		ExpiresAt: later(rules.now, deliverAt).Add(ttl),
 		Route:     push.Route{Roads: r.Route.Roads, Until: r.Route.Until},
 
@@ -152,7 +160,7 @@ func (r *notificationRequest) checkClass(fs *faults) {
 }
 
 func (r *notificationRequest) checkContent(fs *faults) {
-	if r.Title == "" && !fs.has("title") {
+	if r.Title == "" && r.Template == "" && !fs.has("title") {
 		fs.add("title", "is missing")
 	}
 	if !printable(r.CollapseKey, maxCollapse) {

@@ -64,6 +64,7 @@ func (s *Server) rules(ctx context.Context, app string) rules {
 		now:       s.parts.Now().UTC(),
 		providers: s.parts.Providers,
 		overrides: s.parts.Overrides,
+		word:      func(n *push.Notification) error { return s.parts.Word(ctx, n) },
 		policy: func() (push.Policy, error) {
 			a, err := s.app(ctx, app)
 			return a.Policy, err

@@ -35,6 +35,12 @@ func (s *Server) routes() {
 	e.GET("/v1/schedules/:schedule", s.keyed(ScopeRead, s.getSchedule))
 	e.DELETE("/v1/schedules/:schedule", s.keyed(ScopeSend, s.deleteSchedule))
 
+	e.GET("/v1/templates", s.keyed(ScopeRead, s.listTemplates))
+	e.PUT("/v1/templates/:template", s.keyed(ScopeAdmin, s.putTemplate))
+	e.GET("/v1/templates/:template", s.keyed(ScopeRead, s.getTemplate))
+	e.DELETE("/v1/templates/:template", s.keyed(ScopeAdmin, s.deleteTemplate))
+	e.POST("/v1/templates/:template/~preview", s.keyed(ScopeRead, s.previewTemplate))
+
 	e.PUT("/v1/users/:user", s.keyed(ScopeDevice, s.putUser))
 	e.GET("/v1/users/:user", s.keyed(ScopeRead, s.getUser))
 	e.DELETE("/v1/users/:user", s.keyed(ScopeDevice, s.deleteUser))
@@ -85,16 +91,16 @@ func plainPath(pattern string) string {
 	return strings.NewReplacer("\x00", ":", "/~", ":").Replace(strings.Join(segments, "/"))
 }
 
-// verb moves what is to be done with a notification, as in
+// verb moves what is to be done with a thing, as in
 // "/v1/notifications/n1:pause", behind a slash, where echo can route it: an id
 // may have colons of its own.
 func verb(r *http.Request) *http.Request {
 	path := r.URL.Path
-	if r.Method != http.MethodPost || !strings.HasPrefix(path, "/v1/notifications/") {
+	if r.Method != http.MethodPost {
 		return r
 	}
-	for _, word := range [...]string{"pause", "resume"} {
-		if rest, ok := strings.CutSuffix(path, ":"+word); ok {
+	for word, place := range map[string]string{"pause": "notifications", "resume": "notifications", "preview": "templates"} {
+		if rest, ok := strings.CutSuffix(path, ":"+word); ok && strings.HasPrefix(path, "/v1/"+place+"/") {
 			r = r.WithContext(r.Context())
 			moved := *r.URL
 			moved.Path, moved.RawPath = rest+"/~"+word, ""

@@ -98,6 +98,10 @@ func (s *Server) scheduled(ctx context.Context, sc *push.Schedule, raw []byte, f
 		}
 	}
 	n, _, err := req.notification(sc.App, own, s.rules(ctx, sc.App))
+	if err == nil && n.Template != "" { // worded anew at each firing, by the template of that day
+		n.Title, n.Body, n.Localized = "", "", nil
+		n.Data, n.Overrides, n.Variables = req.Data, req.Overrides, plainValues(&own, req.Variables)
+	}
 	if invalid := (*push.Invalid)(nil); errors.As(err, &invalid) {
 		for _, f := range invalid.Faults {
 			fs.add(strings.TrimSuffix("notification."+f.Field, "."), f.Detail)

@@ -57,6 +57,17 @@ type Schedules interface {
 	DeleteSchedule(ctx context.Context, app, id string) error
 }
 
+// Templates keeps the apps' templates, which are checked before. What is not
+// there is [push.ErrNotFound].
+type Templates interface {
+	// PutTemplate writes t whole and fills its version and times.
+	PutTemplate(ctx context.Context, t *push.Template) error
+	Template(ctx context.Context, app, id string) (*push.Template, error)
+	// Templates are ordered by id, beginning behind after.
+	Templates(ctx context.Context, app, after string, limit int) ([]*push.Template, error)
+	DeleteTemplate(ctx context.Context, app, id string) error
+}
+
 // Firings are the next n times of a cron line by the clock in a time zone. Its
 // error tells the caller in words what is wrong with the line.
 type Firings func(line, timezone string, after time.Time, n int) ([]time.Time, error)

@@ -86,6 +86,9 @@ type Parts struct {
 	Schedules   Schedules
 	Lanes       Lanes
 	Firings     Firings
+	Templates   Templates
+	// Word gives a notification that names a template its content.
+	Word func(ctx context.Context, n *push.Notification) error
 
 	// Providers are the roads that addresses and routes may name, each with the
 	// check of its credentials; nil for one that has none, such as "live".
@@ -155,6 +158,7 @@ func (p *Parts) complete() error {
 		"Queue": p.Queue == nil, "Devices": p.Devices == nil, "Apps": p.Apps == nil, "Keys": p.Keys == nil,
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
+		"Templates": p.Templates == nil, "Word": p.Word == nil,
 		"Lanes": p.Lanes == nil,
 	} {
 		if missing {

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/herald-push/herald/internal/wording"
 	"github.com/herald-push/herald/push"
 )
 
@@ -45,6 +46,7 @@ type world struct {
 	traces      []push.Trace
 	users       map[string]push.User
 	schedules   map[string]push.Schedule
+	templates   map[string]push.Template
 	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
@@ -60,6 +62,13 @@ func newWorld() *world {
 		queued:      map[string]push.Progress{},
 		hashes:      map[string][32]byte{},
 		users:       map[string]push.User{"demo/u-17": {App: "demo", ID: "u-17", Timezone: "Europe/Berlin", UpdatedAt: noon}},
+		templates: map[string]push.Template{"demo/parcel": {
+			App: "demo", ID: "parcel", DefaultLocale: "en", Variables: map[string]push.Variable{"count": {Type: "number"}}, Version: 1,
+			Locales: map[string]push.Content{
+				"en":      {Title: "{{count, plural, one {# parcel} other {# parcels}}}", Body: "On the way"},
+				"zh-Hant": {Title: "{{count}} 件包裹"},
+			}, CreatedAt: noon, UpdatedAt: noon,
+		}},
 		schedules: map[string]push.Schedule{"demo/morning": {
 			App: "demo", ID: "morning", Cron: "0 9 * * *", Timezone: "Europe/Berlin", NextAt: noon.Add(20 * time.Hour), CreatedAt: noon, UpdatedAt: noon,
 			Request: json.RawMessage(`{"to":{"all":true},"class":"marketing","title":"Good morning","ttl_seconds":3600}`),
@@ -394,6 +403,42 @@ func (w *world) DeleteSchedule(ctx context.Context, app, id string) error {
 	return err
 }
 
+func (w *world) PutTemplate(_ context.Context, t *push.Template) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t.Version, t.CreatedAt, t.UpdatedAt = w.templates[t.App+"/"+t.ID].Version+1, noon, noon
+	w.templates[t.App+"/"+t.ID] = *t
+	return w.storeErr
+}
+
+func (w *world) Template(_ context.Context, app, id string) (*push.Template, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t, ok := w.templates[app+"/"+id]
+	if !ok {
+		return nil, push.ErrNotFound
+	}
+	return &t, w.storeErr
+}
+
+func (w *world) Templates(_ context.Context, app, after string, limit int) ([]*push.Template, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []*push.Template
+	for _, k := range slices.Sorted(maps.Keys(w.templates)) {
+		if t := w.templates[k]; t.App == app && t.ID > after && len(all) < limit {
+			all = append(all, &t)
+		}
+	}
+	return all, w.storeErr
+}
+
+func (w *world) DeleteTemplate(ctx context.Context, app, id string) error {
+	_, err := w.Template(ctx, app, id)
+	delete(w.templates, app+"/"+id)
+	return err
+}
+
 // daily stands for the scheduler's reading of cron lines.
 func daily(line, _ string, after time.Time, n int) ([]time.Time, error) {
 	if line != "0 9 * * *" {
@@ -445,7 +490,7 @@ func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
 		Chat:  Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
-		Users: w, Schedules: w, Firings: daily, Lanes: w,
+		Users: w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback},

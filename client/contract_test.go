@@ -97,6 +97,32 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"schedule_get":    func(ctx context.Context, c *Client) (any, error) { return c.Schedule(ctx, "morning") },
 	"schedule_list":   func(ctx context.Context, c *Client) (any, error) { return c.Schedules(ctx, "", 10) },
 	"schedule_delete": func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteSchedule(ctx, "morning") },
+	"template_put": func(ctx context.Context, c *Client) (any, error) {
+		friend := "friend"
+		return c.PutTemplate(ctx, Template{
+			ID: "welcome", DefaultLocale: "en", Variables: map[string]Variable{"name": {Default: &friend}},
+			Locales: map[string]Content{"en": {Title: "Hello {{name}}", Data: map[string]string{"page": "home"}}, "zh-Hant": {Title: "{{name}}，您好"}},
+		})
+	},
+	"template_put_faults":  func(ctx context.Context, c *Client) (any, error) { return c.PutTemplate(ctx, Template{ID: "welcome"}) },
+	"template_get":         func(ctx context.Context, c *Client) (any, error) { return c.Template(ctx, "parcel") },
+	"template_get_unknown": func(ctx context.Context, c *Client) (any, error) { return c.Template(ctx, "nothing") },
+	"template_list":        func(ctx context.Context, c *Client) (any, error) { return c.Templates(ctx, "", 10) },
+	"template_delete":      func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteTemplate(ctx, "parcel") },
+	"template_preview": func(ctx context.Context, c *Client) (any, error) {
+		return c.PreviewTemplate(ctx, "parcel", "zh-TW", map[string]any{"count": 2})
+	},
+	"template_preview_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.PreviewTemplate(ctx, "parcel", "", map[string]any{"count": "two", "extra": "x"})
+	},
+	"notification_send_template": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{ID: "parcel-1", To: Audience{Device: "d1"}, Template: "parcel", Variables: map[string]any{"count": 2}})
+	},
+	"notification_send_template_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "parcel-2", To: Audience{Device: "d1"}, Title: "Mine", Template: "parcel", Variables: map[string]any{"cuont": 2}, TTLSeconds: 60,
+		})
+	},
 	"user_put": func(ctx context.Context, c *Client) (any, error) {
 		return c.PutUser(ctx, User{ID: "u-18", Timezone: "Asia/Shanghai", QuietHours: &QuietHours{From: "22:00", To: "07:30"}})
 	},
@@ -164,7 +190,7 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 // inexpressible are requests that nobody can make by the types of the SDK.
 var inexpressible = map[string]bool{
 	"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true,
-	"schedule_create_faults": true, "notification_send_rate_fault": true, "user_put_faults": true,
+	"schedule_create_faults": true, "template_put_faults": true, "notification_send_rate_fault": true, "user_put_faults": true,
 }
 
 // foreign are exchanges of the parts of the API that the SDK leaves to others.

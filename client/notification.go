@@ -57,6 +57,11 @@ type Notification struct {
 	// QuietHours is what becomes of it in quiet hours. Default: what the app says.
 	QuietHours QuietAction `json:"quiet_hours,omitempty"`
 	Digest     *Digest     `json:"digest,omitempty"` // default: it goes alone
+	// Template is the app's template that says title, body and data, in each
+	// device's language, with Variables: texts or numbers. Instead of Title and
+	// Body.
+	Template  string         `json:"template,omitempty"`
+	Variables map[string]any `json:"variables,omitempty"`
 	// RatePerMinute bounds how many deliveries are begun in a minute. Default:
 	// as fast as it goes.
 	RatePerMinute int `json:"rate_per_minute,omitempty"`

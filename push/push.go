@@ -75,8 +75,10 @@ type Notification struct {
 	Data  map[string]string `json:"data,omitempty"`
 	// Template is the app's template that Title, Body and Data were worded by,
 	// with Variables; "" if the caller gave them.
-	Template  string            `json:"template,omitempty"`
-	Variables map[string]string `json:"variables,omitempty"`
+	Template string `json:"template,omitempty"`
+	// Localized is the content in the template's languages, by [LocaleKey].
+	Localized map[string]Content `json:"localized,omitempty"`
+	Variables map[string]string  `json:"variables,omitempty"`
 	// CollapseKey lets a newer notification replace an older one on the device.
 	// 0 to 64 bytes.
 	CollapseKey string `json:"collapse_key,omitempty"`
@@ -205,6 +207,9 @@ type Policy struct {
 	SMSClasses []Class `json:"sms_classes"`
 	// Timezone (IANA) is that of devices and users who have none. Default UTC.
 	Timezone string `json:"timezone,omitempty"`
+	// Locale (BCP 47) is that of devices that have none, or one that a template
+	// lacks. Default: the template's own.
+	Locale string `json:"locale,omitempty"`
 	// QuietHours are the app's; a user may have a window of their own.
 	QuietHours *QuietHours `json:"quiet_hours,omitempty"`
 	// Caps bound how much a user gets.

@@ -60,9 +60,11 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		if long, err := h.w.backlog.reaches(ctx, h.urgency, h.w.cfg.Backlog); err != nil || long {
 			return errors.Join(err, errBacklogIf(long))
 		}
-		if early, err := h.pace(ctx, record); err != nil {
+		due, early, err := h.pace(ctx, record)
+		if err != nil {
 			return err
-		} else if early > 0 {
+		}
+		if early > 0 {
 			if on, err := h.wait(ctx, early, time.Since(began)); err != nil {
 				return err
 			} else if !on {
@@ -70,7 +72,7 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 			}
 			continue
 		}
-		complete, err := h.page(ctx, record)
+		complete, err := h.page(ctx, record, due)
 		if err != nil || complete {
 			return err
 		}
@@ -84,23 +86,22 @@ func errBacklogIf(long bool) error {
 	return nil
 }
 
-// page expands one page of the audience from where the record says: several
-// chunks, or what a rate allows at a time.
-func (h *expander) page(ctx context.Context, record *redisstore.Record) (complete bool, err error) {
+// page expands up to size devices of the audience from where the record says.
+func (h *expander) page(ctx context.Context, record *redisstore.Record, size int) (complete bool, err error) {
 	if err := h.count(ctx, record); err != nil {
 		return false, err
-	}
-	size := pageSize
-	if step := stepOf(record.Notification); step > 0 {
-		size = step
 	}
 	ids, err := h.read(ctx, record, size)
 	if err != nil {
 		return false, err
 	}
 	last := len(ids) < size
+	most := redisstore.ChunkSize
+	if step := stepOf(record.Notification); step > 0 {
+		most = step
+	}
 	for len(ids) > 0 {
-		chunk := ids[:min(len(ids), redisstore.ChunkSize)]
+		chunk := ids[:min(len(ids), most)]
 		ids = ids[len(chunk):]
 		same, err := h.chunk(ctx, record, chunk)
 		if err != nil {

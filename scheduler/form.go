@@ -8,6 +8,23 @@ type form struct {
 	of     *push.Notification
 	due    int64 // by the device's own clock, unix ms
 	silent bool
+	locale string
+}
+
+// speak gives each delivery the content in its device's language.
+func (r *round) speak(ds []*delivery) {
+	for _, d := range ds {
+		if len(d.Localized) == 0 {
+			continue
+		}
+		key := push.PickLocale(d.Localized, d.device.Locale, d.parcel.app.Policy.Locale)
+		r.wear(d, form{locale: key}, func(n *push.Notification) {
+			if c, ok := n.Localized[key]; ok { // else the template's own default
+				n.Title, n.Body, n.Data, n.Overrides = c.Title, c.Body, c.Data, c.Overrides
+			}
+			n.Localized = nil
+		})
+	}
 }
 
 // wear gives the delivery the form f of its notification, which change makes

@@ -226,11 +226,15 @@ func TestPaceGivesLostTimeUp(t *testing.T) {
 	h.enqueue(h.door(), n)
 	e := &expander{w, "bulk"}
 	r := &redisstore.Record{Notification: n, Devices: 50, Pace: redisstore.Pace{At: time.Now().Add(-5500 * time.Millisecond), From: 0}}
-	if early, err := e.pace(t.Context(), r); err != nil || early < 400*time.Millisecond || early > 500*time.Millisecond {
+	if _, early, err := e.pace(t.Context(), r); err != nil || early < 400*time.Millisecond || early > 500*time.Millisecond {
 		t.Errorf("on time: %v early, %v; want half a second", early, err)
 	}
+	r.Pace.At = time.Now().Add(-7 * time.Second)
+	if due, early, err := e.pace(t.Context(), r); err != nil || early != 0 || due < 20 || due > 25 {
+		t.Errorf("a second behind: %d due, %v early, %v; want the second's ten and the step", due, early, err)
+	}
 	r.Pace.At = time.Now().Add(-time.Hour)
-	if early, err := e.pace(t.Context(), r); err != nil || early < 900*time.Millisecond || r.Pace.From != 50 {
+	if _, early, err := e.pace(t.Context(), r); err != nil || early < 900*time.Millisecond || r.Pace.From != 50 {
 		t.Errorf("an hour behind: %v early, %v, from %d; want to begin anew", early, err, r.Pace.From)
 	}
 }

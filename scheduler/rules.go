@@ -37,6 +37,7 @@ func (r *round) rule(ctx context.Context, ds []*delivery) (free, bound []*delive
 			candidates = append(candidates, d)
 		}
 	}
+	r.speak(candidates)
 	if err := r.findUsers(ctx, candidates); err != nil {
 		return nil, nil, err
 	}

@@ -36,25 +36,29 @@ func took(n *push.Notification, devices int) time.Duration {
 	return time.Duration(devices) * time.Minute / time.Duration(n.RatePerMinute)
 }
 
-// pace is how much too early it is for the next step of a notification. A step
-// comes when its last device is due, so at no time have more begun than the
-// rate allows; and because the chunks are numbered, it makes no difference how
-// many workers have a hand in it.
-func (h *expander) pace(ctx context.Context, r *redisstore.Record) (early time.Duration, err error) {
+// pace is how many devices are due by a notification's rate or, if that is less
+// than a step, how much too early it is. A step comes when its last device is
+// due, so at no time have more begun than the rate allows; and because the
+// chunks are numbered, it makes no difference how many workers have a hand in it.
+func (h *expander) pace(ctx context.Context, r *redisstore.Record) (due int, early time.Duration, err error) {
 	n := r.Notification
 	if n.RatePerMinute == 0 || r.Cancelled || !time.Now().Before(n.ExpiresAt) {
-		return 0, nil
+		return pageSize, 0, nil
 	}
 	now := time.Now()
-	due := r.Pace.At.Add(took(n, r.Devices-r.Pace.From+stepOf(n)))
-	if !r.Pace.At.IsZero() && now.Sub(due) <= mostBehind {
-		return due.Sub(now), nil
+	next := r.Pace.At.Add(took(n, r.Devices-r.Pace.From+stepOf(n)))
+	if r.Pace.At.IsZero() || now.Sub(next) > mostBehind {
+		r.Pace = redisstore.Pace{At: now, From: r.Devices}
+		if err := h.w.journal.SetPace(ctx, redisstore.Ref{App: n.App, ID: n.ID}, r.Pace); err != nil {
+			return 0, 0, fmt.Errorf("scheduler: %w", err)
+		}
+		next = now.Add(took(n, stepOf(n)))
 	}
-	r.Pace = redisstore.Pace{At: now, From: r.Devices}
-	if err := h.w.journal.SetPace(ctx, redisstore.Ref{App: n.App, ID: n.ID}, r.Pace); err != nil {
-		return 0, fmt.Errorf("scheduler: %w", err)
+	if early = next.Sub(now); early > 0 {
+		return 0, early, nil
 	}
-	return took(n, stepOf(n)), nil
+	late := int(int64(-early) * int64(n.RatePerMinute) / int64(time.Minute))
+	return min(stepOf(n)+late, pageSize), 0, nil
 }
 
 // wait lets time pass, a second at most; on is false if another run is to take

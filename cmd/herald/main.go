@@ -28,6 +28,7 @@ type cli struct {
 	Send      sendCmd      `cmd:"" group:"use" help:"Send a notification."`
 	Explain   explainCmd   `cmd:"" group:"use" help:"Tell the story of a notification's deliveries: attempts, receipts, and why each road was taken."`
 	Campaign  campaignCmd  `cmd:"" group:"use" help:"Watch, pause, resume or cancel a notification to many."`
+	Template  templateCmd  `cmd:"" group:"use" help:"Say things in several languages."`
 	Schedule  scheduleCmd  `cmd:"" group:"use" help:"Send notifications again and again."`
 	Token     tokenCmd     `cmd:"" group:"use" help:"Print a token that a device logs in with."`
 	Providers roadsCmd     `cmd:"" group:"use" help:"Show what each road can do."`

@@ -35,6 +35,8 @@ type sendCmd struct {
 	Override []string          `sep:"none" placeholder:"ROAD.NAME=VALUE" help:"What is meant for one road alone, such as apns.push_type=background or fcm.android='{…}', or a whole object in JSON; may be given again."`
 	At       time.Time         `name:"at" placeholder:"TIME" help:"The earliest time of sending, as in RFC 3339."`
 	AtLocal  string            `name:"at-local" placeholder:"TIME" help:"Send when each device's own clock shows this, such as 2026-03-01T09:00."`
+	Template string            `placeholder:"ID" help:"The template that says title, text and data, instead of --title and --body."`
+	Vars     map[string]string `name:"var" placeholder:"NAME=VALUE" help:"A variable of the template; may be given again."`
 	Rate     int               `placeholder:"N" help:"At most so many devices a minute. Default: as fast as it goes."`
 	Quiet    string            `enum:",hold,drop,silent" default:"" help:"What becomes of it in quiet hours. Default: what the app says."`
 	Check    bool              `help:"Tell what would happen, and send nothing."`
@@ -49,6 +51,7 @@ func (s *sendCmd) Run(ctx context.Context, std streams) error {
 		ID: s.ID, To: to, Class: client.Class(s.Class), Title: s.Title, Body: s.Body, Data: s.Values,
 		CollapseKey: s.Collapse, TTLSeconds: int(s.TTL / time.Second),
 		DeliverAt: s.At, DeliverAtLocal: s.AtLocal, QuietHours: client.QuietAction(s.Quiet), RatePerMinute: s.Rate,
+		Template: s.Template, Variables: values(s.Vars),
 	}
 	if n.Overrides, err = parseOverrides(s.Override); err != nil {
 		return err

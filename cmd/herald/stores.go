@@ -7,6 +7,7 @@ import (
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/sqlstore"
+	"github.com/herald-push/herald/internal/wording"
 	"github.com/herald-push/herald/push"
 )
 
@@ -134,4 +135,29 @@ func (c credentials) DeleteCredentials(ctx context.Context, app, provider string
 
 func credentialsInfo(c sqlstore.Credential) api.CredentialsInfo {
 	return api.CredentialsInfo{Provider: c.Provider, Version: int(c.Version), UpdatedAt: c.UpdatedAt}
+}
+
+// templates is the store of the apps' templates, and tells this process's book
+// when some change.
+type templates struct {
+	*sqlstore.Store
+	book *wording.Book
+}
+
+// PutTemplate implements [api.Templates].
+func (t templates) PutTemplate(ctx context.Context, tpl *push.Template) error {
+	if err := t.Store.PutTemplate(ctx, tpl); err != nil {
+		return err
+	}
+	t.book.Changed(tpl.App, tpl.ID)
+	return nil
+}
+
+// DeleteTemplate implements [api.Templates].
+func (t templates) DeleteTemplate(ctx context.Context, app, id string) error {
+	if err := t.Store.DeleteTemplate(ctx, app, id); err != nil {
+		return err
+	}
+	t.book.Changed(app, id)
+	return nil
 }

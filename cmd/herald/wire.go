@@ -25,6 +25,7 @@ import (
 	"github.com/herald-push/herald/internal/devicetoken"
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/sqlstore"
+	"github.com/herald-push/herald/internal/wording"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/live"
@@ -46,6 +47,7 @@ type house struct {
 	devices *redisstore.Devices // the store's, with a cache that all processes share
 	notes   *redisstore.Notes   // what providers must know again after a restart
 	tokens  *devicetoken.Tokens
+	book    *wording.Book // words notifications by the store's templates
 
 	record    *analytics.Store // nil without ClickHouse
 	spool     *analytics.Spool
@@ -103,6 +105,7 @@ func (h *house) openStores(ctx context.Context) (err error) {
 	}
 	h.devices = redisstore.NewDevices(h.redis, h.store)
 	h.notes = redisstore.NewNotes(h.redis)
+	h.book = wording.NewBook(h.store)
 	h.tokens = devicetoken.New(h.store, h.cfg.DeviceTokens)
 	return nil
 }
@@ -173,6 +176,7 @@ func (h *house) wireJourney(context.Context) error {
 
 		Users:     h.store,
 		Schedules: h.store,
+		Wording:   h.book.Word,
 		Limits:    h.providers.Limits,
 	})
 	h.providers.Reports(h.receive)
@@ -263,6 +267,8 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Users:       h.store,
 		Schedules:   h.store,
 		Firings:     scheduler.Firings,
+		Templates:   templates{h.store, h.book},
+		Word:        h.book.Word,
 		Lanes:       h.scheduler,
 		Providers:   roads,
 		Overrides:   overrides(),

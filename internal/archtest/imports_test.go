@@ -39,7 +39,7 @@ var mayImport = map[string][]string{
 // plays devices and callers from outside, the vendors' SDKs are given a better
 // engine, and the servers of tests all say alike what they lack.
 var guests = map[string][]string{
-	"api":                     {"internal/audience", "internal/strictjson"},
+	"api":                     {"internal/audience", "internal/wording", "internal/strictjson"},
 	"providers/providertest":  {"internal/freeport", "internal/h2"},
 	"providers":               {"internal/h2", "internal/strictjson"},
 	"providers/sandbox":       {"internal/h2"},

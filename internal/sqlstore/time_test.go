@@ -108,3 +108,31 @@ func TestSchedulesMoveOnOnce(t *testing.T) {
 		}
 	})
 }
+
+func TestTemplatesCountTheirWrites(t *testing.T) {
+	both(t, func(t *testing.T, s *sqlstore.Store, _ string) {
+		ctx := t.Context()
+		friend := "friend"
+		tpl := &push.Template{
+			App: "demo", ID: "parcel", DefaultLocale: "en", Variables: map[string]push.Variable{"name": {Default: &friend}},
+			Locales: map[string]push.Content{"en": {Title: "Hello {{name}}\x00", Data: map[string]string{"k": "v"}}},
+		}
+		for want := 1; want <= 2; want++ {
+			if err := s.PutTemplate(ctx, tpl); err != nil || tpl.Version != want {
+				t.Fatalf("PutTemplate() = %v, version %d; want %d", err, tpl.Version, want)
+			}
+		}
+		if got, err := s.Template(ctx, "demo", "parcel"); err != nil || !reflect.DeepEqual(got, tpl) {
+			t.Errorf("Template() = %+v, %v; want %+v", got, err, tpl)
+		}
+		if all, err := s.Templates(ctx, "demo", "", 10); err != nil || len(all) != 1 {
+			t.Errorf("Templates() = %+v, %v", all, err)
+		}
+		if err := s.DeleteTemplate(ctx, "demo", "parcel"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Template(ctx, "demo", "parcel"); !errors.Is(err, push.ErrNotFound) {
+			t.Errorf("Template() = %v, want ErrNotFound", err)
+		}
+	})
+}
