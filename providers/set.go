@@ -120,6 +120,17 @@ func (s *Set) SendBatch(ctx context.Context, app, provider string, ds []*push.De
 	return b.SendBatch(ctx, ds)
 }
 
+// Deduplicates tells whether a message that goes out twice through the app's
+// provider of that name is seen once.
+func (s *Set) Deduplicates(ctx context.Context, app, provider string) bool {
+	p, err := s.provider(ctx, app, provider)
+	if err != nil {
+		return false
+	}
+	d, ok := p.(Deduplicator)
+	return ok && d.Deduplicates()
+}
+
 // Weigh returns the delivery's size with the app's provider of that name.
 func (s *Set) Weigh(ctx context.Context, app, provider string, d *push.Delivery) (push.Payload, error) {
 	p, err := s.provider(ctx, app, provider)

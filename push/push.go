@@ -38,6 +38,10 @@ func (c Class) Known() bool {
 	return false
 }
 
+// Repeats tells whether a second copy of such a message is better than none: a
+// code that comes twice is still a code.
+func (c Class) Repeats() bool { return c == OTP }
+
 // Urgency is the queue a class waits in: "critical", "default" or "bulk".
 func (c Class) Urgency() string {
 	switch c {

@@ -75,7 +75,7 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 			continue
 		}
 		r.witness(res, reply, began, ended)
-		if r.conclude(res, reply.Err) {
+		if r.conclude(ctx, res, reply.Err) {
 			told <- res
 		} else {
 			further = append(further, res)
@@ -159,7 +159,7 @@ func (r *round) try(d *delivery, provider string, now time.Time) {
 
 // conclude draws the conclusion from an attempt; done is false if the next road
 // is to be taken at once.
-func (r *round) conclude(res *result, err error) (done bool) {
+func (r *round) conclude(ctx context.Context, res *result, err error) (done bool) {
 	d, road := res.delivery, res.road
 	d.cell.Hold = redisstore.Hold{}
 	switch {
@@ -168,6 +168,9 @@ func (r *round) conclude(res *result, err error) (done bool) {
 		return true
 	case push.KindName(err) == "unknown":
 		d.raise(push.Unknown)
+		if r.repeats(ctx, d, road.Provider) {
+			res.putOff(time.Now().Add(backoff(r.work.Try, mostBackoff)))
+		}
 		return true
 	case push.Retryable(err):
 		delay := max(backoff(r.work.Try, mostBackoff), retryAfter(err))
@@ -183,6 +186,17 @@ func (r *round) conclude(res *result, err error) (done bool) {
 	}
 	d.passed = append(d.passed, road.Provider)
 	return false
+}
+
+// mostRepeats is how often a message goes out again whose answer never came.
+const mostRepeats = 2
+
+// repeats tells whether a message of which nobody knows if it was sent is to be
+// sent again: where the provider sees to it that it is seen once, or where a
+// second copy is better than none. Else proof is waited for, and then the next
+// road is taken.
+func (r *round) repeats(ctx context.Context, d *delivery, provider string) bool {
+	return r.work.Try < mostRepeats && (d.Class.Repeats() || r.w.parts.Sender.Deduplicates(ctx, d.App, provider))
 }
 
 // putOff lets the delivery wait for another try of its road, at the latest when

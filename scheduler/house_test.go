@@ -165,6 +165,8 @@ type neighbours struct {
 	together map[string]int
 	batches  [][]string             // devices of each request for more than one
 	limits   map[string]push.Limits // by provider
+	// dedup are the providers through which a repeat is seen once.
+	dedup []string
 	// paged is called before each page of an audience.
 	paged func(after string)
 }
@@ -292,6 +294,10 @@ func (n *neighbours) died(_ context.Context, ds []push.Death) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.deaths = append(n.deaths, ds...)
+}
+
+func (n *neighbours) Deduplicates(_ context.Context, _, provider string) bool {
+	return slices.Contains(n.dedup, provider)
 }
 
 func (n *neighbours) Owners(_ context.Context, _, provider string, tokens []string) ([]string, error) {

@@ -53,6 +53,9 @@ type Sender interface {
 	// SendBatch makes one attempt for so many deliveries of one chunk. It
 	// returns a reply to each, in their order.
 	SendBatch(ctx context.Context, app, provider string, ds []*push.Delivery) []push.Reply
+	// Deduplicates tells whether a message that goes out twice through a provider
+	// is seen once.
+	Deduplicates(ctx context.Context, app, provider string) bool
 	Weigh(ctx context.Context, app, provider string, d *push.Delivery) (push.Payload, error)
 }
 

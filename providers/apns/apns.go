@@ -85,6 +85,10 @@ func (p *Provider) environment(host string) *environment {
 	}}
 }
 
+// Deduplicates implements [providers.Deduplicator]:
+// the collapse id replaces the first on the device.
+func (p *Provider) Deduplicates() bool { return true }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	payload, shared, err := p.payloads.build(d)

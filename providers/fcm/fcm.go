@@ -81,6 +81,10 @@ func open(credentials []byte, e providers.Engine) (providers.Provider, error) {
 	}, nil
 }
 
+// Deduplicates implements [providers.Deduplicator]:
+// the tag replaces the first on the device.
+func (p *Provider) Deduplicates() bool { return true }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	w, o, err := weigh(d)

@@ -75,6 +75,10 @@ const maxBatch = 1000
 // Batch implements [providers.Batcher].
 func (p *Provider) Batch(*push.Notification) int { return maxBatch }
 
+// Deduplicates implements [providers.Deduplicator]:
+// tag and notify_id replace the first on the device.
+func (p *Provider) Deduplicates() bool { return true }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	return providers.Alone(ctx, p, d)

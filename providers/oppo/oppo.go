@@ -89,6 +89,10 @@ const maxBatch = 1000
 // Batch implements [providers.Batcher].
 func (p *Provider) Batch(*push.Notification) int { return maxBatch }
 
+// Deduplicates implements [providers.Deduplicator]:
+// it sends no device a second message with the same app_message_id.
+func (p *Provider) Deduplicates() bool { return true }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	return providers.Alone(ctx, p, d)

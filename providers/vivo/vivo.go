@@ -87,6 +87,10 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 	return p, nil
 }
 
+// Deduplicates implements [providers.Deduplicator]:
+// notifyId replaces the first on the device.
+func (p *Provider) Deduplicates() bool { return true }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	return providers.Alone(ctx, p, d)

@@ -73,6 +73,10 @@ func New(credentials []byte) (providers.Provider, error) {
 	}, nil
 }
 
+// Deduplicates implements [providers.Deduplicator]:
+// Topic replaces the first while it waits, and the tag in the browser.
+func (p *Provider) Deduplicates() bool { return true }
+
 // Send implements [providers.Provider].
 func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
 	m, err := encode(d)
