@@ -141,7 +141,7 @@ func lists(h http.Header, name, token string) bool {
 // before it can be acted on, as far as can be told from b: its header, and of
 // a control frame all.
 func frameNeeds(b []byte) int {
-	if len(b) < 2 {
+	if len(b) < 2 || b[1]&0x80 == 0 { // not masked is wrong already
 		return 2
 	}
 	n := 2 + 4 // with the mask
