@@ -20,7 +20,11 @@ type Config struct {
 	// them.
 	TCPListener       net.Listener `yaml:"-"`
 	WebSocketListener net.Listener `yaml:"-"`
-	// TLS, if set, is spoken on both.
+	// TLSCert and TLSKey are PEM files; with them TLS is spoken on both. They are
+	// read again when they change. Default: no TLS, which a proxy may end.
+	TLSCert string `yaml:"tls_cert"`
+	TLSKey  string `yaml:"tls_key"`
+	// TLS, if set, goes before the files.
 	TLS *tls.Config `yaml:"-"`
 	// Transport moves the bytes: "epoll" (Linux only) or "goroutines". Default:
 	// epoll where there is one.
@@ -161,6 +165,9 @@ func (c Config) Validate() error {
 	}
 	if c.Transport == "epoll" && !haveLoops {
 		errs = append(errs, errors.New("longconn.transport: there is no epoll on this system"))
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		errs = append(errs, errors.New("longconn.tls_cert: give both tls_cert and tls_key, or neither"))
 	}
 	if c.Drain < 0 {
 		errs = append(errs, fmt.Errorf("longconn.drain: %s is negative", c.Drain))

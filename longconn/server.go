@@ -45,6 +45,9 @@ func Open(ctx context.Context, cfg Config, hub *Hub, h Handler, log *slog.Logger
 	s.doors = newDoors(s)
 	s.handed = make(chan net.Conn, 64)
 	var err error
+	if s.cfg.TLS, err = cfg.tlsConfig(); err != nil {
+		return nil, err
+	}
 	if s.tcp, err = listener(ctx, cfg.TCPListener, cfg.TCP); err != nil {
 		return nil, err
 	}

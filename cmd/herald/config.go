@@ -233,7 +233,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.LongConn, c.IM,
+		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM,
 	} {
 		errs = append(errs, section.Validate())
 	}

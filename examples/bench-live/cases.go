@@ -73,6 +73,46 @@ func measureIdle(ctx context.Context, o options) ([]figure, error) {
 	}, err
 }
 
+// measureTLS tells what TLS of the node's own adds.
+func measureTLS(ctx context.Context, o options) ([]figure, error) {
+	const devices = 3_000
+	n, err := start(ctx, "node", "-transport", o.transport, "-secure")
+	if err != nil {
+		return nil, err
+	}
+	defer n.end()
+	f, err := start(ctx, "fleet")
+	if err != nil {
+		return nil, err
+	}
+	defer f.end()
+	if _, err := f.do(order{Do: "secure", Addr: n.addr, First: devices, N: 200}); err != nil {
+		return nil, err
+	}
+	base, err := n.do(order{Do: "memory"})
+	if err != nil {
+		return nil, err
+	}
+	second, err := start(ctx, "fleet")
+	if err != nil {
+		return nil, err
+	}
+	defer second.end()
+	in, err := second.do(order{Do: "secure", Addr: n.addr, N: devices})
+	if err != nil {
+		return nil, err
+	}
+	pause(ctx, time.Second)
+	after, err := n.do(order{Do: "memory"})
+	if err != nil {
+		return nil, err
+	}
+	return []figure{
+		of("memory of an idle connection with TLS of the node's own", "B", 0, []float64{(after["rss"] - base["rss"]) / devices}, nil),
+		of("connects with TLS 1.3, handshake and token", "1/s", 0, []float64{devices / in["seconds"]}, nil),
+	}, nil
+}
+
 // measureSingles sends single messages to 5,000 devices as fast as they are
 // acknowledged.
 func measureSingles(ctx context.Context, o options) ([]figure, error) {

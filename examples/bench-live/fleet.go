@@ -4,15 +4,19 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
 	"strconv"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/herald-push/herald/longconn/mqtt"
@@ -32,6 +36,7 @@ type fleet struct {
 	again   []*phone
 	took    []time.Duration
 	talkers []*phone // publishers, for Mosquitto
+	wrapped []net.Conn
 }
 
 // phone is one of them.
@@ -60,6 +65,8 @@ func (f *fleet) do(o order) (map[string]float64, error) {
 	switch o.Do {
 	case "connect":
 		return f.connect(o)
+	case "secure":
+		return f.secure(o)
 	case "reset":
 		f.got, f.acked, f.took = 0, 0, f.took[:0]
 		return nil, nil
@@ -308,4 +315,39 @@ func (f *fleet) openTalkers(o order) error {
 		f.talkers = append(f.talkers, p)
 	}
 	return f.serve(func() bool { return f.in-was >= 8 }, time.Now().Add(10*time.Second))
+}
+
+// secure brings o.N devices in over TLS, one after the other in a few threads.
+func (f *fleet) secure(o order) (map[string]float64, error) {
+	mint := tokens()
+	begin := time.Now()
+	var group errgroup.Group
+	group.SetLimit(8)
+	f.wrapped = make([]net.Conn, o.N)
+	for i := range f.wrapped {
+		group.Go(func() error {
+			id := device(o.First + i)
+			token, _, err := mint.Mint(context.Background(), app, id)
+			if err != nil {
+				return err
+			}
+			from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(2+i%16))}
+			d := tls.Dialer{NetDialer: &net.Dialer{LocalAddr: from}, Config: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // our own process
+			c, err := d.DialContext(context.Background(), "tcp", o.Addr)
+			if err != nil {
+				return err
+			}
+			f.wrapped[i] = c
+			_, err = c.Write(mqtt.AppendConnect(nil, mqtt.Connect{
+				Version: mqtt.V311, Clean: true, KeepAlive: 600, ClientID: id,
+				HasUser: true, Username: app + "/" + id, HasPass: true, Password: []byte(token),
+			}))
+			if err == nil {
+				_, err = io.ReadFull(c, make([]byte, 4))
+			}
+			return err
+		})
+	}
+	err := group.Wait()
+	return map[string]float64{"seconds": time.Since(begin).Seconds()}, err
 }

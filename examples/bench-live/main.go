@@ -40,9 +40,11 @@ type options struct {
 func run() error {
 	var o options
 	var role string
+	var secure bool
+	flag.BoolVar(&secure, "secure", false, "for its own processes: a node with TLS")
 	flag.StringVar(&role, "role", "", "for its own processes: node or fleet")
 	flag.StringVar(&o.out, "out", "build/bench-live.json", "file for the figures")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: idle, singles, broadcast, latency; default all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases: idle, tls, singles, broadcast, latency; default all")
 	flag.StringVar(&o.transport, "transport", "epoll", "epoll or goroutines")
 	flag.IntVar(&o.runs, "runs", 3, "runs of each case but idle")
 	flag.IntVar(&o.idle, "idle", 19_000, "connections of one process")
@@ -54,7 +56,7 @@ func run() error {
 	defer stop()
 	switch role {
 	case "node":
-		return serveNode(ctx, o.transport)
+		return serveNode(ctx, o.transport, secure)
 	case "fleet":
 		return serveFleet()
 	}
@@ -65,7 +67,7 @@ func run() error {
 		name    string
 		measure func(context.Context, options) ([]figure, error)
 	}{
-		{"idle", measureIdle}, {"singles", measureSingles}, {"latency", measureLatency}, {"broadcast", measureBroadcast},
+		{"idle", measureIdle}, {"tls", measureTLS}, {"singles", measureSingles}, {"latency", measureLatency}, {"broadcast", measureBroadcast},
 	} {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name) {
 			continue

@@ -5,10 +5,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -83,7 +89,7 @@ func (n *node) Acked(c longconn.Conn, id string) {
 	n.Access.Acked(c, id)
 }
 
-func serveNode(ctx context.Context, transport string) error {
+func serveNode(ctx context.Context, transport string, secure bool) error {
 	log := slog.New(slog.DiscardHandler)
 	n := &node{hub: longconn.NewHub()}
 	memory := routing.NewMemory()
@@ -93,6 +99,13 @@ func serveNode(ctx context.Context, transport string) error {
 	cfg := longconn.DefaultConfig()
 	cfg.TCP, cfg.WebSocket, cfg.Transport = "127.0.0.1:0", "", transport
 	cfg.ConnectRate, cfg.UnprovenPerAddress, cfg.EvictRate = 0, 0, 1<<20
+	if secure {
+		cert, err := selfSigned()
+		if err != nil {
+			return err
+		}
+		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
+	}
 	var err error
 	if n.server, err = longconn.Open(ctx, cfg, n.hub, n, log); err != nil {
 		return err
@@ -184,4 +197,15 @@ func (n *node) load(t *trial, o order) (map[string]float64, error) {
 	slices.Sort(t.took)
 	at := func(q float64) float64 { return t.took[int(float64(o.N-1)*q)].Seconds() * 1000 }
 	return map[string]float64{"seconds": took, "p50": at(0.5), "p99": at(0.99), "p999": at(0.999), "max": at(1)}, nil
+}
+
+// selfSigned is a certificate that nobody checks.
+func selfSigned() (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
 }
