@@ -47,11 +47,14 @@ func (r vendorRequest) Verdict() string {
 	}
 }
 
-// Fields are the headers, a line each.
-func (r vendorRequest) Fields() string {
+// Whole is the headers, a line each, and behind an empty line the body.
+func (r vendorRequest) Whole() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		fmt.Fprintf(&b, "%s: %s\n", strings.ToLower(name), r.Headers[name])
+	}
+	if r.Body != "" {
+		b.WriteString("\n" + r.Body)
 	}
 	return b.String()
 }
