@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/herald-push/herald/push"
 )
 
 // Click is what a tap on a notification opens, in the overrides of the vendors
@@ -85,4 +87,24 @@ func Sooner(end time.Time, ttlSeconds *int) time.Time {
 		return own
 	}
 	return end
+}
+
+// TextMessage is what a notification may say to a service of text messages
+// alone.
+type TextMessage struct {
+	Text string `json:"text"`        // in place of title and body
+	From string `json:"from"`        // in place of the credentials' own
+	TTL  *int   `json:"ttl_seconds"` // how long the service may keep trying
+}
+
+// Whole is what the person reads.
+func (m *TextMessage) Whole(d *push.Delivery) string {
+	switch {
+	case m.Text != "":
+		return m.Text
+	case d.Title == "" || d.Body == "":
+		return d.Title + d.Body
+	default:
+		return d.Title + "\n" + d.Body
+	}
 }

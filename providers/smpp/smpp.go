@@ -116,7 +116,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	now := time.Now()
 	j := newJourney(d, to.Number, len(t.parts), now)
 	m := pdu.Message{
-		Source: p.config.source, Dest: to, DataCoding: byte(t.coding), Validity: validity(t.until(d, now), now), Registered: p.registered(),
+		Source: p.config.source, Dest: to, DataCoding: byte(t.coding), Validity: validity(providers.Sooner(d.ExpiresAt, t.TTL), now), Registered: p.registered(),
 	}
 	if t.From != "" {
 		m.Source = sourceOf(t.From)
@@ -207,7 +207,7 @@ func (p *Provider) weigh(d *push.Delivery) (text, error) {
 		return text{}, err
 	}
 	t := text{options: o}
-	whole := o.whole(d)
+	whole := o.Whole(d)
 	if whole == "" {
 		return t, &push.Error{Provider: name, Kind: push.ErrRejected, Detail: "there is neither title nor body"}
 	}

@@ -86,7 +86,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 	if err != nil {
 		return push.Answer{}, err
 	}
-	text := o.text(d)
+	text := o.Whole(d)
 	s := smstext.Measure(text)
 	if err := fits(s); err != nil {
 		return push.Answer{}, err
@@ -119,7 +119,7 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 	if err != nil {
 		return push.Payload{Limit: maxUnits}, err
 	}
-	s := smstext.Measure(o.text(d))
+	s := smstext.Measure(o.Whole(d))
 	return push.Payload{Bytes: s.Units, Limit: maxUnits, Segments: s.Segments, CostMicros: p.cost(s)}, fits(s)
 }
 

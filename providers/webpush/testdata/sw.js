@@ -54,6 +54,6 @@ self.addEventListener('message', (e) => {
 self.addEventListener('push', (e) => {
 	const m = e.data.json();
 	e.waitUntil(self.registration.showNotification(m.title, {
-		tag: m.collapse_key || m.id, body: m.body, data: { id: m.id, url: m.url }, ...m.options,
+		tag: m.collapse_key || m.notification, body: m.body, data: { id: m.id, url: m.url }, ...m.options,
 	}));
 });
