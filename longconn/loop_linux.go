@@ -35,8 +35,9 @@ type loopSet struct {
 type loop struct {
 	set   *loopSet
 	epfd  int
-	wake  int // eventfd
-	conns []*loopConn
+	wake  int         // eventfd
+	conns []*loopConn // by slot
+	empty []int32     // slots
 	wheel wheel
 	now   time.Time // of this round
 	gen   uint32    // of the next connection
@@ -141,7 +142,7 @@ func newLoop(set *loopSet, doors []door) (*loop, error) {
 		buf: make([]byte, 64<<10), plain: make([]byte, 16<<10),
 	}
 	l.wheel.begin(l.now)
-	if err := l.watch(wake, unix.EPOLLIN, unix.EPOLL_CTL_ADD, 0); err != nil {
+	if err := l.watch(wake, unix.EPOLLIN, unix.EPOLL_CTL_ADD, wakeSlot, 0); err != nil {
 		l.free()
 		return nil, err
 	}
@@ -153,15 +154,21 @@ func (l *loop) free() {
 	unix.Close(l.wake)
 }
 
-func (l *loop) watch(fd int, events uint32, how int, gen uint32) error {
-	return unix.EpollCtl(l.epfd, how, fd, &unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)})
+// What an event is about: a connection's slot, or one of these.
+const (
+	wakeSlot = -1
+	doorSlot = -2 // the first door; the second is one below
+)
+
+func (l *loop) watch(fd int, events uint32, how int, slot int32, gen uint32) error {
+	return unix.EpollCtl(l.epfd, how, fd, &unix.EpollEvent{Events: events, Fd: slot, Pad: int32(gen)})
 }
 
 // openDoors begins to accept. The loops share the listening sockets; each
 // connection wakes one of them.
 func (l *loop) openDoors() {
-	for _, d := range l.doors {
-		if err := l.watch(d.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, unix.EPOLL_CTL_ADD, 0); err != nil && !errors.Is(err, unix.EEXIST) {
+	for i, d := range l.doors {
+		if err := l.watch(d.fd, unix.EPOLLIN|unix.EPOLLEXCLUSIVE, unix.EPOLL_CTL_ADD, doorSlot-int32(i), 0); err != nil && !errors.Is(err, unix.EEXIST) {
 			l.set.s.log.Error("longconn: cannot accept", "err", err)
 		}
 	}
@@ -224,19 +231,18 @@ func (l *loop) finished() bool {
 }
 
 func (l *loop) handle(ev *unix.EpollEvent) {
-	fd := int(ev.Fd)
-	if fd == l.wake {
+	switch slot := ev.Fd; {
+	case slot == wakeSlot:
 		var b [8]byte
-		unix.Read(fd, b[:]) //nolint:errcheck // only to be quiet again
+		unix.Read(l.wake, b[:]) //nolint:errcheck // only to be quiet again
+		return
+	case slot <= doorSlot:
+		if i := int(doorSlot - slot); i < len(l.doors) {
+			l.acceptFrom(l.doors[i])
+		}
 		return
 	}
-	for _, d := range l.doors {
-		if fd == d.fd {
-			l.acceptFrom(d)
-			return
-		}
-	}
-	c := l.at(fd, uint32(ev.Pad))
+	c := l.at(ev.Fd, uint32(ev.Pad))
 	if c == nil {
 		return
 	}
@@ -249,12 +255,29 @@ func (l *loop) handle(ev *unix.EpollEvent) {
 	l.touch(c)
 }
 
-// at is the connection with a descriptor, unless that is another by now.
-func (l *loop) at(fd int, gen uint32) *loopConn {
-	if fd >= len(l.conns) || l.conns[fd] == nil || l.conns[fd].gen != gen {
-		return nil
+// at is the connection in a slot, unless that is another by now.
+func (l *loop) at(slot int32, gen uint32) *loopConn {
+	if c := l.conns[slot]; c != nil && c.gen == gen {
+		return c
 	}
-	return l.conns[fd]
+	return nil
+}
+
+// settleIn gives a connection a slot.
+func (l *loop) settleIn(c *loopConn) {
+	if n := len(l.empty); n > 0 {
+		c.slot, l.empty = l.empty[n-1], l.empty[:n-1]
+		l.conns[c.slot] = c
+		return
+	}
+	c.slot = int32(len(l.conns))
+	l.conns = append(l.conns, c)
+}
+
+// moveOut takes its slot back.
+func (l *loop) moveOut(c *loopConn) {
+	l.conns[c.slot] = nil
+	l.empty = append(l.empty, c.slot)
 }
 
 // acceptFrom takes in a few who knock. Running out of descriptors is borne
@@ -302,14 +325,11 @@ func (l *loop) adopt(fd int, from netip.AddrPort, web bool) {
 	c := &loopConn{loop: l, fd: int32(fd), gen: l.gen, eng: newEngine(s.srv, l.now)}
 	c.eng.busy = n >= s.cfg.MaxConnections
 	c.front = newFront(s, from, web)
-	for fd >= len(l.conns) {
-		l.conns = append(l.conns, nil)
-	}
-	l.conns[fd] = c
+	l.settleIn(c)
 	s.readers.Add(1)
 	s.stats.open.Add(1)
 	s.stats.opened.Add(1)
-	if err := l.watch(fd, unix.EPOLLIN, unix.EPOLL_CTL_ADD, c.gen); err != nil {
+	if err := l.watch(fd, unix.EPOLLIN, unix.EPOLL_CTL_ADD, c.slot, c.gen); err != nil {
 		s.log.Warn("longconn: epoll add failed", "err", err)
 		c.destroy(Lost)
 		return
@@ -400,7 +420,7 @@ func (l *loop) sweep() {
 
 // ring is called by the wheel when it is time for a connection.
 func (l *loop) ring(e alarm) {
-	c := l.at(int(e.fd), e.gen)
+	c := l.at(e.slot, e.gen)
 	if c == nil || c.armed != e.tick {
 		return
 	}

@@ -3,7 +3,6 @@ package longconn
 import (
 	"errors"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,15 +20,15 @@ type loopConn struct {
 	front *front  // nil for a plain connection that was let in
 	rest  *unsent // nil while the kernel takes everything
 	fd    int32
-	gen   uint32 // tells it from others that have had its descriptor
+	slot  int32  // in the loop
+	gen   uint32 // tells it from others that have had its slot
 	armed uint32 // tick of its alarm; 0 if none
 
-	claimed   atomic.Bool // Accept was called
-	dirty     bool        // to be settled in this round
-	lingering bool        // our last word is said
-	broken    bool        // nothing can be written any more
-	eof       bool        // nothing more will be read
-	proven    bool        // counted as let in
+	dirty     bool // to be settled in this round
+	lingering bool // our last word is said
+	broken    bool // nothing can be written any more
+	eof       bool // nothing more will be read
+	proven    bool // counted as let in
 	gone      bool
 }
 
@@ -197,7 +196,7 @@ func (c *loopConn) watch() {
 	if c.rest != nil {
 		events |= unix.EPOLLOUT
 	}
-	if err := c.loop.watch(int(c.fd), events, unix.EPOLL_CTL_MOD, c.gen); err != nil {
+	if err := c.loop.watch(int(c.fd), events, unix.EPOLL_CTL_MOD, c.slot, c.gen); err != nil {
 		c.eng.close(Lost)
 		c.broken = true
 	}
@@ -292,7 +291,7 @@ func (c *loopConn) arm() {
 		return
 	}
 	if c.armed == 0 || c.loop.wheel.at(at) < c.armed {
-		c.armed = c.loop.wheel.add(c.fd, c.gen, at)
+		c.armed = c.loop.wheel.add(c.slot, c.gen, at)
 	}
 	c.eng.clocked = c.eng.state == open
 }
@@ -306,7 +305,7 @@ func (c *loopConn) destroy(cause Cause) {
 	c.gone, c.broken = true, true
 	c.flush()
 	l, s := c.loop, c.loop.set.s
-	l.conns[c.fd] = nil
+	l.moveOut(c)
 	unix.EpollCtl(l.epfd, unix.EPOLL_CTL_DEL, int(c.fd), nil) //nolint:errcheck // it is closed in a moment
 	l.done = append(l.done, int(c.fd))
 	var addr netip.Addr
@@ -322,11 +321,8 @@ func (c *loopConn) destroy(cause Cause) {
 // call asks the loop to do something with the connection.
 func (c *loopConn) call(f func()) { c.loop.post(op{kind: opCall, conn: c, call: f}) }
 
-// Accept implements [Conn].
+// Accept implements [Conn]. It is called once; see [Handler.Connect].
 func (c *loopConn) Accept(w Welcome) bool {
-	if !c.claimed.CompareAndSwap(false, true) {
-		return false
-	}
 	c.key, c.tag = w.Key, w.Tag
 	return admit(c, c.eng.srv.hub, w)
 }

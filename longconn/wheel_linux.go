@@ -3,7 +3,7 @@ package longconn
 import "time"
 
 // wheel is the timers of a loop: a ring of slots, a tick apart, with an entry
-// of 16 bytes for each connection that has a deadline. A deadline beyond the
+// of 12 bytes for each connection that has a deadline. A deadline beyond the
 // ring is looked at once in a turn, and one that moved away when its old time
 // comes, so hearing from a client costs nothing here.
 type wheel struct {
@@ -16,7 +16,7 @@ type wheel struct {
 // alarm is a connection's entry. It counts if the connection still has this
 // tick in mind.
 type alarm struct {
-	fd   int32
+	slot int32
 	gen  uint32
 	tick uint32
 }
@@ -35,10 +35,10 @@ func (w *wheel) at(t time.Time) uint32 {
 
 // add rings for a connection at a time or, if that is far, before. It returns
 // the tick.
-func (w *wheel) add(fd int32, gen uint32, t time.Time) uint32 {
+func (w *wheel) add(slot int32, gen uint32, t time.Time) uint32 {
 	tick := min(max(w.at(t), w.tick+1), w.tick+wheelSlots-1)
-	slot := &w.slots[tick%wheelSlots]
-	*slot = append(*slot, alarm{fd, gen, tick})
+	at := &w.slots[tick%wheelSlots]
+	*at = append(*at, alarm{slot, gen, tick})
 	w.set++
 	return tick
 }
