@@ -25,6 +25,7 @@ client.on('disconnect', (p) => log.push('disconnect ' + p.reasonCode))
 </script>`
 
 func TestMQTTJSInABrowserIsADevice(t *testing.T) {
+	t.Parallel()
 	path := need.Program(t, "chromium", "apt-get install chromium")
 	if _, err := exec.LookPath(path); err != nil {
 		t.Fatal(err)

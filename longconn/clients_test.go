@@ -136,6 +136,7 @@ func (h *house) mqttjs(t *testing.T, url, version, device, password string) (io.
 }
 
 func TestMQTTJSIsADevice(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"mqtt", "ws"} {
 		for _, version := range []string{"4", "5"} {
 			t.Run(scheme+" version "+version, func(t *testing.T) {
@@ -174,6 +175,7 @@ func TestMQTTJSIsADevice(t *testing.T) {
 }
 
 func TestMQTTJSIsToldOfTheWrongPassword(t *testing.T) {
+	t.Parallel()
 	for version, code := range map[string]float64{"4": 4, "5": float64(mqtt.BadCredentials)} {
 		h := open(t)
 		_, next := h.mqttjs(t, "ws://"+h.WebSocketAddr().String(), version, "d1", "wrong")

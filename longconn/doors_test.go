@@ -59,6 +59,7 @@ func (h *house) poll(t *testing.T, query string) (ids []string, cursor string) {
 }
 
 func TestInboxIsPolled(t *testing.T) {
+	t.Parallel()
 	h := open(t)
 	h.Change(func() { h.anyone = "d1" })
 	if ids, _ := h.poll(t, "wait=0"); len(ids) != 0 {
@@ -117,6 +118,7 @@ func TestDoorsRefuseWhatIsWrong(t *testing.T) {
 }
 
 func TestEventsComeAndAreAnswered(t *testing.T) {
+	t.Parallel()
 	h := open(t)
 	h.Change(func() { h.anyone = "d1" })
 	resp, err := http.Get("http://" + h.WebSocketAddr().String() + "/v1/live?access_token=sesame") //nolint:noctx // ended below

@@ -105,6 +105,7 @@ func TestTLSIsSpoken(t *testing.T) {
 }
 
 func TestHandshakesThatFailOrNeverEndHoldNobodyUp(t *testing.T) {
+	t.Parallel()
 	server, client := certificate(t)
 	h := open(t, func(c *longconn.Config) { c.TLS, c.TLSHandshakes, c.HandshakeTimeout = server, 1, 500*time.Millisecond })
 	plain := h.dial(t, mqtt.V5)
@@ -137,6 +138,7 @@ func ended(t *testing.T, r *raw) {
 }
 
 func TestProxyTellsWhoTheClientIs(t *testing.T) {
+	t.Parallel()
 	const v2 = "\r\n\r\n\x00\r\nQUIT\n"
 	tests := map[string]struct {
 		header string

@@ -82,6 +82,7 @@ func TestHostileClientsCostNobodyElseAnything(t *testing.T) {
 }
 
 func TestSlowLorisIsClosedInTime(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *longconn.Config) { c.HandshakeTimeout = 300 * time.Millisecond })
 	connect := mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: strings.Repeat("x", 1000)})
 	r := h.dial(t, mqtt.V5)
@@ -202,6 +203,7 @@ func TestMemoryIsBounded(t *testing.T) {
 }
 
 func TestDrainSendsClientsElsewhereAtAPace(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *longconn.Config) { c.Redirect, c.EvictRate = "other.example:1883", 100 })
 	const clients = 20
 	var all []*raw
@@ -240,6 +242,7 @@ func TestDrainSendsClientsElsewhereAtAPace(t *testing.T) {
 }
 
 func TestConnectionsMoveOnWhenTheyAreOld(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *longconn.Config) { c.MaxAge = time.Second })
 	r := h.enter(t, mqtt.V5, "d1")
 	if got := r.disconnected(); got != mqtt.UseAnotherServer {
@@ -248,6 +251,7 @@ func TestConnectionsMoveOnWhenTheyAreOld(t *testing.T) {
 }
 
 func TestTokenThatRanOutEndsTheConnectionUnlessItIsRenewed(t *testing.T) {
+	t.Parallel()
 	h := open(t)
 	h.Change(func() { h.welcome.Until = time.Now().Add(time.Second) })
 	enter := func(id string) *raw {

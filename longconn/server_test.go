@@ -79,6 +79,7 @@ func TestOlderConnectDoesNotTakeOverWhenItsAnswerIsLate(t *testing.T) {
 }
 
 func TestSilentClientIsClosedAfterOneAndAHalfKeepAlives(t *testing.T) {
+	t.Parallel()
 	h := open(t)
 	for _, version := range []byte{mqtt.V311, mqtt.V5} {
 		r := h.enter(t, version, fmt.Sprint("d", version), func(c *mqtt.Connect) { c.KeepAlive = 1 })
@@ -97,6 +98,7 @@ func TestSilentClientIsClosedAfterOneAndAHalfKeepAlives(t *testing.T) {
 }
 
 func TestClientThatNeverConnectsIsClosed(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *longconn.Config) { c.HandshakeTimeout = 100 * time.Millisecond })
 	tests := map[string]string{
 		"says nothing":              "",
@@ -171,6 +173,7 @@ func TestPublicationsAreAnsweredInOrder(t *testing.T) {
 }
 
 func TestShutdownSaysGoodbye(t *testing.T) {
+	t.Parallel()
 	h := open(t)
 	r := h.enter(t, mqtt.V5, "d1")
 	old := h.enter(t, mqtt.V311, "d2")
@@ -194,6 +197,7 @@ func TestShutdownSaysGoodbye(t *testing.T) {
 }
 
 func TestClientThatDoesNotReadIsCutOff(t *testing.T) {
+	t.Parallel()
 	h := open(t, func(c *longconn.Config) { c.WriteTimeout, c.Window = 200*time.Millisecond, 1000 })
 	h.enter(t, mqtt.V311, "d1")
 	c := h.conn(t, "d1")

@@ -74,6 +74,7 @@ func TestSessionMovesToTheNewerConnection(t *testing.T) {
 }
 
 func TestWillIsPublishedOnceItsDelayHasPassed(t *testing.T) {
+	t.Parallel()
 	h := open(t)
 	will := &mqtt.Will{Topic: "receipts", Payload: []byte("gone"), Properties: mqtt.Properties{WillDelay: 1}}
 	r := h.enter(t, mqtt.V5, "d1", func(c *mqtt.Connect) { c.Will, c.Properties.SessionExpiry = will, 60 })
