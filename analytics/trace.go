@@ -31,6 +31,15 @@ type receipt struct {
 	TookMs     float64   `ch:"took_ms"`
 	CostMicros int64     `ch:"cost_micros"`
 	Answer     uint8     `ch:"answer"`
+
+	Policy       string    `ch:"policy"`
+	Wished       string    `ch:"wished"`
+	Propensity   float32   `ch:"propensity"`
+	Explored     uint8     `ch:"explored"`
+	Online       uint8     `ch:"online"`
+	Roads        []string  `ch:"roads"`
+	Scores       []float32 `ch:"scores"`
+	Propensities []float32 `ch:"propensities"`
 }
 
 // Trace tells the story of a notification's deliveries, in the order of device
@@ -47,7 +56,8 @@ func (s *Store) Trace(ctx context.Context, app, notification, device, after stri
 	}
 	const query = `
 		SELECT delivery, device, attempt, stage, source, provider, provider_id, kind, code, detail, why,
-			at, received_at, since_ms, took_ms, cost_micros, answer
+			at, received_at, since_ms, took_ms, cost_micros, answer,
+			policy, wished, propensity, explored, online, roads, scores, propensities
 		FROM receipts
 		WHERE app = {app:String} AND notification = {notification:String}
 		  AND (device, delivery) IN (
@@ -107,8 +117,24 @@ func (r *receipt) attempt() push.Attempt {
 	return push.Attempt{
 		Number: int(r.Attempt), Provider: r.Provider, ProviderID: r.ProviderID, Stage: push.Stage(r.Stage),
 		Kind: r.Kind, Code: r.Code, Detail: r.Detail, Why: r.Why,
-		At: r.At.UTC(), TookMillis: r.TookMs, CostMicros: r.CostMicros,
+		At: r.At.UTC(), TookMillis: r.TookMs, CostMicros: r.CostMicros, Decision: r.decision(),
 	}
+}
+
+func (r *receipt) decision() *push.Decision {
+	if r.Policy == "" {
+		return nil
+	}
+	d := &push.Decision{
+		Policy: r.Policy, Propensity: float64(r.Propensity), Explored: r.Explored == 1, Online: r.Online == 1, Wished: r.Wished,
+		Roads: make([]push.Candidate, 0, len(r.Roads)),
+	}
+	for i, provider := range r.Roads {
+		if i < len(r.Scores) && i < len(r.Propensities) {
+			d.Roads = append(d.Roads, push.Candidate{Provider: provider, Score: r.Scores[i], Propensity: r.Propensities[i]})
+		}
+	}
+	return d
 }
 
 func (r *receipt) proof() push.Proof {

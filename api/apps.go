@@ -21,6 +21,7 @@ type appRequest struct {
 		Locale     string             `json:"locale"`
 		QuietHours *quietHoursRequest `json:"quiet_hours"`
 		Caps       []capRequest       `json:"caps"`
+		SMSBudget  int                `json:"sms_budget_micros_per_day"`
 	} `json:"policy"`
 }
 
@@ -87,15 +88,24 @@ func (s *Server) putApp(c echo.Context, who caller) error {
 	if l := req.Policy.Locale; l != "" && !spelled(l, 35, "") {
 		fs.add("policy.locale", "must be a language tag of BCP 47, such as en-GB")
 	}
+	if req.Policy.SMSBudget < 0 {
+		fs.add("policy.sms_budget_micros_per_day", "must not be negative; 0 is no bound")
+	}
 	policy := push.Policy{
 		Locale:     req.Policy.Locale,
 		SMSClasses: some(req.Policy.SMSClasses), Timezone: req.Policy.Timezone,
 		QuietHours: req.Policy.QuietHours.check(&fs, "policy.quiet_hours", false),
 		Caps:       checkCaps(&fs, req.Policy.Caps),
+		SMSBudget:  int64(req.Policy.SMSBudget),
 	}
 	if err := fs.err(); err != nil {
 		return err
 	}
+	before, err := s.parts.Apps.App(c.Request().Context(), who.app)
+	if err != nil && !errors.Is(err, push.ErrNotFound) {
+		return err
+	}
+	policy.Selection = before.Policy.Selection // it has a path of its own
 	app := push.App{ID: who.app, Name: req.Name, Policy: policy}
 	if err := s.parts.Apps.PutApp(c.Request().Context(), app); err != nil {
 		return err

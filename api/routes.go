@@ -56,6 +56,8 @@ func (s *Server) routes() {
 	e.GET("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.getCredentials))
 	e.PUT("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.putCredentials))
 	e.DELETE("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.deleteCredentials))
+	e.GET("/v1/apps/:app/selection", s.keyed(ScopeRead, s.getSelection))
+	e.PUT("/v1/apps/:app/selection", s.keyed(ScopeAdmin, s.putSelection))
 	e.GET("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.listKeys))
 	e.POST("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.createKey))
 	e.DELETE("/v1/apps/:app/keys/:key", s.keyed(ScopeAdmin, s.deleteKey))

@@ -90,6 +90,9 @@ type Parts struct {
 	// Word gives a notification that names a template its content.
 	Word func(ctx context.Context, n *push.Notification) error
 
+	// Sides tells how both sides of an app's A/B fare; nil where no process knows.
+	Sides func(app string) []push.Side
+
 	// Providers are the roads that addresses and routes may name, each with the
 	// check of its credentials; nil for one that has none, such as "live".
 	Providers map[string]CheckCredentials

@@ -92,6 +92,17 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"lane_off": func(ctx context.Context, c *Client) (any, error) {
 		return c.SwitchLaneOff(ctx, "huawei", "the vendor asked us to")
 	},
+	"selection_get": func(ctx context.Context, c *Client) (any, error) { return c.Selection(ctx, "demo") },
+	"selection_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.SetSelection(ctx, "demo", Selection{Rules: []SelectionRule{
+			{Class: OTP, Mode: "static", Order: []string{"apns", "fcm"}}, {Mode: "ab", Share: 0.5},
+		}})
+	},
+	"selection_put_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.SetSelection(ctx, "demo", Selection{Rules: []SelectionRule{
+			{Class: "gossip", Mode: "magic", Share: 0.5, Order: []string{"pigeon"}}, {Mode: "ab"},
+		}})
+	},
 	"lane_on":         func(ctx context.Context, c *Client) (any, error) { return c.SwitchLaneOn(ctx, "huawei") },
 	"lane_faults":     func(ctx context.Context, c *Client) (any, error) { return c.SwitchLaneOff(ctx, "huawei", "") },
 	"schedule_get":    func(ctx context.Context, c *Client) (any, error) { return c.Schedule(ctx, "morning") },

@@ -234,9 +234,27 @@ type Attempt struct {
 	Code       string    `json:"code,omitempty"`
 	Detail     string    `json:"detail,omitempty"`
 	Why        string    `json:"why"` // why this road was taken
+	Decision   *Decision `json:"decision,omitempty"`
 	At         time.Time `json:"at"`
 	TookMillis float64   `json:"took_ms"`
 	CostMicros int64     `json:"cost_micros,omitempty"`
+}
+
+// Decision is how the road of an attempt was chosen, in numbers.
+type Decision struct {
+	Policy     string      `json:"policy"`
+	Propensity float64     `json:"propensity"` // with which the road was to be chosen
+	Explored   bool        `json:"explored"`   // another road had a higher value
+	Online     bool        `json:"online"`
+	Wished     string      `json:"wished,omitempty"` // what the selector would have taken, where it was not heard
+	Roads      []Candidate `json:"roads"`
+}
+
+// Candidate is one road that a decision weighed.
+type Candidate struct {
+	Provider   string  `json:"provider"`
+	Score      float64 `json:"score"`
+	Propensity float64 `json:"propensity"`
 }
 
 // Proof is one piece of evidence that came after an attempt.

@@ -35,13 +35,13 @@ type Choice struct {
 // Decision is how a road was chosen, in numbers: what it takes to say later
 // what another policy would have brought.
 type Decision struct {
-	Policy     string  // "auto", "static", "shadow" …: who decided
-	Propensity float64 // the probability with which this road was to be chosen
-	Explored   bool    // another had a higher value
-	Online     bool    // the live connection was believed to stand
+	Policy     string  `json:"policy"`     // "auto", "static", "shadow" …: who decided
+	Propensity float64 `json:"propensity"` // the probability with which this road was to be chosen
+	Explored   bool    `json:"explored"`   // another had a higher value
+	Online     bool    `json:"online"`     // the live connection was believed to stand
 	// Wished is what the selector would have taken, where it was not heard.
-	Wished string
-	Roads  []Candidate
+	Wished string      `json:"wished,omitempty"`
+	Roads  []Candidate `json:"roads"`
 }
 
 // Candidate is one road that a decision weighed.

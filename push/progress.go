@@ -78,14 +78,16 @@ type Trace struct {
 
 // Attempt is one try of a delivery through one provider.
 type Attempt struct {
-	Number     int       `json:"number"` // from 1, all providers together
-	Provider   string    `json:"provider"`
-	ProviderID string    `json:"provider_id,omitempty"`
-	Stage      Stage     `json:"stage"` // accepted, handed_over, failed or unknown
-	Kind       string    `json:"kind,omitempty"`
-	Code       string    `json:"code,omitempty"`
-	Detail     string    `json:"detail,omitempty"`
-	Why        string    `json:"why"` // why this road was taken
+	Number     int    `json:"number"` // from 1, all providers together
+	Provider   string `json:"provider"`
+	ProviderID string `json:"provider_id,omitempty"`
+	Stage      Stage  `json:"stage"` // accepted, handed_over, failed or unknown
+	Kind       string `json:"kind,omitempty"`
+	Code       string `json:"code,omitempty"`
+	Detail     string `json:"detail,omitempty"`
+	Why        string `json:"why"` // why this road was taken
+	// Decision is the same in numbers; nil where there was nothing to decide.
+	Decision   *Decision `json:"decision,omitempty"`
 	At         time.Time `json:"at"`
 	TookMillis float64   `json:"took_ms"`
 	CostMicros int64     `json:"cost_micros,omitempty"`

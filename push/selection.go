@@ -14,6 +14,26 @@ const (
 // Modes lists every mode.
 var Modes = [...]Mode{ModeAuto, ModeStatic, ModeShadow, ModeAB}
 
+// Known reports whether m is one of [Modes].
+func (m Mode) Known() bool {
+	for _, k := range Modes {
+		if m == k {
+			return true
+		}
+	}
+	return false
+}
+
+// Side is one side of an A/B: how its attempts fared.
+type Side struct {
+	Class    Class  `json:"class"`
+	Policy   string `json:"policy"` // "auto" or "static"
+	Attempts int    `json:"attempts"`
+	Arrived  int    `json:"arrived"`
+	// Guard is why the selector's side was given up; empty if it was not.
+	Guard string `json:"guard,omitempty"`
+}
+
 // Selection is who chooses for an app.
 type Selection struct {
 	// Kill takes the choice from the selector at once, whatever the rules say.

@@ -126,26 +126,16 @@ func (s *Selector) guard(app string, class push.Class) string {
 	return fmt.Sprintf("the selector delivered %.1f %% of %.0f, the fixed order %.1f %% of %.0f", 100*a, auto.tried, 100*f, fixed.tried)
 }
 
-// Side is one side of an A/B as an operator sees it.
-type Side struct {
-	Class    push.Class `json:"class"`
-	Policy   string     `json:"policy"`
-	Attempts int        `json:"attempts"`
-	Arrived  int        `json:"arrived"`
-	// Guard is why the selector's side was given up; empty if it was not.
-	Guard string `json:"guard,omitempty"`
-}
-
 // Sides tells how both sides of the app's experiments fare, as far as this
 // process and what others told it know.
-func (s *Selector) Sides(app string) []Side {
+func (s *Selector) Sides(app string) []push.Side {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []Side
+	var all []push.Side
 	for _, class := range push.Classes {
 		for _, policy := range []string{policyAuto, policyStatic} {
 			if a := s.arms[armKey{app, class, policy}]; a != nil && a.tried > 0 {
-				side := Side{Class: class, Policy: policy, Attempts: int(a.tried), Arrived: int(a.arrived)}
+				side := push.Side{Class: class, Policy: policy, Attempts: int(a.tried), Arrived: int(a.arrived)}
 				if policy == policyAuto {
 					side.Guard = s.guard(app, class)
 				}

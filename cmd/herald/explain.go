@@ -110,6 +110,9 @@ func story(t client.Trace, accepted time.Time) []line {
 			text += " (" + detail + ")"
 		}
 		text += fmt.Sprintf(" in %.0f ms\n  %9s  because %s", a.TookMillis, "", a.Why)
+		if roads := weighed(a.Decision); roads != "" {
+			text += fmt.Sprintf("\n  %9s  weighed %s", "", roads)
+		}
 		lines = append(lines, line{a.At.Sub(accepted), text})
 	}
 	for _, p := range t.Receipts {
@@ -124,6 +127,19 @@ func story(t client.Trace, accepted time.Time) []line {
 	}
 	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.after, b.after) })
 	return lines
+}
+
+// weighed tells what each road of a decision was worth, and how likely it was to
+// be taken; nothing where there was but one.
+func weighed(d *client.Decision) string {
+	if d == nil || len(d.Roads) < 2 {
+		return ""
+	}
+	words := make([]string, len(d.Roads))
+	for i, r := range d.Roads {
+		words[i] = fmt.Sprintf("%s %.2f (%.2g %%)", r.Provider, r.Score, 100*r.Propensity)
+	}
+	return strings.Join(words, ", ") + " by " + d.Policy
 }
 
 // sourceInWords names who gave a piece of evidence.

@@ -33,7 +33,8 @@ type cli struct {
 	Token     tokenCmd     `cmd:"" group:"use" help:"Print a token that a device logs in with."`
 	Providers roadsCmd     `cmd:"" group:"use" help:"Show what each road can do."`
 	Analytics analyticsCmd `cmd:"" group:"use" help:"Ask ClickHouse what came of the notifications."`
-	Selector  selectorCmd  `cmd:"" group:"use" help:"Try the selector in a simulated world."`
+	Replay    replayCmd    `cmd:"" group:"use" help:"Ask the record what another policy would have brought."`
+	Selector  selectorCmd  `cmd:"" group:"use" help:"Say who chooses the roads; try the selector in a simulated world."`
 	Lanes     lanesCmd     `cmd:"" group:"use" help:"Show how each provider fares: open or closed and why, rate, quotas; switch one off or on."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`

@@ -17,6 +17,7 @@ import (
 
 // selectorCmd shows the selector at work without the rest.
 type selectorCmd struct {
+	Mode  selectorModeCmd  `cmd:"" help:"Show or say who chooses the roads: the selector, a fixed order, or both."`
 	Stdio selectorStdioCmd `cmd:"" help:"Let a simulator drive the selector line by line over standard input and output."`
 	Bench selectorBenchCmd `cmd:"" help:"Set the selector against other policies in a simulated world."`
 }

@@ -269,6 +269,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Firings:     scheduler.Firings,
 		Templates:   templates{h.store, h.book},
 		Word:        h.book.Word,
+		Sides:       h.selector.Sides,
 		Lanes:       h.scheduler,
 		Providers:   roads,
 		Overrides:   overrides(),
