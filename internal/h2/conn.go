@@ -67,7 +67,7 @@ func newConn(ctx context.Context, nc net.Conn, h *host) (*conn, error) {
 	_ = nc.SetDeadline(time.Time{})
 	c.alive()
 	c.mu.Lock() // check may run at once
-	c.watch = time.AfterFunc(h.t.probe(), c.check)
+	c.watch = time.AfterFunc(h.t.glance(), c.check)
 	c.mu.Unlock()
 	go func() { c.close(in.run()) }()
 	go func() {
@@ -94,6 +94,7 @@ func (c *conn) roundTrip(st *stream) error {
 	case <-st.done:
 	case <-gone:
 		if sent, given := c.giveUp(st); given {
+			c.rest()
 			if !sent {
 				return fmt.Errorf("h2: %w: %w", ErrNotSent, st.req.Context().Err())
 			}
@@ -147,8 +148,7 @@ func (c *conn) close(cause error) {
 	c.watch.Stop()
 	c.host.drop(c)
 	for _, st := range lost {
-		// A failed line leaves what was made ready unwritten.
-		if st.batch == leaving && c.err != errDone && !isFault(cause) { //nolint:errorlint // made by us, never wrapped
+		if st.batch == leaving && !isFault(cause) { // a failed line leaves what was made ready unwritten
 			st.finish(fmt.Errorf("h2: %w: connection lost: %w", ErrNotSent, cause))
 			continue
 		}
@@ -190,7 +190,7 @@ func (c *conn) check() {
 		return
 	}
 	c.host.review(c, now)
-	c.watch.Reset(probe)
+	c.watch.Reset(c.host.t.glance())
 }
 
 func isFault(err error) bool {

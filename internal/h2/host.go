@@ -25,6 +25,7 @@ type host struct {
 	later   *time.Timer  // of a dial that is put off; nil if there is none
 	dialed  time.Time    // when the last dial began
 	waiting []chan error // requests without a place, first come first served
+	retired bool         // the transport has forgotten it
 }
 
 // acquire finds a connection with a free place, opens one, or waits. The caller
@@ -164,6 +165,10 @@ func (h *host) dial() {
 		}
 		return
 	}
+	if h.retired && len(h.waiting) == 0 {
+		go c.close(errDone) // not here: it wants our lock
+		return
+	}
 	h.conns = append(h.conns, c)
 	h.wakeLocked(int(c.limit.Load()), nil)
 	if len(h.waiting) > 0 {
@@ -175,8 +180,11 @@ func (h *host) dial() {
 // each of them.
 func (h *host) review(c *conn, now time.Time) {
 	h.mu.Lock()
-	keep := or(h.t.Keep, defaultKeep)
-	if len(h.conns) > 1 {
+	keep := h.t.keep()
+	switch {
+	case h.retired:
+		keep = 0
+	case len(h.conns) > 1:
 		keep /= 10
 	}
 	goes := c.places == 0 && now.Sub(c.unused) >= keep
@@ -199,6 +207,7 @@ func (h *host) retireOne(c *conn) {
 
 func (h *host) retire() {
 	h.mu.Lock()
+	h.retired = true
 	conns := slices.Clone(h.conns)
 	h.mu.Unlock()
 	for _, c := range conns {
@@ -208,6 +217,6 @@ func (h *host) retire() {
 
 // lifetime is how old a connection may grow.
 func (h *host) lifetime() time.Duration {
-	age := or(h.t.MaxAge, defaultAge)
+	age := h.t.age()
 	return age*9/10 + rand.N(age/5+1)
 }

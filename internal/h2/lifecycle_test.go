@@ -6,7 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,7 +50,7 @@ func TestPoolGrowsWithLoadAndShrinksWithoutIt(t *testing.T) {
 		arrived <- struct{}{}
 		<-release
 	})
-	tr.Idle, tr.Keep = 20*time.Millisecond, 2*time.Second
+	tr.Keep = time.Second
 	done := make(chan error, 30)
 	for range 30 {
 		go func() {
@@ -78,7 +80,7 @@ func TestOldConnectionsAreReplacedWithoutAGap(t *testing.T) {
 		conns.Add(1)
 		go answerHeaders(nc, accept)
 	})
-	tr.Idle, tr.MaxAge = 20*time.Millisecond, 300*time.Millisecond
+	tr.MaxAge = 300 * time.Millisecond
 	for conns.Load() < 3 {
 		if _, _, err := post(t.Context(), t, tr, url, "x"); err != nil {
 			t.Fatal(err)
@@ -110,11 +112,11 @@ func TestConnectionWithoutRequestsIsProbedAndKept(t *testing.T) {
 			}
 		}()
 	})
-	tr.Idle = 20 * time.Millisecond
+	tr.Idle = 250 * time.Millisecond
 	if _, _, err := post(t.Context(), t, tr, url, "x"); err != nil {
 		t.Fatal(err)
 	}
-	for range 3 {
+	for range 2 {
 		<-pings
 	}
 	if n := tr.standing(); n != 1 {
@@ -194,6 +196,38 @@ func TestSettingsMayChangeAtAnyTime(t *testing.T) {
 		}
 		t.Logf("frames: %v", r.frames)
 	}
+}
+
+func TestForgottenConnectionsEnd(t *testing.T) {
+	var open atomic.Int32
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(echo))
+	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		switch s {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
+	srv.EnableHTTP2 = true
+	srv.StartTLS()
+	t.Cleanup(srv.Close)
+	tr := transportTo(t, srv)
+	tr.Keep = time.Second
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 20 {
+				if _, _, err := post(t.Context(), t, tr, srv.URL, "x"); err != nil && !errors.Is(err, ErrNotSent) {
+					t.Errorf("err = %v: to forget idle connections cuts nobody off", err)
+				}
+				tr.CloseIdleConnections()
+			}
+		})
+	}
+	group.Wait()
+	tr.CloseIdleConnections()
+	eventually(t, "all connections end", func() bool { return open.Load() == 0 })
 }
 
 func TestWaitingRequestCanBeTakenBack(t *testing.T) {

@@ -182,6 +182,11 @@ func (t *Transport) tlsFor(name string) *tls.Config {
 }
 
 func (t *Transport) probe() time.Duration { return or(t.Idle, defaultIdle) }
+func (t *Transport) keep() time.Duration  { return or(t.Keep, defaultKeep) }
+func (t *Transport) age() time.Duration   { return or(t.MaxAge, defaultAge) }
+
+// glance is how often a connection looks after itself.
+func (t *Transport) glance() time.Duration { return min(t.probe(), t.keep()/20, t.age()/10) }
 
 func or[T comparable](v, otherwise T) T {
 	var zero T
