@@ -182,6 +182,7 @@ func (e *engine) pending() bool { return e.work != nil && len(e.work.out) > 0 }
 func (e *engine) feed(now time.Time, p []byte) {
 	e.srv.stats.bytesIn.Add(uint64(len(p)))
 	if e.work != nil && len(e.work.in) > 0 {
+		e.srv.gate.hold(len(p))
 		e.work.in = append(e.work.in, p...)
 		p = e.work.in
 	}

@@ -124,6 +124,9 @@ func converse(t *testing.T, parts ...[]byte) (packets, log []string) {
 		}
 		packets, written = append(packets, fmt.Sprintf("% x", written[:n])), written[n:]
 	}
+	if held := b.srv.gate.held.Load(); held != 0 {
+		t.Fatalf("%d bytes are thought to wait", held)
+	}
 	slices.Sort(packets)
 	return packets, b.log
 }

@@ -6,9 +6,10 @@
 // It has three layers. The codec (package mqtt) turns bytes into packets. The
 // engine is the protocol of one connection: it is fed bytes and calls, and
 // yields bytes and events; it has no lock, clock, goroutine or socket. A
-// transport moves the bytes; the one here spends a goroutine on each
-// connection. An event loop may take its place by driving the same engine and
-// offering the same [Conn].
+// transport moves the bytes. There are two, which pass the same tests: loops on
+// epoll, with no goroutine, timer or buffer for an idle connection, and one that
+// spends a goroutine on each, for systems without epoll and for the doors of
+// clients that have nothing but HTTP.
 //
 // What a device may rely on:
 //

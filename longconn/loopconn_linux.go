@@ -137,6 +137,7 @@ func (c *loopConn) flush() {
 		putBuffer(out)
 	}
 	if c.broken && c.rest != nil {
+		c.eng.srv.gate.hold(-len(c.rest.buf))
 		report(c.rest.done, ErrBroken)
 		c.rest = nil
 	}
@@ -145,6 +146,7 @@ func (c *loopConn) flush() {
 // write writes data, which is the caller's, and keeps what is left of it.
 func (c *loopConn) write(data []byte, sent []func(error)) {
 	if c.rest != nil {
+		c.eng.srv.gate.hold(len(data))
 		c.rest.buf = append(c.rest.buf, data...)
 		c.rest.done = append(c.rest.done, sent...)
 		return
@@ -159,6 +161,7 @@ func (c *loopConn) write(data []byte, sent []func(error)) {
 		report(sent, nil)
 	default:
 		c.rest = &unsent{buf: append(getBuffer(), data[n:]...), done: sent, since: c.loop.now}
+		c.eng.srv.gate.hold(len(data) - n)
 		c.watch()
 	}
 }
@@ -217,6 +220,7 @@ func (c *loopConn) writable() {
 	case n > 0 && r.off < len(r.buf):
 		r.since = c.loop.now
 	case r.off == len(r.buf):
+		c.eng.srv.gate.hold(-len(r.buf))
 		report(r.done, nil)
 		putBuffer(r.buf)
 		c.rest = nil

@@ -11,6 +11,9 @@ type gauges struct {
 	open    *prometheus.Desc
 	written *prometheus.Desc
 	acked   *prometheus.Desc
+	full    *prometheus.Desc
+	merged  *prometheus.Desc
+	ended   *prometheus.Desc
 }
 
 func newGauges(h *house) *gauges {
@@ -21,12 +24,15 @@ func newGauges(h *house) *gauges {
 		open:    prometheus.NewDesc("herald_live_sessions", "Devices that are connected to this node.", nil, nil),
 		written: prometheus.NewDesc("herald_live_messages_total", "Messages written to devices.", nil, nil),
 		acked:   prometheus.NewDesc("herald_live_acknowledged_total", "Messages that devices acknowledged.", nil, nil),
+		full:    prometheus.NewDesc("herald_live_full_total", "Messages for which a slow device had no room; they wait in its inbox.", nil, nil),
+		merged:  prometheus.NewDesc("herald_live_collapsed_total", "Messages whose place a newer one of their collapse key took.", nil, nil),
+		ended:   prometheus.NewDesc("herald_live_ended_total", "Connections that ended, by cause.", []string{"cause"}, nil),
 	}
 }
 
 // Describe implements [prometheus.Collector].
 func (g *gauges) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.waiting, g.oldest, g.open, g.written, g.acked} {
+	for _, d := range []*prometheus.Desc{g.waiting, g.oldest, g.open, g.written, g.acked, g.full, g.merged, g.ended} {
 		ch <- d
 	}
 }
@@ -52,6 +58,14 @@ func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	}
 	live := g.house.conns.Stats()
 	gauge(g.open, float64(live.Sessions))
-	ch <- prometheus.MustNewConstMetric(g.written, prometheus.CounterValue, float64(live.Delivered))
-	ch <- prometheus.MustNewConstMetric(g.acked, prometheus.CounterValue, float64(live.Acked))
+	count := func(d *prometheus.Desc, value uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(value), labels...)
+	}
+	count(g.written, live.Delivered)
+	count(g.acked, live.Acked)
+	count(g.full, live.Full)
+	count(g.merged, live.Collapsed)
+	for cause, n := range live.Closed {
+		count(g.ended, n, cause)
+	}
 }

@@ -361,3 +361,40 @@ func TestKeepAliveIsOffered(t *testing.T) {
 		t.Errorf("server keep alive %d, %v; want 90", p.ServerKeepAlive, err)
 	}
 }
+
+func TestResumedSessionGetsWhatWasInFlightOnce(t *testing.T) {
+	w := build(t)
+	enter := func() (*device, bool) {
+		d := &device{mqtttest.Dial(t, w.addr, mqtt.V5, soon), t}
+		d.Send(mqtt.AppendConnect(nil, mqtt.Connect{
+			Version: mqtt.V5, KeepAlive: 60, ClientID: "d1", HasUser: true, Username: "d1", HasPass: true, Password: []byte("demo/d1"),
+			Properties: mqtt.Properties{SessionExpiry: 60},
+		}))
+		_, body := d.next()
+		reason, present, _, err := mqtt.DecodeConnack(body, mqtt.V5)
+		if reason != mqtt.Success || err != nil {
+			t.Fatalf("CONNACK 0x%02X, %v", byte(reason), err)
+		}
+		return d, present
+	}
+	d, _ := enter()
+	for _, id := range []string{"m1", "m2"} {
+		if err := w.push(t, "d1", id, time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.Puback(d.Publish().ID) // m1
+	d.Publish()
+	w.Await(t, "proof", func() bool { return len(w.record) == 1 })
+	d2, present := enter() // while the first is still there
+	if p := d2.Publish(); !present || string(p.Payload) != "m2" || !p.Dup {
+		t.Fatalf("present %v, message %q, DUP %v; want m2 again", present, p.Payload, p.Dup)
+	}
+	w.Await(t, "look into the inbox", func() bool { return w.asked >= 2 })
+	if err := w.push(t, "d1", "m3", time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if p := d2.Publish(); string(p.Payload) != "m3" {
+		t.Errorf("message %q, want m3: m2 lies in the inbox still, but was sent", p.Payload)
+	}
+}
