@@ -30,12 +30,12 @@ func (h *bundler) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	if err := json.Unmarshal(t.Payload(), &b); err != nil {
 		return fmt.Errorf("scheduler: decode bundle: %w: %w", err, asynq.SkipRetry)
 	}
-	room, err := h.w.takeRoom(ctx, h.urgency, b.Devices)
+	room, err := h.w.takeRoom(ctx, h.urgency, b.app(), b.Devices)
 	if err != nil {
 		return err
 	}
 	defer room.keep(0)
-	records, err := h.w.journal.Load(ctx, b.Refs)
+	records, err := h.w.book(h.urgency).Load(ctx, b.Refs)
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
@@ -150,7 +150,7 @@ func (h *bundler) parcels(ctx context.Context, records []*redisstore.Record, aud
 	if len(parcels) == 0 {
 		return nil, nil
 	}
-	made, err := h.w.journal.Make(ctx, chunks, devices)
+	made, err := h.w.book(h.urgency).Make(ctx, chunks, devices)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
@@ -172,7 +172,7 @@ func (h *bundler) reread(ctx context.Context, parcels []*parcel, made []bool) er
 	if len(old) == 0 {
 		return nil
 	}
-	slots, err := h.w.journal.Read(ctx, chunks, make([][]int, len(chunks)))
+	slots, err := h.w.book(h.urgency).Read(ctx, chunks, make([][]int, len(chunks)))
 	if err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
@@ -201,7 +201,7 @@ func (h *bundler) note(ctx context.Context, records []*redisstore.Record, audien
 	if len(extents) == 0 {
 		return nil
 	}
-	if err := h.w.journal.Expanded(ctx, extents...); err != nil {
+	if err := h.w.book(h.urgency).Expanded(ctx, extents...); err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
 	return nil

@@ -87,7 +87,7 @@ func (r *round) settle(ctx context.Context, results []*result) error {
 		}
 	}
 	chunks, slots := byChunk(results)
-	err := r.w.persist(ctx, func() error { return r.w.journal.Settle(ctx, chunks, slots) })
+	err := r.w.persist(ctx, func() error { return r.w.book(r.urgency).Settle(ctx, chunks, slots) })
 	if err != nil {
 		return fmt.Errorf("scheduler: record outcomes: %w", err)
 	}

@@ -33,7 +33,8 @@ type Config struct {
 	Flush time.Duration `yaml:"flush"`
 
 	// Backlog is how many tasks may wait in a queue before the expansion of an
-	// audience into it pauses; each stands for up to 256 deliveries. Default 512.
+	// audience into it pauses; each stands for up to 256 deliveries. They are before whoever comes
+	// after them, so it is no more than half a second's work. Default 32.
 	Backlog int `yaml:"backlog"`
 
 	// Grace is how long tasks may finish once shutdown begins; what is left goes
@@ -83,7 +84,7 @@ type LaneConfig struct {
 func DefaultConfig() Config {
 	return Config{
 		Window: 2 * time.Millisecond, Slots: 1024, InFlight: 4096, Attempt: 10 * time.Second,
-		Flush: 50 * time.Millisecond, Backlog: 512, Grace: 12 * time.Second, Stuck: time.Minute,
+		Flush: 50 * time.Millisecond, Backlog: 32, Grace: 12 * time.Second, Stuck: time.Minute,
 		Lane: LaneConfig{
 			Start: 64, Most: 1000, Patience: 2 * time.Second, Stall: time.Second, Trip: 10,
 			Pause: time.Second, PauseMost: time.Minute, Credentials: 30 * time.Second,

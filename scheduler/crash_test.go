@@ -98,11 +98,11 @@ func TestTaskLeavesAnothersClaimAlone(t *testing.T) {
 	}()
 	<-hangs
 	for _, kind := range []string{taskDeliver, taskCheck} {
-		parcels, err := w.open(t.Context(), []job{{App: "demo", ID: "n1"}})
+		parcels, err := w.open(t.Context(), "default", []job{{App: "demo", ID: "n1"}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		room, err := w.takeRoom(t.Context(), "default", 1)
+		room, err := w.takeRoom(t.Context(), "default", "demo", 1)
 		if err != nil {
 			t.Fatal(err)
 		}

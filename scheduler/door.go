@@ -23,17 +23,19 @@ type Door struct {
 	cfg     Config
 	parts   Parts
 	log     *slog.Logger
-	journal *redisstore.Journal
+	journal *redisstore.Journal // for what is urgent, and for questions
+	gated   *redisstore.Journal // for the rest
 	inbox   *redisstore.Inbox
 	tasks   queue
 	due     *redisstore.Due
+	share   *share
 	lanes   *redisstore.Lanes
 	deaths  *deaths
 	metrics *doorMetrics
 
 	mu   sync.Mutex
-	open *group    // the group that notifications may still join; nil if none
-	last time.Time // when the last group was closed
+	open [len(queues)]*group    // the groups that notifications may still join, by urgency; nil if none
+	last [len(queues)]time.Time // when the last group of each was closed
 }
 
 // NewDoor makes a door. It does not touch Redis yet.
@@ -41,9 +43,11 @@ func NewDoor(cfg Config, parts Parts) *Door {
 	return &Door{
 		cfg: cfg, parts: parts, log: parts.Log,
 		journal: redisstore.NewJournal(parts.Redis),
+		gated:   redisstore.NewJournal(parts.Redis).Gated(gateWidth),
 		inbox:   redisstore.NewInbox(parts.Redis),
 		tasks:   queue{asynq.NewClientFromRedisClient(parts.Redis)},
 		due:     redisstore.NewDue(parts.Redis),
+		share:   newShare(time.Now),
 		lanes:   redisstore.NewLanes(parts.Redis),
 		metrics: newDoorMetrics(parts.Metrics),
 		deaths:  newDeaths(parts),
@@ -81,12 +85,13 @@ func (d *Door) Enqueue(ctx context.Context, n *push.Notification, bodyHash [32]b
 // once however often it is repeated.
 func (d *Door) accepted(ctx context.Context, n *push.Notification, hash [32]byte) error {
 	m := &member{entry: redisstore.Entry{Notification: n, Hash: hash, Devices: atDoor(n)}}
-	d.commit(ctx, []*member{m})
+	d.commit(ctx, d.book(row(n.Class)), []*member{m})
 	return m.err
 }
 
-// group is notifications that are committed together.
+// group is notifications of one urgency that are committed together.
 type group struct {
+	queue   int // its place among the queues
 	members []*member
 	full    chan struct{} // closed when no more may join
 	done    chan struct{} // closed when every member has its answer
@@ -102,14 +107,15 @@ type member struct {
 func (d *Door) join(m *member) (g *group, leads bool, delay time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.open == nil {
-		d.open = &group{full: make(chan struct{}), done: make(chan struct{})}
-		leads, delay = true, time.Until(d.last.Add(d.cfg.Window))
+	q := row(m.entry.Notification.Class)
+	if d.open[q] == nil {
+		d.open[q] = &group{queue: q, full: make(chan struct{}), done: make(chan struct{})}
+		leads, delay = true, time.Until(d.last[q].Add(d.cfg.Window))
 	}
-	g = d.open
+	g = d.open[q]
 	g.members = append(g.members, m)
 	if len(g.members) == bundleSize {
-		d.open, d.last = nil, time.Now()
+		d.open[q], d.last[q] = nil, time.Now()
 		close(g.full)
 	}
 	return g, leads, delay
@@ -126,46 +132,55 @@ func (d *Door) lead(ctx context.Context, g *group, delay time.Duration) {
 		}
 	}
 	d.mu.Lock()
-	if d.open == g {
-		d.open, d.last = nil, time.Now()
+	if d.open[g.queue] == g {
+		d.open[g.queue], d.last[g.queue] = nil, time.Now()
 	}
 	d.mu.Unlock()
 
 	ctx, cancel := context.WithTimeout(ctx, commitTime)
 	defer cancel()
-	d.commit(ctx, g.members)
+	d.commit(ctx, d.book(g.queue), g.members)
 	close(g.done)
 }
 
 // commit makes the members durable, in this order: their records, the tasks
 // that will carry them, and the note that there are tasks. A crash in between
 // leaves records without that note, and a repeat of the request queues them.
-func (d *Door) commit(ctx context.Context, members []*member) {
-	if err := d.accept(ctx, members); err != nil {
+func (d *Door) commit(ctx context.Context, journal *redisstore.Journal, members []*member) {
+	if err := d.accept(ctx, journal, members); err != nil {
 		fail(members, err)
 		return
 	}
 	for _, lot := range lots(members) {
 		refs := lot.refs()
-		err := d.tasks.put(ctx, taskBundle, lot.urgency, "", bundle{refs, lot.devices}, lot.at)
+		row := d.share.row(lot.app, lot.urgency, lot.devices)
+		err := d.tasks.put(ctx, taskBundle, row, "", bundle{refs, lot.devices}, lot.at)
 		if err != nil {
 			fail(lot.members, err)
 			continue
 		}
 		// They are in the queue. Without the note a repeat would queue them
 		// again, which does no harm: claims keep deliveries single.
-		if err := d.journal.Queued(ctx, refs); err != nil {
+		if err := journal.Queued(ctx, refs); err != nil {
 			d.log.WarnContext(ctx, "queued, but not noted so", "notifications", len(refs), "err", err)
 		}
 	}
 }
 
-func (d *Door) accept(ctx context.Context, members []*member) error {
+// book is the journal for notifications of an urgency.
+func (d *Door) book(queue int) *redisstore.Journal {
+	if queue == 0 {
+		return d.journal
+	}
+	return d.gated
+}
+
+func (d *Door) accept(ctx context.Context, journal *redisstore.Journal, members []*member) error {
 	entries := make([]redisstore.Entry, len(members))
 	for i, m := range members {
 		entries[i] = m.entry
 	}
-	verdicts, err := d.journal.Accept(ctx, entries)
+	verdicts, err := journal.Accept(ctx, entries)
 	if err != nil {
 		return fmt.Errorf("scheduler: accept: %w", err)
 	}
@@ -194,8 +209,10 @@ func fail(members []*member, err error) {
 	}
 }
 
-// lot is the members that one task carries.
+// lot is the members that one task carries, all of one app: apps share the
+// worker's room fairly, task by task.
 type lot struct {
+	app     string
 	urgency string
 	at      time.Time // deliver_at; zero is now
 	members []*member
@@ -206,6 +223,7 @@ type lot struct {
 // worker can have in memory.
 func lots(members []*member) []*lot {
 	type key struct {
+		app     string
 		urgency string
 		at      int64
 	}
@@ -216,12 +234,12 @@ func lots(members []*member) []*lot {
 		if m.err != nil || n == nil {
 			continue
 		}
-		k := key{urgency: n.Class.Urgency()}
+		k := key{app: n.App, urgency: n.Class.Urgency()}
 		if !n.DeliverAt.IsZero() {
 			k.at = n.DeliverAt.UnixMilli()
 		}
 		if byKey[k] == nil || byKey[k].devices >= bundleDevices {
-			byKey[k] = &lot{urgency: k.urgency, at: n.DeliverAt}
+			byKey[k] = &lot{app: k.app, urgency: k.urgency, at: n.DeliverAt}
 			all = append(all, byKey[k])
 		}
 		byKey[k].members = append(byKey[k].members, m)

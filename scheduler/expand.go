@@ -39,7 +39,7 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		return fmt.Errorf("scheduler: decode expansion: %w: %w", err, asynq.SkipRetry)
 	}
 	for began := time.Now(); ; {
-		records, err := h.w.journal.Load(ctx, []redisstore.Ref{ref})
+		records, err := h.w.book(h.urgency).Load(ctx, []redisstore.Ref{ref})
 		if err != nil {
 			return fmt.Errorf("scheduler: %w", err)
 		}
@@ -57,8 +57,8 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		case rests(record):
 			return h.w.tasks.put(ctx, taskExpand, h.urgency, "", ref, record.Notification.ExpiresAt)
 		}
-		if long, err := h.w.backlog.reaches(ctx, h.urgency, h.w.cfg.Backlog); err != nil || long {
-			return errors.Join(err, errBacklogIf(long))
+		if err := h.w.backlog.wait(ctx, h.urgency, h.w.cfg.Backlog); err != nil {
+			return err
 		}
 		due, early, err := h.pace(ctx, record)
 		if err != nil {
@@ -77,13 +77,6 @@ func (h *expander) ProcessTask(ctx context.Context, t *asynq.Task) error {
 			return err
 		}
 	}
-}
-
-func errBacklogIf(long bool) error {
-	if long {
-		return errBacklog
-	}
-	return nil
 }
 
 // page expands up to size devices of the audience from where the record says.
@@ -147,7 +140,7 @@ func (h *expander) read(ctx context.Context, record *redisstore.Record, size int
 	if record.Chunks > 0 {
 		var err error
 		before := redisstore.Chunk{Notification: n, Number: record.Chunks - 1}
-		if _, after, err = h.w.journal.Tail(ctx, before); err != nil {
+		if _, after, err = h.w.book(h.urgency).Tail(ctx, before); err != nil {
 			return nil, fmt.Errorf("scheduler: %w", err)
 		}
 	}
@@ -163,14 +156,14 @@ func (h *expander) read(ctx context.Context, record *redisstore.Record, size int
 func (h *expander) chunk(ctx context.Context, record *redisstore.Record, ids []string) (same bool, err error) {
 	n := record.Notification
 	c := redisstore.Chunk{Notification: n, Number: record.Chunks}
-	made, err := h.w.journal.Make(ctx, []redisstore.Chunk{c}, [][]string{ids})
+	made, err := h.w.book(h.urgency).Make(ctx, []redisstore.Chunk{c}, [][]string{ids})
 	if err != nil {
 		return false, fmt.Errorf("scheduler: %w", err)
 	}
 	size, same := len(ids), true
 	if !made[0] {
 		var last string
-		if size, last, err = h.w.journal.Tail(ctx, c); err != nil {
+		if size, last, err = h.w.book(h.urgency).Tail(ctx, c); err != nil {
 			return false, fmt.Errorf("scheduler: %w", err)
 		}
 		same = size == len(ids) && last == ids[len(ids)-1]
@@ -187,7 +180,7 @@ func (h *expander) chunk(ctx context.Context, record *redisstore.Record, ids []s
 
 func (h *expander) note(ctx context.Context, r *redisstore.Record, complete bool) error {
 	extent := redisstore.Extent{Notification: r.Notification, Chunks: r.Chunks, Devices: r.Devices, Complete: complete}
-	if err := h.w.journal.Expanded(ctx, extent); err != nil {
+	if err := h.w.book(h.urgency).Expanded(ctx, extent); err != nil {
 		return fmt.Errorf("scheduler: %w", err)
 	}
 	return nil
@@ -195,6 +188,30 @@ func (h *expander) note(ctx context.Context, r *redisstore.Record, complete bool
 
 // backlog knows how long the queues are.
 type backlog struct{ rdb redis.UniversalClient }
+
+const (
+	backlogPause  = 100 * time.Millisecond
+	backlogPauses = 50 // and then the expansion gives its slot to another
+)
+
+// wait waits until fewer than most tasks wait in a queue to be taken. After some
+// seconds it is [errBacklog].
+func (b *backlog) wait(ctx context.Context, queue string, most int) error {
+	pause := time.NewTicker(backlogPause)
+	defer pause.Stop()
+	for range backlogPauses {
+		long, err := b.reaches(ctx, queue, most)
+		if err != nil || !long {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("scheduler: wait for queue %s: %w", queue, ctx.Err())
+		case <-pause.C:
+		}
+	}
+	return errBacklog
+}
 
 // reaches tells whether so many tasks or more wait in a queue to be taken.
 func (b *backlog) reaches(ctx context.Context, queue string, most int) (bool, error) {

@@ -53,7 +53,7 @@ func (w *Worker) adopt(ctx context.Context) {
 
 // look puts the orphans of all queues back, and tells how many there were.
 func (o *orphans) look(ctx context.Context) (found int, err error) {
-	for _, q := range queues {
+	for _, q := range allRows() {
 		prefix := "asynq:{" + q + "}:"
 		leases, err := o.rdb.ZRangeWithScores(ctx, prefix+"lease", 0, -1).Result()
 		if err != nil {

@@ -20,10 +20,10 @@ func (r *round) lastCheck(ctx context.Context, l load, told chan<- *result) (pay
 	for i, res := range l.results {
 		indexes[i], ds[i] = res.index, res.delivery
 	}
-	slots, err := r.w.journal.Read(ctx, []redisstore.Chunk{p.chunk}, [][]int{indexes})
+	slots, err := r.w.book(r.urgency).Read(ctx, []redisstore.Chunk{p.chunk}, [][]int{indexes})
 	var records []*redisstore.Record
 	if err == nil {
-		records, err = r.w.journal.Load(ctx, []redisstore.Ref{{App: p.n.App, ID: p.n.ID}})
+		records, err = r.w.book(r.urgency).Load(ctx, []redisstore.Ref{{App: p.n.App, ID: p.n.ID}})
 	}
 	var online []bool
 	if err == nil {

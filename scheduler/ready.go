@@ -41,17 +41,21 @@ func (d *Door) QueueStates() ([]QueueState, error) {
 		}
 		states = append(states, QueueState{Queue: q, Active: due.Held, Scheduled: due.Entries})
 		s := &states[len(states)-1]
-		if !slices.Contains(begun, q) {
-			continue // nothing was ever put there
+		for _, row := range rows(q) {
+			if !slices.Contains(begun, row) {
+				continue // nothing was ever put there
+			}
+			info, err := inspector.GetQueueInfo(row)
+			if err != nil {
+				return nil, fmt.Errorf("scheduler: state of queue %s: %w", row, err)
+			}
+			s.Pending += info.Pending
+			s.Retry += info.Retry
+			s.Archived += info.Archived
+			s.Active += info.Active
+			s.Scheduled += info.Scheduled
+			s.OldestSeconds = max(s.OldestSeconds, info.Latency.Seconds())
 		}
-		info, err := inspector.GetQueueInfo(q)
-		if err != nil {
-			return nil, fmt.Errorf("scheduler: state of queue %s: %w", q, err)
-		}
-		s.Pending, s.Retry, s.Archived = info.Pending, info.Retry, info.Archived
-		s.Active += info.Active
-		s.Scheduled += info.Scheduled
-		s.OldestSeconds = info.Latency.Seconds()
 	}
 	return states, nil
 }
@@ -65,9 +69,13 @@ func (d *Door) Ready(ctx context.Context) error {
 	}
 	var errs []error
 	for _, q := range queues {
-		oldest, err := d.oldest(ctx, q)
-		if err != nil {
-			return err
+		var oldest time.Duration
+		for _, row := range rows(q) {
+			waits, err := d.oldest(ctx, row)
+			if err != nil {
+				return err
+			}
+			oldest = max(oldest, waits)
 		}
 		due, err := d.due.State(ctx, q)
 		if err != nil {
@@ -119,21 +127,24 @@ func Reclaim(ctx context.Context, rdb redis.UniversalClient) error {
 		if err := due.Reclaim(ctx, q); err != nil {
 			return fmt.Errorf("scheduler: reclaim: %w", err)
 		}
-		lease := "asynq:{" + q + "}:lease"
-		ids, err := rdb.ZRange(ctx, lease, 0, -1).Result()
-		if err != nil {
-			return fmt.Errorf("scheduler: reclaim: %w", err)
-		}
-		if len(ids) == 0 {
-			continue
-		}
-		ended := make([]redis.Z, len(ids))
-		for i, id := range ids {
-			ended[i] = redis.Z{Member: id}
-		}
-		if err := rdb.ZAddXX(ctx, lease, ended...).Err(); err != nil {
-			return fmt.Errorf("scheduler: reclaim: %w", err)
+		for _, row := range rows(q) {
+			if err := reclaim(ctx, rdb, "asynq:{"+row+"}:lease"); err != nil {
+				return fmt.Errorf("scheduler: reclaim: %w", err)
+			}
 		}
 	}
 	return nil
+}
+
+// reclaim ends all leases of a queue of asynq's.
+func reclaim(ctx context.Context, rdb redis.UniversalClient, leases string) error {
+	ids, err := rdb.ZRange(ctx, leases, 0, -1).Result()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	ended := make([]redis.Z, len(ids))
+	for i, id := range ids {
+		ended[i] = redis.Z{Member: id}
+	}
+	return rdb.ZAddXX(ctx, leases, ended...).Err()
 }

@@ -316,7 +316,7 @@ func (r *round) claimOnce(ctx context.Context, ds []*delivery) (lost map[*delive
 		claims[k] = append(claims[k], redisstore.Claim{Index: d.index, Seen: d.seen, Be: d.cell})
 		of[k] = append(of[k], d)
 	}
-	refused, err := r.w.journal.Claim(ctx, chunks, claims)
+	refused, err := r.w.book(r.urgency).Claim(ctx, chunks, claims)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: claim: %w", err)
 	}

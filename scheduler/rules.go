@@ -167,7 +167,7 @@ func (r *round) replace(ctx context.Context, app, old, by string) error {
 	if !ok {
 		return nil
 	}
-	parcels, err := r.w.open(ctx, []job{{App: app, ID: id, Chunk: chunk, Indexes: []int{index}}})
+	parcels, err := r.w.open(ctx, r.urgency, []job{{App: app, ID: id, Chunk: chunk, Indexes: []int{index}}})
 	if err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func (h *house) awaitHeld(id string) (until time.Time) {
 	h.t.Helper()
 	w := NewWorker(h.cfg, h.parts())
 	eventually(h.t, func() string {
-		parcels, err := w.open(h.t.Context(), []job{{App: "demo", ID: id}})
+		parcels, err := w.open(h.t.Context(), "default", []job{{App: "demo", ID: id}})
 		if err != nil {
 			return err.Error()
 		}
@@ -129,11 +129,11 @@ func (h *house) awaitHeld(id string) (until time.Time) {
 func (h *house) later(id string, now time.Time) {
 	h.t.Helper()
 	w := NewWorker(h.cfg, h.parts())
-	parcels, err := w.open(h.t.Context(), []job{{App: "demo", ID: id}})
+	parcels, err := w.open(h.t.Context(), "default", []job{{App: "demo", ID: id}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	room, err := w.takeRoom(h.t.Context(), "default", 1)
+	room, err := w.takeRoom(h.t.Context(), "default", "demo", 1)
 	if err != nil {
 		h.t.Fatal(err)
 	}

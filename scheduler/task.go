@@ -23,11 +23,20 @@ const (
 )
 
 // bundle is the payload of [taskBundle]: up to [bundleSize] notifications of
-// one urgency. The payload of [taskExpand] is one [redisstore.Ref].
+// one app and urgency. The payload of [taskExpand] is one [redisstore.Ref].
 type bundle struct {
 	Refs []redisstore.Ref `json:"refs"`
 	// Devices is how many they name; an audience to be looked up counts one.
 	Devices int `json:"devices"`
+}
+
+// app is whose notifications they are: one app's, except in tasks of an older
+// version.
+func (b *bundle) app() string {
+	if len(b.Refs) == 0 {
+		return ""
+	}
+	return b.Refs[0].App
 }
 
 // work is the payload of [taskDeliver] and [taskCheck].
@@ -47,6 +56,14 @@ type job struct {
 	ID      string `json:"id"`
 	Chunk   int    `json:"chunk"`
 	Indexes []int  `json:"indexes,omitempty"`
+}
+
+// app is whose deliveries they are.
+func (w *work) app() string {
+	if len(w.Jobs) == 0 {
+		return ""
+	}
+	return w.Jobs[0].App
 }
 
 // size is how many deliveries the work may have.

@@ -92,7 +92,7 @@ func dueText(kind string, try, parks int, j job) string {
 }
 
 // dueWork undoes [dueText] for the entries of a lot: one piece of work for each
-// kind and number of tries.
+// kind, number of tries and app.
 func dueWork(entries []string) (kinds map[string][]*work, err error) {
 	kinds = make(map[string][]*work, 2)
 	byHead := make(map[string]*work, 2)
@@ -101,7 +101,8 @@ func dueWork(entries []string) (kinds map[string][]*work, err error) {
 		if len(f) != 6 {
 			return nil, fmt.Errorf("scheduler: %q is not a timer", text)
 		}
-		w := byHead[f[1]]
+		head := f[1] + " " + f[2] // each app takes room of its own
+		w := byHead[head]
 		if w == nil {
 			kind := taskCheck
 			w = new(work)
@@ -111,7 +112,7 @@ func dueWork(entries []string) (kinds map[string][]*work, err error) {
 					return nil, fmt.Errorf("scheduler: %q is not a timer: %w", text, err)
 				}
 			}
-			byHead[f[1]] = w
+			byHead[head] = w
 			kinds[kind] = append(kinds[kind], w)
 		}
 		j := job{App: f[2], ID: f[3]}

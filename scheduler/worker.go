@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
@@ -23,8 +22,9 @@ type Worker struct {
 	cfg     Config
 	parts   Parts
 	log     *slog.Logger
-	door    *Door // for what the worker itself hands in
-	journal *redisstore.Journal
+	door    *Door               // for what the worker itself hands in
+	journal *redisstore.Journal // for what is urgent
+	gated   *redisstore.Journal // for the rest
 	inbox   *redisstore.Inbox
 	tasks   queue
 	timers  timers
@@ -33,7 +33,7 @@ type Worker struct {
 	watch   *watch
 	deaths  *deaths
 	metrics *workerMetrics
-	rooms   map[string]*semaphore.Weighted // for deliveries in memory, by urgency
+	halls   map[string]*hall // for deliveries in memory, by urgency
 	crew    *crew
 	backlog *backlog
 
@@ -51,12 +51,13 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 	w := &Worker{
 		cfg: cfg, parts: parts, log: parts.Log,
 		journal:  redisstore.NewJournal(parts.Redis),
+		gated:    redisstore.NewJournal(parts.Redis).Gated(gateWidth),
 		inbox:    redisstore.NewInbox(parts.Redis),
 		tasks:    queue{asynq.NewClientFromRedisClient(parts.Redis)},
 		timers:   timers{redisstore.NewDue(parts.Redis)},
 		apps:     newAppCache(parts.Apps, time.Now),
 		lanes:    &lanes{cfg: cfg.Lane, limits: parts.Limits},
-		rooms:    make(map[string]*semaphore.Weighted, len(queues)),
+		halls:    make(map[string]*hall, len(queues)),
 		crew:     newCrew(),
 		backlog:  &backlog{rdb: parts.Redis},
 		stopping: make(chan struct{}),
@@ -66,13 +67,30 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		digests:  redisstore.NewDigests(parts.Redis),
 		deaths:   newDeaths(parts),
 	}
+	var urgent *hall
 	for _, q := range queues {
-		w.rooms[q] = semaphore.NewWeighted(int64(cfg.InFlight))
+		w.halls[q] = newHall(cfg.InFlight, urgent, time.Now)
+		urgent = w.halls[q]
 	}
-	w.door = &Door{cfg: cfg, parts: parts, log: w.log, journal: w.journal, inbox: w.inbox, tasks: w.tasks, deaths: w.deaths}
+	w.door = &Door{
+		cfg: cfg, parts: parts, log: w.log, journal: w.journal, gated: w.gated, inbox: w.inbox, tasks: w.tasks,
+		due: w.timers.due, share: newShare(time.Now), deaths: w.deaths,
+	}
 	w.watch = newWatch(parts, w.lanes, w.deaths)
 	w.metrics = newWorkerMetrics(parts.Metrics, w.lanes)
 	return w
+}
+
+// gateWidth is how many large calls of Redis a process has under way, besides
+// those for what is urgent.
+const gateWidth = 4
+
+// book is the journal for the deliveries of an urgency.
+func (w *Worker) book(urgency string) *redisstore.Journal {
+	if urgency == queues[0] {
+		return w.journal
+	}
+	return w.gated
 }
 
 // Run takes tasks from the queues until ctx ends, then lets those in hand
@@ -110,7 +128,7 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) serverConfig(ctx context.Context, queue string) asynq.Config {
 	return asynq.Config{
 		Concurrency:              w.cfg.Slots,
-		Queues:                   map[string]int{queue: 1},
+		Queues:                   rowWeights(queue),
 		TaskCheckInterval:        10 * time.Millisecond,
 		DelayedTaskCheckInterval: 250 * time.Millisecond,
 		ShutdownTimeout:          w.cfg.Grace,
@@ -176,12 +194,12 @@ func (h *carrier) ProcessTask(ctx context.Context, t *asynq.Task) error {
 
 // carry does one round; owner names the task in claims.
 func (h *carrier) carry(ctx context.Context, wk work, owner string) error {
-	room, err := h.w.takeRoom(ctx, h.urgency, wk.size())
+	room, err := h.w.takeRoom(ctx, h.urgency, wk.app(), wk.size())
 	if err != nil {
 		return err
 	}
 	defer room.keep(0)
-	parcels, err := h.w.open(ctx, wk.Jobs)
+	parcels, err := h.w.open(ctx, h.urgency, wk.Jobs)
 	if err != nil {
 		return err
 	}
@@ -196,9 +214,9 @@ func (h *carrier) carry(ctx context.Context, wk work, owner string) error {
 }
 
 // open reads the chunks of jobs. What Redis has forgotten is left out.
-func (w *Worker) open(ctx context.Context, jobs []job) ([]*parcel, error) {
+func (w *Worker) open(ctx context.Context, urgency string, jobs []job) ([]*parcel, error) {
 	refs, places := distinct(jobs)
-	records, err := w.journal.Load(ctx, refs)
+	records, err := w.book(urgency).Load(ctx, refs)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}
@@ -216,7 +234,7 @@ func (w *Worker) open(ctx context.Context, jobs []job) ([]*parcel, error) {
 	if len(parcels) == 0 {
 		return nil, nil
 	}
-	slots, err := w.journal.Read(ctx, chunks, indexes)
+	slots, err := w.book(urgency).Read(ctx, chunks, indexes)
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: %w", err)
 	}

@@ -27,6 +27,11 @@ type Slot struct {
 // Make makes each chunk for its devices, unless it is there already: then made
 // is false and the chunk may be for other devices. One round trip.
 func (j *Journal) Make(ctx context.Context, chunks []Chunk, devices [][]string) (made []bool, err error) {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	calls := make([]call, len(chunks))
 	for i, c := range chunks {
 		args := make([]any, 1, 1+len(devices[i]))
@@ -54,6 +59,11 @@ func (j *Journal) Make(ctx context.Context, chunks []Chunk, devices [][]string) 
 // Read reads cells of each chunk, in one round trip: those of its indexes, or
 // all where indexes is nil. What is not there is left out.
 func (j *Journal) Read(ctx context.Context, chunks []Chunk, indexes [][]int) ([][]Slot, error) {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	pipe := j.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(chunks))
 	for i, c := range chunks {
@@ -113,6 +123,11 @@ type Claim struct {
 // Claim changes the cells of each chunk, in one round trip. For those that had
 // changed meanwhile it returns what stands there now.
 func (j *Journal) Claim(ctx context.Context, chunks []Chunk, claims [][]Claim) (refused [][]Slot, err error) {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	calls := make([]call, len(chunks))
 	for i, c := range chunks {
 		args := make([]any, 0, 3*len(claims[i]))
@@ -150,6 +165,11 @@ func (j *Journal) Claim(ctx context.Context, chunks []Chunk, claims [][]Claim) (
 // Settle records the state of deliveries after attempts, in one round trip.
 // Proof that came meanwhile is kept, and so is the device.
 func (j *Journal) Settle(ctx context.Context, chunks []Chunk, slots [][]Slot) error {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	calls := make([]call, len(chunks))
 	for i, c := range chunks {
 		args := make([]any, 0, 6*len(slots[i]))
@@ -158,7 +178,7 @@ func (j *Journal) Settle(ctx context.Context, chunks []Chunk, slots [][]Slot) er
 		}
 		calls[i] = call{j.scripts.settle, c.key(), args}
 	}
-	_, err := run(ctx, j.rdb, calls)
+	_, err = run(ctx, j.rdb, calls)
 	return err
 }
 

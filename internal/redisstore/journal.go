@@ -23,11 +23,32 @@ const remember = 24 * time.Hour
 type Journal struct {
 	rdb     redis.UniversalClient
 	scripts scripts
+	gate    chan struct{} // has a place for each large call that may be under way; nil is no limit
 }
 
 // NewJournal keeps the journal in rdb.
 func NewJournal(rdb redis.UniversalClient) *Journal {
 	return &Journal{rdb: rdb, scripts: newScripts()}
+}
+
+// Gated is the same journal with at most so many large calls under way at a
+// time. Redis serves its connections in turns, so whoever floods it over many
+// makes all others wait: work that is not urgent goes through a gate.
+func (j *Journal) Gated(most int) *Journal {
+	return &Journal{rdb: j.rdb, scripts: j.scripts, gate: make(chan struct{}, most)}
+}
+
+// enter waits for the gate; whoever passed must call leave.
+func (j *Journal) enter(ctx context.Context) (leave func(), err error) {
+	if j.gate == nil {
+		return func() {}, nil
+	}
+	select {
+	case j.gate <- struct{}{}:
+		return func() { <-j.gate }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("redisstore: wait for Redis: %w", ctx.Err())
+	}
 }
 
 // Ref names a notification.
@@ -53,6 +74,11 @@ type Verdict struct {
 // Accept takes notifications in, in one round trip. A crash after it leaves
 // them accepted but not queued, which a repeat finds in its verdict.
 func (j *Journal) Accept(ctx context.Context, entries []Entry) ([]Verdict, error) {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	calls := make([]call, len(entries))
 	for i, e := range entries {
 		n := e.Notification
@@ -104,6 +130,11 @@ func verdict(answer []string, n *push.Notification) (Verdict, error) {
 
 // Queued notes that tasks for these notifications are in the queue.
 func (j *Journal) Queued(ctx context.Context, refs []Ref) error {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	pipe := j.rdb.Pipeline()
 	for _, r := range refs {
 		pipe.HSet(ctx, notificationKey(r.App, r.ID), "queued", "1")
@@ -135,6 +166,11 @@ type Pace struct {
 // Load reads notifications in one round trip; nil stands for one that is not
 // there any more.
 func (j *Journal) Load(ctx context.Context, refs []Ref) ([]*Record, error) {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	pipe := j.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(refs))
 	for i, r := range refs {
@@ -230,6 +266,11 @@ type Extent struct {
 
 // Expanded notes how far audiences are known, in one round trip.
 func (j *Journal) Expanded(ctx context.Context, extents ...Extent) error {
+	leave, err := j.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	pipe := j.rdb.Pipeline()
 	for _, e := range extents {
 		fields := []any{"chunks", e.Chunks, "devices", e.Devices}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -66,7 +67,11 @@ type call struct {
 	args   []any
 }
 
-// run makes all calls in one round trip. A Redis that was restarted has
+// perPipeline is how many calls go out together: Redis does them in one go, and
+// others wait that long.
+const perPipeline = 64
+
+// run makes all calls, in one round trip for each [perPipeline]. A Redis that was restarted has
 // forgotten its scripts: they are loaded, and the calls that missed them made
 // again. The error is that of the connection; each Cmd has its own.
 func run(ctx context.Context, rdb redis.UniversalClient, calls []call) ([]*redis.Cmd, error) {
@@ -76,16 +81,18 @@ func run(ctx context.Context, rdb redis.UniversalClient, calls []call) ([]*redis
 		todo[i] = i
 	}
 	for again := false; ; again = true {
-		pipe := rdb.Pipeline()
-		for _, i := range todo {
-			c := calls[i]
-			if again {
-				cmds[i] = pipe.Eval(ctx, c.script.text, []string{c.key}, c.args...)
-			} else {
-				cmds[i] = pipe.EvalSha(ctx, c.script.sha, []string{c.key}, c.args...)
+		for part := range slices.Chunk(todo, perPipeline) {
+			pipe := rdb.Pipeline()
+			for _, i := range part {
+				c := calls[i]
+				if again {
+					cmds[i] = pipe.Eval(ctx, c.script.text, []string{c.key}, c.args...)
+				} else {
+					cmds[i] = pipe.EvalSha(ctx, c.script.sha, []string{c.key}, c.args...)
+				}
 			}
+			_, _ = pipe.Exec(ctx) // each command is asked for its own error
 		}
-		_, _ = pipe.Exec(ctx) // each command is asked for its own error
 		var missing []int
 		for _, i := range todo {
 			err := cmds[i].Err()
