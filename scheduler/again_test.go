@@ -64,14 +64,14 @@ func TestDeliveryWithoutAnotherRoadWaitsForItsLane(t *testing.T) {
 	h.lives("phone", "apns")
 	h.answer = func(context.Context, string, *push.Delivery) (push.Answer, error) {
 		if len(h.sentTo("phone")) == 1 {
-			return push.Answer{}, fault("apns", push.ErrQuota, 0)
+			return push.Answer{}, fault("apns", push.ErrCredentials, 0)
 		}
 		return push.Answer{Stage: push.Accepted}, nil
 	}
 	d := h.door()
 	w, _ := h.work()
 	h.enqueue(d, note("n1", "phone"))
-	h.awaitDone(d, "n1") // failed: the quota is used up, and no road is left
+	h.awaitDone(d, "n1") // failed: the credentials are refused, and no road is left
 	h.enqueue(d, note("n2", "phone"))
 	h.await(d, "n2", "sending", func(p push.Progress) bool { return p.State == push.Sending })
 	w.ReopenLane("demo", "apns")
