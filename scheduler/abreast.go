@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,11 +27,19 @@ func (d *delivery) abreast() []road {
 	}
 	var all []road
 	for _, r := range d.roads {
-		if len(all) < most && r.Skipped == "" && !push.IsSMS(r.Provider) {
+		if r.Skipped == "" && !push.IsSMS(r.Provider) {
 			all = append(all, r)
 		}
 	}
-	if len(all) < 2 || call && all[0].Provider != push.Live {
+	if call {
+		live := slices.IndexFunc(all, func(r road) bool { return r.Provider == push.Live })
+		if live < 0 {
+			return nil
+		}
+		first := all[live]
+		all = slices.Insert(slices.Delete(all, live, live+1), 0, first)
+	}
+	if all = all[:min(len(all), most)]; len(all) < 2 {
 		return nil
 	}
 	for i := range all[1:] {

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
@@ -66,13 +67,15 @@ func (r *round) lastCheck(ctx context.Context, l load, told chan<- *result) (pay
 	return pay, further
 }
 
-// opens makes a road that was not to be had when the round began one that is;
+// opens makes a road that was not to be had when the round began the first one;
 // false if it was had, or used, before.
 func (d *delivery) opens(provider string) bool {
 	for i := range d.roads {
 		if r := &d.roads[i]; r.Provider == provider && r.Skipped != "" && !d.cell.HasTried(provider) {
 			if _, ok := d.device.Address(provider); ok {
-				r.Skipped, r.Why = "", "the device has connected meanwhile"
+				opened := *r
+				opened.Skipped, opened.Why = "", "the device has connected meanwhile"
+				d.roads = slices.Insert(slices.Delete(slices.Clone(d.roads), i, i+1), 0, opened)
 				return true
 			}
 		}
