@@ -188,6 +188,8 @@ type PlannedPayload struct {
 	Provider string `json:"provider"`
 	Bytes    int    `json:"bytes"`
 	Limit    int    `json:"limit,omitempty"` // 0 if the provider has none
+	// Shortened are the fields that would be cut to fit: body, title.
+	Shortened []string `json:"shortened,omitempty"`
 	// Segments is how many short messages a text takes, CostMicros what they
 	// cost a device, in millionths of the app's currency.
 	Segments   int   `json:"segments,omitempty"`

@@ -48,6 +48,7 @@ type Set struct {
 	tokens      TokenStore                                  // nil for none
 	now         func() time.Time
 	open        sync.Map // key → *entry
+	fits        fits
 }
 
 type key struct{ app, provider string }
@@ -90,7 +91,28 @@ func (s *Set) Send(ctx context.Context, app, provider string, d *push.Delivery) 
 	if err != nil {
 		return push.Answer{}, err
 	}
-	return p.Send(ctx, d)
+	if k := s.fits.known(p, d.Notification); k != nil && k.n != nil {
+		return p.Send(ctx, k.wear(d))
+	}
+	answer, err := p.Send(ctx, d)
+	if k := s.tooLong(p, d, err); k != nil {
+		return p.Send(ctx, k.wear(d))
+	}
+	return answer, err
+}
+
+// tooLong is what a delivery's notification is shortened to where the provider
+// refused it for its length, and so before anything was sent: Weigh gives the
+// same refusal. nil is any other answer.
+func (s *Set) tooLong(p Provider, d *push.Delivery, answer error) *fitted {
+	if !errors.Is(answer, push.ErrRejected) {
+		return nil
+	}
+	_, refusal := p.Weigh(d)
+	if k := s.fits.fit(p, d, refusal); k != nil && k.n != nil {
+		return k
+	}
+	return nil
 }
 
 // Batch tells how many devices of a notification its app's provider of that name
@@ -117,7 +139,14 @@ func (s *Set) SendBatch(ctx context.Context, app, provider string, ds []*push.De
 	if !ok { // the credentials changed since Batch was asked
 		return Each(len(ds), push.Answer{}, &push.Error{Provider: provider, Kind: push.ErrUnavailable, Detail: "it takes one device at a time now"})
 	}
-	return b.SendBatch(ctx, ds)
+	if k := s.fits.known(p, ds[0].Notification); k != nil && k.n != nil {
+		return b.SendBatch(ctx, k.wearAll(ds))
+	}
+	replies := b.SendBatch(ctx, ds)
+	if k := s.tooLong(p, ds[0], replies[0].Err); k != nil {
+		return b.SendBatch(ctx, k.wearAll(ds))
+	}
+	return replies
 }
 
 // Deduplicates tells whether a message that goes out twice through the app's
@@ -137,7 +166,13 @@ func (s *Set) Weigh(ctx context.Context, app, provider string, d *push.Delivery)
 	if err != nil {
 		return push.Payload{}, err
 	}
-	return p.Weigh(d)
+	w, err := p.Weigh(d)
+	if k := s.fits.fit(p, d, err); k != nil && k.n != nil {
+		if w, err = p.Weigh(k.wear(d)); err == nil {
+			w.Shortened = k.cut
+		}
+	}
+	return w, err
 }
 
 // Callback has the provider verify and read a request of its service. The

@@ -29,6 +29,8 @@ type PlannedPayload struct {
 	// cost a device, in millionths of the app's currency.
 	Segments   int   `json:"segments,omitempty"`
 	CostMicros int64 `json:"cost_micros,omitempty"`
+	// Shortened are the fields that would be cut to fit: body, title.
+	Shortened []string `json:"shortened,omitempty"`
 	// Fault is why the provider would never take it; empty if it would.
 	Fault string `json:"fault,omitempty"`
 }

@@ -148,6 +148,8 @@ type Reply struct {
 type Payload struct {
 	Bytes int
 	Limit int // the provider's own limit; 0 if it has none
+	// Shortened are the fields that have to be cut to fit: body, title.
+	Shortened []string
 	// Segments is how many short messages a text takes, CostMicros the price of
 	// them in millionths of the app's currency; 0 for what is no text message,
 	// and where the price is not known.

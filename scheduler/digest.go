@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -72,12 +73,12 @@ func (h *digester) ProcessTask(ctx context.Context, t *asynq.Task) error {
 		return err
 	}
 	n := ref.notification(digest)
-	if digest.Template != "" && h.w.parts.Wording != nil {
-		n.Template, n.Variables = digest.Template, digestVariables(digest)
-		if err := h.w.parts.Wording(ctx, n); err != nil {
-			// The plain summary is better than nothing at all.
-			h.w.log.WarnContext(ctx, "a digest goes without its template", "app", ref.App, "template", digest.Template, "err", err)
-		}
+	if err := h.word(ctx, n, digest); errors.Is(err, push.ErrAway) {
+		return err
+	} else if err != nil {
+		// The plain summary is better than nothing at all.
+		n.Template, n.Variables = "", nil
+		h.w.log.WarnContext(ctx, "a digest goes without its template", "app", ref.App, "template", digest.Template, "err", err)
 	}
 	if err := h.w.door.accepted(ctx, n, sha256.Sum256([]byte(n.ID))); err != nil {
 		return err
@@ -85,8 +86,28 @@ func (h *digester) ProcessTask(ctx context.Context, t *asynq.Task) error {
 	return h.w.digests.Sent(ctx, ref.App, ref.Key, ref.Who, ref.Due)
 }
 
+// word words a digest by its template, which need not use all that there is to
+// say: what it does not know is left out.
+func (h *digester) word(ctx context.Context, n *push.Notification, d *redisstore.Digest) error {
+	if d.Template == "" || h.w.parts.Wording == nil {
+		return nil
+	}
+	n.Template, n.Variables = d.Template, digestVariables(d)
+	err := h.w.parts.Wording(ctx, n)
+	if invalid, ok := errors.AsType[*push.Invalid](err); ok {
+		for _, f := range invalid.Faults {
+			delete(n.Variables, strings.TrimPrefix(f.Field, "variables."))
+		}
+		err = h.w.parts.Wording(ctx, n)
+	}
+	return err
+}
+
 // summary is how many titles a digest without a template lists.
 const summary = 5
+
+// longestValue is what a template takes as the value of a variable, in bytes.
+const longestValue = 1024
 
 // notification is the plain summary: the latest title, how many more there
 // were, and the titles one a line. One notification alone stays what it was.
@@ -120,8 +141,12 @@ func titles(items []redisstore.Item) []string {
 
 func digestVariables(d *redisstore.Digest) map[string]string {
 	latest := d.Items[len(d.Items)-1]
-	return map[string]string{
+	all := map[string]string{
 		"count": strconv.Itoa(d.Count), "title": latest.Title, "body": latest.Body,
 		"titles": strings.Join(titles(d.Items[max(0, len(d.Items)-summary):]), "\n"),
 	}
+	for name, value := range all {
+		all[name] = strings.ToValidUTF8(value[:min(len(value), longestValue)], "")
+	}
+	return all
 }

@@ -133,7 +133,7 @@ func (p *planner) finish(ctx context.Context) (push.Plan, error) {
 		case err != nil:
 			return push.Plan{}, fmt.Errorf("scheduler: plan: weigh for %s: %w", provider, err)
 		}
-		row.Bytes, row.Limit = weight.Bytes, weight.Limit
+		row.Bytes, row.Limit, row.Shortened = weight.Bytes, weight.Limit, weight.Shortened
 		row.Segments, row.CostMicros = weight.Segments, weight.CostMicros
 		p.plan.Payloads = append(p.plan.Payloads, row)
 	}

@@ -1,12 +1,14 @@
 package scheduler
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
 )
 
@@ -341,5 +343,38 @@ func TestDigestSendsOneForAll(t *testing.T) {
 	}
 	if n := h.sends[0].n; n.Title != "Like 2 (+2)" || n.Body != "Like 0\nLike 1\nLike 2" {
 		t.Errorf("digest = %q, %q", n.Title, n.Body)
+	}
+}
+
+func TestDigestIsWordedByItsTemplate(t *testing.T) {
+	h := newHouse(t)
+	h.lives("phone", "apns")
+	h.belongs("phone", "u1", "")
+	parts := h.parts()
+	parts.Wording = func(_ context.Context, n *push.Notification) error {
+		if _, ok := n.Variables["titles"]; ok { // a template that knows nothing of it
+			return &push.Invalid{Faults: []push.Fault{{Field: "variables.titles", Detail: "is no variable of the template"}}}
+		}
+		n.Title = n.Variables["count"] + " likes, " + n.Variables["title"] + " the last"
+		return nil
+	}
+	w := NewWorker(h.cfg, parts)
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	n := note("like", "phone")
+	n.Digest = &push.DigestRule{Key: "likes", WindowSeconds: 1, Template: "likes"}
+	dues, err := w.digests.Collect(t.Context(), now, []redisstore.Collected{{App: "demo", Who: "u:u1", Notification: n}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref := digestRef{"demo", "likes", "u:u1", dues[0]}
+	for range 2 { // done again, it is the same one
+		if err := (&digester{w}).ProcessTask(t.Context(), task(t, taskDigest, ref)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.work()
+	h.awaitDone(h.door(), ref.id())
+	if len(h.sends) != 1 || h.sends[0].n.Title != "1 likes, Shipped the last" {
+		t.Errorf("sent %+v", h.sends)
 	}
 }

@@ -146,6 +146,9 @@ func weightInWords(p client.PlannedPayload) string {
 	if p.CostMicros > 0 {
 		text += fmt.Sprintf(", %.4f a device", float64(p.CostMicros)/1e6)
 	}
+	if len(p.Shortened) > 0 {
+		text += ", shortened: " + strings.Join(p.Shortened, " and ")
+	}
 	if p.Fault != "" {
 		text += "; " + p.Fault
 	}
