@@ -22,14 +22,14 @@ import (
 
 // house is a scheduler on a real Redis among neighbours that are fakes.
 type house struct {
-	t     *testing.T
+	t     testing.TB
 	redis *redistest.Server
 	rdb   redis.UniversalClient
 	cfg   Config
 	*neighbours
 }
 
-func newHouse(t *testing.T) *house {
+func newHouse(t testing.TB) *house {
 	t.Helper()
 	srv := redistest.Start(t)
 	rdb, err := redisstore.Connect(srv.URL())
@@ -113,7 +113,7 @@ func (h *house) awaitDone(d *Door, id string) push.Progress {
 const patience = 3 * orphanage
 
 // eventually asks until the answer is "", and fails with the last one.
-func eventually(t *testing.T, ask func() string) {
+func eventually(t testing.TB, ask func() string) {
 	t.Helper()
 	deadline := time.After(patience)
 	tick := time.NewTicker(5 * time.Millisecond)

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,4 +47,62 @@ func TestHangingVendorSlowsNobody(t *testing.T) {
 		}
 		return "the hanging lane is open"
 	})
+}
+
+// How much of its throughput a healthy lane keeps while another vendor is sick:
+// compare the deliveries a second with those beside a vendor that is well.
+func BenchmarkIsolation(b *testing.B) {
+	sicknesses := map[string]func(ctx context.Context) (push.Answer, error){
+		"well": func(ctx context.Context) (push.Answer, error) { return served(ctx, 5*time.Millisecond, nil) },
+		"hangs": func(ctx context.Context) (push.Answer, error) {
+			<-ctx.Done()
+			return push.Answer{}, fault("apns", push.ErrUnknown, 0)
+		},
+		"slow": func(ctx context.Context) (push.Answer, error) { return served(ctx, 2*time.Second, nil) },
+		"floods 429": func(ctx context.Context) (push.Answer, error) {
+			return served(ctx, 5*time.Millisecond, fault("apns", push.ErrThrottled, 0))
+		},
+		"bad keys": func(ctx context.Context) (push.Answer, error) {
+			return served(ctx, 5*time.Millisecond, fault("apns", push.ErrCredentials, 0))
+		},
+	}
+	for _, name := range []string{"well", "hangs", "slow", "floods 429", "bad keys"} {
+		b.Run(name, func(b *testing.B) {
+			h := newHouse(b)
+			const devices = 100
+			var bad, good []string
+			for i := range devices {
+				bad, good = append(bad, fmt.Sprintf("bad%d", i)), append(good, fmt.Sprintf("good%d", i))
+				h.lives(bad[i], "apns")
+				h.lives(good[i], "fcm")
+			}
+			h.answer = func(ctx context.Context, provider string, _ *push.Delivery) (push.Answer, error) {
+				if provider == "apns" {
+					return sicknesses[name](ctx)
+				}
+				return served(ctx, 5*time.Millisecond, nil)
+			}
+			d := h.door()
+			h.work()
+			b.ResetTimer()
+			for i := range b.N {
+				h.enqueue(d, note(fmt.Sprintf("bad-%d", i), strings.Join(bad, ",")))
+				h.enqueue(d, note(fmt.Sprintf("good-%d", i), strings.Join(good, ",")))
+			}
+			for i := range b.N {
+				h.await(d, fmt.Sprintf("good-%d", i), "taken", func(p push.Progress) bool { return p.Counts.Accepted == devices })
+			}
+			b.ReportMetric(float64(b.N*devices)/b.Elapsed().Seconds(), "deliveries/s")
+		})
+	}
+}
+
+// served answers after a time.
+func served(ctx context.Context, after time.Duration, err error) (push.Answer, error) {
+	select {
+	case <-time.After(after):
+		return push.Answer{Stage: push.Accepted}, err
+	case <-ctx.Done():
+		return push.Answer{}, fault("p", push.ErrUnknown, 0)
+	}
 }

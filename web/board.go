@@ -44,6 +44,7 @@ type state struct {
 	Overview
 	from, to time.Time
 	recent   []Notification
+	lanes    []Lane
 	status   Status
 	blind    bool     // the numbers could not be read: zero means nothing
 	faults   []string // in words, for the page
@@ -101,6 +102,12 @@ func (b *board) load(ctx context.Context, v view) *state {
 	if st.recent, err = b.site.Notifications.Recent(ctx, v.app, 12); err != nil {
 		b.site.Log.WarnContext(ctx, "overview has no notifications", "app", v.app, "err", err)
 		st.faults = append(st.faults, "The recent notifications cannot be read now.")
+	}
+	if b.site.Lanes != nil {
+		if st.lanes, err = b.site.Lanes.Lanes(ctx, v.app); err != nil {
+			b.site.Log.WarnContext(ctx, "overview has no lanes", "app", v.app, "err", err)
+			st.faults = append(st.faults, "How the providers fare cannot be read now.")
+		}
 	}
 	st.Series = fill(st.Series, st.from, st.to, v.window.Step)
 	return st

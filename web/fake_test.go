@@ -47,6 +47,27 @@ func (f *fake) Apps(context.Context) ([]App, error) {
 	return []App{{"demo", "Demo shop" + f.planted}, {"bank", "Bank"}}, nil
 }
 
+func (f *fake) Lanes(_ context.Context, app string) ([]Lane, error) {
+	if f.away.Load() {
+		return nil, ErrAway
+	}
+	if !f.lively || app == "bank" {
+		return nil, nil
+	}
+	at := time.Date(2026, 3, 1, 14, 20, 0, 0, time.UTC)
+	return []Lane{
+		{Provider: "apns" + f.planted, State: "open", InFlight: 212, Limit: 512, PerSecond: 8412.5},
+		{Provider: "huawei", State: "open", Why: "marketing: the day's quota is used up" + f.planted, InFlight: 41, Limit: 128, Waiting: 7, PerSecond: 640, Bound: 6000, Quotas: []LaneQuota{
+			{Name: "marketing_per_device", PerDevice: true, Limit: 2, Used: 18_211, Refused: 902, RenewsAt: at.Add(2 * time.Hour)},
+		}},
+		{Provider: "oppo", State: "open", InFlight: 12, Limit: 64, PerSecond: 120, Bound: 5000, Quotas: []LaneQuota{
+			{Name: "public" + f.planted, Limit: 100_000, Used: 91_400, EndsAt: at, RenewsAt: at.Add(2 * time.Hour)},
+		}},
+		{Provider: "vivo", State: "closed", Why: "10 requests in a row failed: unavailable", Until: at, Limit: 32},
+		{Provider: "xiaomi", State: "off", Why: "the vendor asked us to", Limit: 64},
+	}, nil
+}
+
 func (f *fake) Overview(_ context.Context, app string, from, to time.Time, step time.Duration) (Overview, error) {
 	if f.away.Load() {
 		return Overview{}, ErrAway
@@ -192,7 +213,7 @@ func open(t *testing.T, f *fake, change ...func(*Config)) *house {
 	done := make(chan struct{})
 	c := Config{
 		Key: []byte(strings.Repeat("k3y!", 8)), WebSocket: "ws://127.0.0.1:9/mqtt", Refresh: 200 * time.Millisecond,
-		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Done: done,
+		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Lanes: f, Done: done,
 	}
 	for _, ch := range change {
 		ch(&c)

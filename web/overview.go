@@ -22,7 +22,7 @@ type overviewView struct {
 
 // The parts of the overview that the stream sends anew when they change; each
 // is a template of overview.html, inside an element with the id "part-<name>".
-var liveParts = [...]string{"headline", "funnel", "latency", "throughput", "providers", "recent", "status"}
+var liveParts = [...]string{"headline", "funnel", "latency", "throughput", "providers", "lanes", "recent", "status"}
 
 func (s *site) overview(w http.ResponseWriter, r *http.Request, sess *session) error {
 	v, apps, err := s.choose(r, sess)
@@ -204,6 +204,7 @@ func (v overviewView) Window() window         { return v.window }
 func (v overviewView) From() time.Time        { return v.from }
 func (v overviewView) To() time.Time          { return v.to }
 func (v overviewView) Recent() []Notification { return v.recent }
+func (v overviewView) Lanes() []Lane          { return v.lanes }
 func (v overviewView) Status() Status         { return v.status }
 func (v overviewView) Faults() []string       { return v.faults }
 

@@ -49,6 +49,7 @@ type Config struct {
 	Apps          Apps
 	Numbers       Numbers
 	Notifications Notifications
+	Lanes         Lanes   // nil leaves their table out
 	Devices       Devices // with Tokens; nil turns the device page off
 	Tokens        Tokens
 	// Status tells how the stores are. It must not block.

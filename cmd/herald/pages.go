@@ -41,6 +41,7 @@ func (h *house) pages(x extras) (http.Handler, error) {
 		Apps:          tenants{h.store},
 		Numbers:       numbers{h.record},
 		Notifications: stories{h},
+		Lanes:         lanesPage{h},
 		Status:        func(context.Context) web.Status { return h.status(x) },
 		Log:           h.log,
 		Done:          h.stopping,
