@@ -85,7 +85,10 @@ func BenchmarkIsolation(b *testing.B) {
 			d := h.door()
 			h.work()
 			b.ResetTimer()
+			pace := time.NewTicker(50 * time.Millisecond) // 2,000 deliveries a second in each lane
+			defer pace.Stop()
 			for i := range b.N {
+				<-pace.C
 				h.enqueue(d, note(fmt.Sprintf("bad-%d", i), strings.Join(bad, ",")))
 				h.enqueue(d, note(fmt.Sprintf("good-%d", i), strings.Join(good, ",")))
 			}

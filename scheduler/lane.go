@@ -60,6 +60,9 @@ const (
 	// mostBusy the latest when it is told that many are before it.
 	busyAgain = time.Second
 	mostBusy  = 30 * time.Second
+	// mostUnknown is how many wait in a lane before its first answer: a part of
+	// the room in memory that others keep theirs of.
+	mostUnknown = 512
 	// offAgain is when to ask a lane again that an operator has switched off.
 	offAgain = time.Hour
 )
@@ -152,7 +155,13 @@ func (l *lane) crowded(class push.Class) error {
 		through = bound
 	}
 	ahead := l.waiting.ahead(class)
-	if through == 0 || float64(ahead) < through*l.cfg.Patience.Seconds() {
+	if through == 0 { // no answer yet: who knows whether one will come
+		if ahead < mostUnknown {
+			return nil
+		}
+		return &closed{until: l.now().Add(busyAgain), why: "the lane is crowded"}
+	}
+	if float64(ahead) < through*l.cfg.Patience.Seconds() {
 		return nil
 	}
 	wait := time.Duration(float64(ahead) / through * float64(time.Second))
