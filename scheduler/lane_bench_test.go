@@ -23,7 +23,7 @@ func BenchmarkLane(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			rdb := benchRedis(b)
 			w := &Worker{lanes: &lanes{cfg: DefaultConfig().Lane, limits: func(context.Context, string, string) push.Limits { return limits }}}
-			w.watch = newWatch(Parts{Redis: rdb}, w.lanes)
+			w.watch = newWatch(Parts{Redis: rdb}, w.lanes, nil)
 			at := redisstore.LaneName{App: "demo", Provider: "p"}
 			ctx := b.Context()
 			b.ReportAllocs()
