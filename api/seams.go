@@ -138,6 +138,11 @@ type CheckCredentials func(credentials []byte) error
 // provider alone, as a [push.Invalid] whose fields are paths inside of it.
 type CheckOverrides func(raw []byte) error
 
+// Canary asks a provider's service whether it takes credentials, and returns in
+// words what the answer proves; "" if the service cannot be asked. An error of
+// kind [push.ErrCredentials] means that it refuses them.
+type Canary func(ctx context.Context, provider string, credentials []byte) (said string, err error)
+
 // Check tells whether something Herald needs is there. Its error is shown to
 // whoever asks GET /readyz.
 type Check func(ctx context.Context) error

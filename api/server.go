@@ -98,6 +98,8 @@ type Parts struct {
 	Providers map[string]CheckCredentials
 	// Overrides are the providers that a notification may say something to
 	// alone, each with the check of what it says.
+	// Canary may be nil: then credentials are kept without asking their service.
+	Canary    Canary
 	Overrides map[string]CheckOverrides
 	// Callbacks are the vendors that report by POST /v1/callbacks/{provider}.
 	Callbacks map[string]Callback

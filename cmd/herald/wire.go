@@ -272,6 +272,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Sides:       h.selector.Sides,
 		Lanes:       h.scheduler,
 		Providers:   roads,
+		Canary:      h.providers.Canary,
 		Overrides:   overrides(),
 		Callbacks:   callbacks,
 		Checks:      checks,
