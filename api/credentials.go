@@ -125,6 +125,23 @@ func (s *Server) deleteCredentials(c echo.Context, who caller) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
+// rollBackCredentials serves POST /v1/apps/{app}/providers/{provider}:rollback:
+// the credentials before those in force are in force again.
+func (s *Server) rollBackCredentials(c echo.Context, who caller) error {
+	name, err := s.credentialsOf(c, who)
+	if err != nil {
+		return err
+	}
+	info, err := s.parts.Credentials.RollBackCredentials(c.Request().Context(), who.app, name)
+	if errors.Is(err, push.ErrNotFound) {
+		return notFound("earlier credentials")
+	}
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, info)
+}
+
 // credentialsOf finds the provider of the path, if it takes credentials.
 func (s *Server) credentialsOf(c echo.Context, who caller) (provider string, err error) {
 	if err := ownApp(c, who); err != nil {

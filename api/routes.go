@@ -58,6 +58,7 @@ func (s *Server) routes() {
 	e.DELETE("/v1/apps/:app/providers/:provider", s.keyed(ScopeAdmin, s.deleteCredentials))
 	e.GET("/v1/apps/:app/selection", s.keyed(ScopeRead, s.getSelection))
 	e.PUT("/v1/apps/:app/selection", s.keyed(ScopeAdmin, s.putSelection))
+	e.POST("/v1/apps/:app/providers/:provider/~rollback", s.keyed(ScopeAdmin, s.rollBackCredentials))
 	e.GET("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.listKeys))
 	e.POST("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.createKey))
 	e.DELETE("/v1/apps/:app/keys/:key", s.keyed(ScopeAdmin, s.deleteKey))
@@ -101,7 +102,7 @@ func verb(r *http.Request) *http.Request {
 	if r.Method != http.MethodPost {
 		return r
 	}
-	for word, place := range map[string]string{"pause": "notifications", "resume": "notifications", "preview": "templates"} {
+	for word, place := range map[string]string{"pause": "notifications", "resume": "notifications", "preview": "templates", "rollback": "apps"} {
 		if rest, ok := strings.CutSuffix(path, ":"+word); ok && strings.HasPrefix(path, "/v1/"+place+"/") {
 			r = r.WithContext(r.Context())
 			moved := *r.URL

@@ -92,6 +92,8 @@ type Credentials interface {
 	PutCredentials(ctx context.Context, app, provider string, secret []byte) (CredentialsInfo, error)
 	CredentialsInfo(ctx context.Context, app, provider string) (CredentialsInfo, error)
 	DeleteCredentials(ctx context.Context, app, provider string) error
+	// RollBackCredentials puts those before the present ones in force again.
+	RollBackCredentials(ctx context.Context, app, provider string) (CredentialsInfo, error)
 }
 
 // CredentialsInfo is all that is ever shown of an app's credentials.

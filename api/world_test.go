@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -312,6 +313,15 @@ func (w *world) DeleteKey(_ context.Context, app, id string) error {
 	}
 	delete(w.keys, id)
 	return nil
+}
+
+func (w *world) RollBackCredentials(_ context.Context, app, provider string) (CredentialsInfo, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.storeErr != nil || app != "demo" || provider != "fcm" {
+		return CredentialsInfo{}, cmp.Or(w.storeErr, push.ErrNotFound)
+	}
+	return CredentialsInfo{Provider: provider, Version: 3, UpdatedAt: noon}, nil
 }
 
 func (w *world) PutCredentials(_ context.Context, app, provider string, secret []byte) (CredentialsInfo, error) {

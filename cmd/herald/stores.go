@@ -133,6 +133,15 @@ func (c credentials) DeleteCredentials(ctx context.Context, app, provider string
 	return nil
 }
 
+func (c credentials) RollBackCredentials(ctx context.Context, app, provider string) (api.CredentialsInfo, error) {
+	stored, err := c.store.RollBackCredentials(ctx, app, provider)
+	if err != nil {
+		return api.CredentialsInfo{}, err
+	}
+	c.changed(app, provider)
+	return credentialsInfo(stored), nil
+}
+
 func credentialsInfo(c sqlstore.Credential) api.CredentialsInfo {
 	return api.CredentialsInfo{Provider: c.Provider, Version: int(c.Version), UpdatedAt: c.UpdatedAt}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -244,6 +245,42 @@ func TestSecretsOpenOnlyWithTheirKey(t *testing.T) {
 		}
 		if _, err := stranger.TokenSecret(ctx, "demo"); err != nil {
 			t.Errorf("TokenSecret() with the new key alone: %v", err)
+		}
+	})
+}
+
+func TestCredentialsAreRolledBack(t *testing.T) {
+	both(t, func(t *testing.T, s *sqlstore.Store, _ string) {
+		ctx := t.Context()
+		if _, err := s.RollBackCredentials(ctx, "demo", "fcm"); !errors.Is(err, push.ErrNotFound) {
+			t.Errorf("RollBackCredentials() of none = %v, want not found", err)
+		}
+		for i := range 8 {
+			if _, err := s.PutCredentials(ctx, "demo", "fcm", fmt.Appendf(nil, `{"n":%d}`, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 5 { // the last five before the present ones are kept
+			c, err := s.RollBackCredentials(ctx, "demo", "fcm")
+			if err != nil || c.Version != int64(9+i) {
+				t.Fatalf("RollBackCredentials() = version %d, %v; want %d", c.Version, err, 9+i)
+			}
+			want := fmt.Sprintf(`{"n":%d}`, 6-i)
+			if got, _, err := s.Credentials(ctx, "demo", "fcm"); err != nil || string(got) != want {
+				t.Errorf("Credentials() = %s, %v; want %s", got, err, want)
+			}
+		}
+		if _, err := s.RollBackCredentials(ctx, "demo", "fcm"); !errors.Is(err, push.ErrNotFound) {
+			t.Errorf("a sixth = %v, want not found", err)
+		}
+		if _, err := s.PutCredentials(ctx, "demo", "fcm", []byte(`{}`)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DeleteCredentials(ctx, "demo", "fcm"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.RollBackCredentials(ctx, "demo", "fcm"); !errors.Is(err, push.ErrNotFound) {
+			t.Errorf("after they were deleted = %v, want not found", err)
 		}
 	})
 }

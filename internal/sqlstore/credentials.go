@@ -36,7 +36,57 @@ func (s *Store) PutCredentials(ctx context.Context, app, provider string, secret
 	sealed := s.sealer.Seal(secret, app, bindTo(provider))
 	var c Credential
 	err := s.transact(ctx, what, func(tx database.Querier) (err error) {
+		if err := keepVersion(ctx, tx, app, provider); err != nil {
+			return err
+		}
 		c, err = scanCredential(tx.QueryRow(ctx, query, app, provider, sealed, now()).Scan)
+		return err
+	})
+	return c, err
+}
+
+// versionsKept is how many earlier credentials are kept of each app and provider.
+const versionsKept = 5
+
+// keepVersion keeps the credentials in force among the earlier ones.
+func keepVersion(ctx context.Context, tx database.Querier, app, provider string) error {
+	const keep = `
+		INSERT INTO credential_versions (app, provider, version, sealed)
+		SELECT app, provider, version, sealed FROM credentials
+		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
+	if _, err := tx.Exec(ctx, keep, app, provider); err != nil {
+		return err
+	}
+	const forget = `
+		DELETE FROM credential_versions WHERE app = $1 AND provider = $2 AND version NOT IN (
+			SELECT version FROM credential_versions WHERE app = $1 AND provider = $2 ORDER BY version DESC LIMIT $3)`
+	_, err := tx.Exec(ctx, forget, app, provider, versionsKept)
+	return err
+}
+
+// RollBackCredentials puts the credentials before those in force in force again,
+// under a new version, and forgets those in force. Doing it again goes back
+// further. It returns push.ErrNotFound if there are none before.
+func (s *Store) RollBackCredentials(ctx context.Context, app, provider string) (Credential, error) {
+	const last = `
+		SELECT version, sealed FROM credential_versions WHERE app = $1 AND provider = $2
+		ORDER BY version DESC LIMIT 1`
+	const restore = `
+		UPDATE credentials SET sealed = $3, version = version + 1, updated_at = $4
+		WHERE app = $1 AND provider = $2
+		RETURNING provider, version, updated_at`
+	const spend = `DELETE FROM credential_versions WHERE app = $1 AND provider = $2 AND version = $3`
+	var c Credential
+	err := s.transact(ctx, "roll back credentials of app "+app+" for "+provider, func(tx database.Querier) (err error) {
+		var version int64
+		var sealed []byte
+		if err := tx.QueryRow(ctx, last, app, provider).Scan(&version, &sealed); err != nil {
+			return err
+		}
+		if c, err = scanCredential(tx.QueryRow(ctx, restore, app, provider, sealed, now()).Scan); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, spend, app, provider, version)
 		return err
 	})
 	return c, err
@@ -99,13 +149,20 @@ func (s *Store) CredentialVersions(ctx context.Context) (map[string]map[string]i
 	return versions, nil
 }
 
-// DeleteCredentials forgets the credentials of an app for a provider. Only the
-// count of their versions stays.
+// DeleteCredentials forgets the credentials of an app for a provider, and the
+// earlier ones too. Only the count of their versions stays.
 func (s *Store) DeleteCredentials(ctx context.Context, app, provider string) error {
 	const query = `
 		UPDATE credentials SET sealed = NULL, version = version + 1, updated_at = $3
-		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
-	return s.execOne(ctx, "delete credentials of app "+app+" for "+provider, query, app, provider, now())
+		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL RETURNING version`
+	return s.transact(ctx, "delete credentials of app "+app+" for "+provider, func(tx database.Querier) error {
+		var version int64
+		if err := tx.QueryRow(ctx, query, app, provider, now()).Scan(&version); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `DELETE FROM credential_versions WHERE app = $1 AND provider = $2`, app, provider)
+		return err
+	})
 }
 
 func scanCredential(scan database.Scanner) (Credential, error) {

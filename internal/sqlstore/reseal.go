@@ -28,7 +28,9 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 			}
 			n += changed
 		}
-		return nil
+		changed, err := s.resealVersions(ctx, tx)
+		n += changed
+		return err
 	})
 	return n, err
 }
@@ -37,6 +39,37 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 type sealed struct {
 	app, provider string // no provider: the secret of the device tokens
 	secret        []byte
+}
+
+// resealVersions seals the earlier credentials again.
+func (s *Store) resealVersions(ctx context.Context, tx database.Querier) (changed int, err error) {
+	type row struct {
+		sealed
+		version int64
+	}
+	const read = `SELECT app, provider, version, sealed FROM credential_versions`
+	all, err := database.Collect(ctx, tx, read, nil, func(scan database.Scanner) (r row, err error) {
+		err = scan(&r.app, &r.provider, &r.version, &r.secret)
+		return r, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	const write = `UPDATE credential_versions SET sealed = $4 WHERE app = $1 AND provider = $2 AND version = $3`
+	for _, r := range all {
+		if s.sealer.Current(r.secret) {
+			continue
+		}
+		secret, err := s.sealer.Open(r.secret, r.app, bindTo(r.provider))
+		if err != nil {
+			return 0, err
+		}
+		if _, err := tx.Exec(ctx, write, r.app, r.provider, r.version, s.sealer.Seal(secret, r.app, bindTo(r.provider))); err != nil {
+			return 0, err
+		}
+		changed++
+	}
+	return changed, nil
 }
 
 func (s *Store) resealTable(ctx context.Context, tx database.Querier, read, write string) (changed int, err error) {
