@@ -341,7 +341,7 @@ func (l *lane) closeClass(c push.Class, d time.Duration, why string) {
 		l.classes = make(map[push.Class]closed)
 	}
 	if until := l.now().Add(d); until.After(l.classes[c].until) {
-		l.classes[c] = closed{until: until, why: why, sure: true}
+		l.classes[c] = closed{until: until, why: why} // other credentials may open it
 	}
 }
 
