@@ -52,10 +52,42 @@ func TestNewcomersFirstMinutes(t *testing.T) {
 		}
 		return nil
 	})
+	p.goesByOneRoad()
 	p.stop()
 	if err := orphans(p.dir); err != nil {
 		t.Error(err)
 	}
+}
+
+// goesByOneRoad sends by one road, with a word for it alone, and looks at what
+// the vendor was asked.
+func (p *program) goesByOneRoad() {
+	p.t.Helper()
+	p.call(http.MethodPut, "/v1/devices/iphone", map[string]any{
+		"platform": "ios", "addresses": []map[string]string{{"provider": "apns", "token": strings.Repeat("ab", 32)}},
+	}, nil)
+	id := strings.TrimSpace(p.run("send", "--to", "device:iphone", "--title", "unseen", "--via", "apns", "--override", "apns.push_type=background"))
+	eventually(p.t, 20*time.Second, "the vendor gets what was said to it alone", func() error {
+		var asked json.RawMessage
+		if _, err := call(p.t.Context(), p.facts.Sandbox, "", http.MethodGet, "/sandbox/apns/requests", nil, &asked); err != nil {
+			return err
+		}
+		for _, want := range []string{id, "background", "content-available"} {
+			if !strings.Contains(string(asked), want) {
+				return fmt.Errorf("the vendor was asked %.2000s, want %q in it", asked, want)
+			}
+		}
+		if strings.Contains(string(asked), "unseen") {
+			return fmt.Errorf("a background push shows its title: %.2000s", asked)
+		}
+		return nil
+	})
+	eventually(p.t, 20*time.Second, "its story names the road", func() error {
+		if story := p.run("explain", id, "--device", "iphone"); !strings.Contains(story, "attempt 1 by apns: accepted") {
+			return fmt.Errorf("explain says %q", story)
+		}
+		return nil
+	})
 }
 
 func TestBannerAndFactsTellTheSame(t *testing.T) {

@@ -77,19 +77,17 @@ func (c *config) readCertificate(faults *providers.Faults) {
 	if c.KeyID != "" || c.TeamID != "" {
 		faults.Add("key_id", "is of a .p8 key; give that or a certificate")
 	}
-	field, cert, err := "certificate", tls.Certificate{}, error(nil)
-	if c.P12 != "" {
-		field = "p12"
-		var file []byte
-		if file, err = base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.P12), "")); err == nil {
-			cert, err = certificate.FromP12Bytes(file, c.Password)
-		}
-	} else {
-		cert, err = certificate.FromPemBytes([]byte(c.Certificate+"\n"+c.Key), c.Password)
+	field, lacks := "certificate", "holds no certificate with its private key that the password opens"
+	read := func() (tls.Certificate, error) {
+		return certificate.FromPemBytes([]byte(c.Certificate+"\n"+c.Key), c.Password)
 	}
+	if c.P12 != "" {
+		field, lacks = "p12", lacks+"; openssl writes one that can be read with pkcs12 -legacy"
+		read = c.fromP12
+	}
+	cert, err := read()
 	if err != nil || !belongs(&cert) {
-		faults.Add(field, "holds no certificate with its private key that the password opens"+
-			map[bool]string{true: "; openssl writes a file that can be read with pkcs12 -legacy"}[field == "p12"])
+		faults.Add(field, lacks)
 		return
 	}
 	if c.ends = cert.Leaf.NotAfter; time.Now().After(c.ends) {
@@ -99,6 +97,14 @@ func (c *config) readCertificate(faults *providers.Faults) {
 		c.Topic = topicOf(cert.Leaf)
 	}
 	c.tls.Certificates = []tls.Certificate{cert}
+}
+
+func (c *config) fromP12() (tls.Certificate, error) {
+	file, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.P12), ""))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return certificate.FromP12Bytes(file, c.Password)
 }
 
 // belongs reports whether a certificate's private key is its own.

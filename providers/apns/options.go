@@ -161,8 +161,12 @@ func (o *options) checkHeaders(faults *providers.Faults, t pushType) {
 		faults.Add("collapse_id", "must be at most 64 bytes without control characters")
 	}
 	faults.Within("ttl_seconds", o.TTL, 0, 30*86400)
-	if o.Topic != "" && !isTopic(o.Topic, t.suffix) {
-		faults.Add("topic", fmt.Sprintf("must be a bundle id%s", map[bool]string{true: "", false: " that ends with " + t.suffix}[t.suffix == ""]))
+	switch {
+	case o.Topic == "" || isTopic(o.Topic, t.suffix):
+	case t.suffix == "":
+		faults.Add("topic", "must be a bundle id")
+	default:
+		faults.Add("topic", "must be a bundle id with "+t.suffix+" behind it")
 	}
 	if o.Token != "" && !isHex(o.Token) {
 		faults.Add("token", "must be in hex")
