@@ -18,6 +18,9 @@ const (
 	// are an alarm if they are more than the addresses that live.
 	fewDeaths  = 4
 	manyDeaths = 20
+	// deathMemory is how much what was counted before weighs, in addresses: what
+	// lived in a busy hour does not excuse that all die now.
+	deathMemory = 50
 )
 
 // deaths sees to addresses that providers say are dead. Where most of an app's
@@ -57,8 +60,7 @@ func (d *deaths) count(ctx context.Context, app, provider string, lives, dead in
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t := d.of(app, provider)
-	t.lives += lives
-	t.dead += dead
+	t.add(lives, dead)
 	switch {
 	case t.lives >= t.dead:
 		t.alarm = false
@@ -66,13 +68,23 @@ func (d *deaths) count(ctx context.Context, app, provider string, lives, dead in
 	case dead == 0 || !t.alarm && t.dead < manyDeaths:
 		return ""
 	}
-	alarm = fmt.Sprintf("%d of %d addresses are dead: is it the right environment, project or app? They are kept", t.dead, t.lives+t.dead)
+	alarm = fmt.Sprintf("%d of the last %d addresses are dead: is it the right environment, project or app? They are kept", t.dead, t.lives+t.dead)
 	if !t.alarm {
 		t.alarm = true
 		d.log.ErrorContext(ctx, "too many dead addresses to be true; they are kept", "app", app, "provider", provider,
 			"dead", t.dead, "living", t.lives)
 	}
 	return alarm
+}
+
+// add counts addresses, beside what is remembered of those before.
+func (t *toll) add(lives, dead int) {
+	if before := t.lives + t.dead; before > deathMemory {
+		t.lives = t.lives * deathMemory / before
+		t.dead = deathMemory - t.lives
+	}
+	t.lives += lives
+	t.dead += dead
 }
 
 // of finds a toll, and begins a new window when the old one is over. Callers

@@ -44,7 +44,7 @@ func TestMassDeathIsAWrongEnvironment(t *testing.T) {
 		t.Errorf("fates = %v, want 256 kept", got)
 	}
 	lane := laneOf(t, w, "huawei")
-	if lane.State != push.LaneClosed || !strings.Contains(lane.Why, "256 of 256 addresses are dead") {
+	if lane.State != push.LaneClosed || !strings.Contains(lane.Why, "256 of the last 256 addresses are dead") {
 		t.Errorf("lane = %+v, want it closed for that", lane)
 	}
 	w.ReopenLane("demo", "huawei")
@@ -119,15 +119,17 @@ func TestDeathsAreBelievedWhileMostLive(t *testing.T) {
 		believes    bool
 	}
 	tests := map[string][]step{
-		"a few":                      {{0, 4, false, true}},
-		"a few more than live":       {{0, 5, false, false}, {5, 0, false, true}},
-		"some of many":               {{250, 6, false, true}},
-		"most of many":               {{10, 30, true, false}, {0, 1, true, false}},
-		"they live again":            {{0, 30, true, false}, {31, 0, false, true}},
-		"not enough live":            {{0, 30, true, false}, {20, 0, false, false}},
-		"no news of any":             {{0, 0, false, true}},
-		"many that died one by one":  slices.Concat(slices.Repeat([]step{{0, 1, false, true}}, 4), slices.Repeat([]step{{0, 1, false, false}}, 15), []step{{0, 1, true, false}}),
-		"half of them is no verdict": {{50, 50, false, true}},
+		"a few":                          {{0, 4, false, true}},
+		"a few more than live":           {{0, 5, false, false}, {5, 0, false, true}},
+		"some of many":                   {{250, 6, false, true}},
+		"most of many":                   {{10, 30, true, false}, {0, 1, true, false}},
+		"they live again":                {{0, 30, true, false}, {31, 0, false, true}},
+		"not enough live":                {{0, 30, true, false}, {20, 0, false, false}},
+		"no news of any":                 {{0, 0, false, true}},
+		"many that died one by one":      slices.Concat(slices.Repeat([]step{{0, 1, false, true}}, 4), slices.Repeat([]step{{0, 1, false, false}}, 15), []step{{0, 1, true, false}}),
+		"all at once, after a busy hour": {{5000, 0, false, true}, {0, 256, true, false}},
+		"some, after a busy hour":        {{5000, 0, false, true}, {200, 56, false, true}},
+		"half of them is no verdict":     {{50, 50, false, true}},
 	}
 	for name, steps := range tests {
 		t.Run(name, func(t *testing.T) {
