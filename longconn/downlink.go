@@ -192,7 +192,7 @@ func (e *engine) answered(now time.Time, h mqtt.Header, body []byte) error {
 		return nil // a stray acknowledgement proves nothing and harms nobody
 	}
 	f := &e.sess.inflight[i]
-	if want := f.expects(); h.Type != want && !(h.Type == mqtt.PUBREC && f.released) {
+	if want := f.expects(); h.Type != want && (h.Type != mqtt.PUBREC || !f.released) {
 		return protocolError("answer of another quality of service")
 	}
 	if h.Type == mqtt.PUBREC && reason < mqtt.Unspecified {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,17 +29,17 @@ func TestHostileClientsCostNobodyElseAnything(t *testing.T) {
 		send   []byte
 		reason mqtt.Reason // of DISCONNECT, or of CONNACK; Success: only closed
 	}{
-		"a giant remaining length":              {append(connect[:len(connect):len(connect)], 0x30, 0xFF, 0xFF, 0xFF, 0x7F), mqtt.PacketTooLarge},
+		"a giant remaining length":              {append(slices.Clip(connect), 0x30, 0xFF, 0xFF, 0xFF, 0x7F), mqtt.PacketTooLarge},
 		"a giant remaining length in CONNECT":   {[]byte{0x10, 0xFF, 0xFF, 0xFF, 0x7F}, 0},
 		"a remaining length without end":        {[]byte{0x10, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF}, 0},
-		"malformed UTF-8 in a topic":            {append(connect[:len(connect):len(connect)], 0x30, 5, 0, 2, 0xC3, 0x28, 0), mqtt.MalformedPacket},
+		"malformed UTF-8 in a topic":            {append(slices.Clip(connect), 0x30, 5, 0, 2, 0xC3, 0x28, 0), mqtt.MalformedPacket},
 		"a stolen token, for another device":    {mqtt.AppendConnect(nil, mqtt.Connect{Version: mqtt.V5, ClientID: "d2", HasPass: true, Password: []byte("stolen")}), mqtt.BadCredentials},
-		"another device's topic, retained":      {append(connect[:len(connect):len(connect)], publish(mqtt.Publish{Topic: "inbox/d2", Retain: true})...), mqtt.RetainNotSupported},
-		"more publications than were allowed":   {append(connect[:len(connect):len(connect)], flood()...), mqtt.ReceiveMaximumExceeded},
+		"another device's topic, retained":      {append(slices.Clip(connect), publish(mqtt.Publish{Topic: "inbox/d2", Retain: true})...), mqtt.RetainNotSupported},
+		"more publications than were allowed":   {append(slices.Clip(connect), flood()...), mqtt.ReceiveMaximumExceeded},
 		"HTTP":                                  {[]byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), 0},
 		"noise":                                 {[]byte(strings.Repeat("\xA7\x13\x00\xFF", 4000)), 0},
-		"a second CONNECT":                      {append(connect[:len(connect):len(connect)], connect...), mqtt.ProtocolError},
-		"acknowledgements of what was not sent": {append(connect[:len(connect):len(connect)], 0x40, 2, 0, 0), mqtt.ProtocolError},
+		"a second CONNECT":                      {append(slices.Clip(connect), connect...), mqtt.ProtocolError},
+		"acknowledgements of what was not sent": {append(slices.Clip(connect), 0x40, 2, 0, 0), mqtt.ProtocolError},
 	}
 	h := open(t)
 	good := h.enter(t, mqtt.V5, "good")
@@ -57,11 +58,12 @@ func TestHostileClientsCostNobodyElseAnything(t *testing.T) {
 				if typ == 0 {
 					break
 				}
-				switch {
-				case typ == mqtt.DISCONNECT:
+				switch typ {
+				case mqtt.DISCONNECT:
 					got, _, _ = mqtt.DecodeDisconnect(body, mqtt.V5)
-				case typ == mqtt.CONNACK:
+				case mqtt.CONNACK:
 					got = mqtt.Reason(body[1])
+				default: // answers to what went before
 				}
 			}
 			if got != tt.reason {

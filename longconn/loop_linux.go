@@ -134,7 +134,7 @@ func newLoop(set *loopSet, doors []door) (*loop, error) {
 	}
 	wake, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
 	if err != nil {
-		unix.Close(epfd)
+		_ = unix.Close(epfd) // nothing was done with it
 		return nil, err
 	}
 	l := &loop{
@@ -150,8 +150,8 @@ func newLoop(set *loopSet, doors []door) (*loop, error) {
 }
 
 func (l *loop) free() {
-	unix.Close(l.epfd)
-	unix.Close(l.wake)
+	_ = unix.Close(l.epfd) // gone either way
+	_ = unix.Close(l.wake)
 }
 
 // What an event is about: a connection's slot, or one of these.

@@ -2,6 +2,7 @@ package longconn
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,9 +16,7 @@ var scenes = join(connectScenes, sessionScenes, deliveryScenes, publicationScene
 func join(tables ...map[string]scene) map[string]scene {
 	all := map[string]scene{}
 	for _, table := range tables {
-		for name, sc := range table {
-			all[name] = sc
-		}
+		maps.Copy(all, table)
 	}
 	return all
 }

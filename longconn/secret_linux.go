@@ -1,6 +1,7 @@
 package longconn
 
 import (
+	"context"
 	"crypto/tls"
 	"io"
 	"net"
@@ -45,7 +46,7 @@ func newSecret(cfg *tls.Config, c *loopConn) *secret {
 	s.mem.from = net.TCPAddrFromAddrPort(c.front.from)
 	s.tls = tls.Server(&s.mem, cfg)
 	s.mem.set.begin(func() {
-		err := s.tls.Handshake()
+		err := s.tls.HandshakeContext(context.Background()) // it ends with the connection
 		c.call(func() { s.ready(c, err) })
 	})
 	return s

@@ -163,7 +163,7 @@ func startBroker(ctx context.Context) (*broker, error) {
 		return nil, err
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {
-		c, err := net.DialTimeout("tcp", b.addr, time.Second)
+		c, err := (&net.Dialer{Timeout: time.Second}).DialContext(ctx, "tcp", b.addr)
 		if err == nil {
 			return b, c.Close()
 		}

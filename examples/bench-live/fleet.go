@@ -237,6 +237,7 @@ func (f *fleet) read(p *phone, b []byte) {
 			f.acked++
 		case mqtt.PUBLISH:
 			out = f.message(out, h, body)
+		default: // nothing else comes
 		}
 	}
 	if len(b) > 0 {

@@ -112,7 +112,7 @@ func serveNode(ctx context.Context, transport string, secure bool) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var parts sync.WaitGroup
-	for _, run := range []func(context.Context) error{n.router.Run, n.Access.Run, n.server.Run} {
+	for _, run := range []func(context.Context) error{n.router.Run, n.Run, n.server.Run} {
 		parts.Go(func() { _ = run(ctx) })
 	}
 	b, err := json.Marshal(result{Addr: n.server.TCPAddr().String()})

@@ -30,9 +30,9 @@ func (m *Memory) digest(d Device) digest {
 	var h maphash.Hash
 	h.SetSeed(m.seed1)
 	write := func() {
-		h.WriteString(d.App)    //nolint:errcheck // never fails
-		h.WriteByte(0)          //nolint:errcheck // as above
-		h.WriteString(d.Device) //nolint:errcheck // as above
+		h.WriteString(d.App)
+		h.WriteByte(0)
+		h.WriteString(d.Device)
 	}
 	write()
 	first := h.Sum64()
