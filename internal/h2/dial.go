@@ -53,11 +53,11 @@ func (h *host) connect(ctx context.Context) (net.Conn, error) {
 
 func dialProxy(ctx context.Context, dialer *net.Dialer, proxy *url.URL, base *tls.Config) (net.Conn, error) {
 	port := proxy.Port()
-	switch {
-	case proxy.Scheme == "http":
+	switch proxy.Scheme {
+	case "http":
 		nc, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(proxy.Hostname(), or(port, "80")))
 		return nc, err
-	case proxy.Scheme == "https":
+	case "https":
 		cfg := &tls.Config{RootCAs: base.RootCAs, ServerName: proxy.Hostname(), NextProtos: []string{"http/1.1"}, MinVersion: tls.VersionTLS12}
 		return (&tls.Dialer{NetDialer: dialer, Config: cfg}).DialContext(ctx, "tcp", net.JoinHostPort(proxy.Hostname(), or(port, "443")))
 	default:

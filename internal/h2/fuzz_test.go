@@ -2,6 +2,7 @@ package h2
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -92,7 +93,7 @@ func FuzzHeaders(f *testing.F) {
 		}
 		switch {
 		case size > maxHeaders:
-		case (wantErr == nil) != (err == io.EOF):
+		case (wantErr == nil) != errors.Is(err, io.EOF):
 			t.Fatalf("err = %v, x/net's is %v", err, wantErr)
 		case wantErr == nil && len(heard.fields) != len(want):
 			t.Fatalf("%d fields, x/net has %d", len(heard.fields), len(want))

@@ -79,7 +79,7 @@ func TestABreachEndsTheConnectionWithItsCode(t *testing.T) {
 	}
 	flood := func(write func(fr *http2.Framer, id uint32) error) func(*http2.Framer, uint32) {
 		return func(fr *http2.Framer, id uint32) {
-			for write(fr, id) == nil { //nolint:revive // until the client hangs up
+			for write(fr, id) == nil {
 			}
 		}
 	}
@@ -161,7 +161,7 @@ func TestABreachEndsTheConnectionWithItsCode(t *testing.T) {
 func continuations(piece string, step int) func(*http2.Framer, uint32) {
 	return func(fr *http2.Framer, id uint32) {
 		_ = fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: []byte(piece)[:step]})
-		for fr.WriteContinuation(id, false, []byte(piece)[:step]) == nil { //nolint:revive // until the client hangs up
+		for fr.WriteContinuation(id, false, []byte(piece)[:step]) == nil {
 		}
 	}
 }

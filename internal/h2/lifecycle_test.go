@@ -202,10 +202,9 @@ func TestForgottenConnectionsEnd(t *testing.T) {
 	var open atomic.Int32
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(echo))
 	srv.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		switch s {
-		case http.StateNew:
+		if s == http.StateNew {
 			open.Add(1)
-		case http.StateClosed:
+		} else if s == http.StateClosed {
 			open.Add(-1)
 		}
 	}

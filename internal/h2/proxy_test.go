@@ -16,7 +16,7 @@ import (
 // one address. heard gets what it was asked.
 func startProxy(t *testing.T, to string) (addr string, heard chan *http.Request) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // binding to loopback waits for nobody
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func startProxy(t *testing.T, to string) (addr string, heard chan *http.Request)
 					_, _ = io.WriteString(nc, "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 					return
 				}
-				there, err := net.Dial("tcp", to) //nolint:noctx // loopback
+				there, err := net.Dial("tcp", to)
 				if err != nil {
 					return
 				}
@@ -92,7 +92,7 @@ func TestProxyThatRefusesIsNamedAndItsPasswordIsNot(t *testing.T) {
 }
 
 func TestSilentProxyIsGivenUp(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // binding to loopback waits for nobody
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

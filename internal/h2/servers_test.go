@@ -81,7 +81,7 @@ func startNode(t testing.TB, config map[string]any) (url string, tr *Transport) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(node, "testdata/server.mjs") //nolint:noctx // run ends it
+	cmd := exec.Command(node, "testdata/server.mjs")
 	cmd.Stdin = bytes.NewReader(append(line, '\n'))
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -136,7 +136,7 @@ http {
 		location / { add_header X-Path $request_uri always; add_header X-Auth $http_authorization always; return 418 $http_x_body; }
 	}
 }`, dir, port, perConn, streams, temps.String()))
-	run(t, exec.Command(nginx, "-p", dir, "-c", filepath.Join(dir, "nginx.conf"))) //nolint:noctx // run ends it
+	run(t, exec.Command(nginx, "-p", dir, "-c", filepath.Join(dir, "nginx.conf")))
 	addr := fmt.Sprintf("127.0.0.1:%d", port)
 	for end := time.Now().Add(20 * time.Second); ; {
 		nc, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", addr)

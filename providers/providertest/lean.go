@@ -45,7 +45,7 @@ func serveLean(latency time.Duration) error {
 	certs := httptest.NewUnstartedServer(nil)
 	certs.StartTLS()
 	defer certs.Close()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // binding to loopback waits for nobody
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func Lean(b *testing.B, latency time.Duration) (url, ca string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(program) //nolint:noctx // it ends with its input
+	cmd := exec.Command(program)
 	cmd.Env = append(os.Environ(), leanEnv+"="+latency.String())
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
