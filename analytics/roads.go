@@ -22,8 +22,8 @@ type road struct {
 	Delays    map[uint32]uint64 `ch:"delays"`
 }
 
-// clicks is how many deliveries the app itself reported, and how many of them a
-// receipt came for besides.
+// clicks is how many deliveries a person has seen, by the app's word, and how
+// many of them a receipt came for besides.
 type clicks struct {
 	App      string `ch:"app"`
 	Provider string `ch:"provider"`
@@ -55,7 +55,7 @@ func (s *Store) Roads(ctx context.Context, since time.Time) ([]push.RoadTally, e
 		FROM (
 			SELECT app, toString(provider) AS provider, any(country) AS country,
 				max(rank >= 6 AND source = 'app_report') AS reported,
-				max(stage = 'delivered' AND source != 'app_report') AS received
+				max(stage = 'delivered') AS received
 			FROM receipts
 			WHERE accepted_at >= {since:DateTime64(3, 'UTC')} AND provider != ''
 			GROUP BY app, provider, cityHash64(delivery))

@@ -18,7 +18,7 @@ type event struct {
 	class    push.Class
 	stage    push.Stage
 	fault    string // kind of a failure
-	report   bool   // it comes from the app, so it arrived for certain
+	report   bool   // a person has seen it: it arrived, whether its receipt came or not
 	online   bool
 	at       float64
 	millis   uint64
@@ -35,7 +35,7 @@ func (s *Selector) Observe(r *push.Receipt) {
 	}
 	e := event{
 		key: attemptKey(r.Delivery, r.Provider), provider: r.Provider, kind: kindOfReceipt(r), device: r.Device,
-		class: r.Class, stage: r.Stage, fault: r.Kind, report: r.Source == push.AppReport,
+		class: r.Class, stage: r.Stage, fault: r.Kind, report: r.Source == push.AppReport && r.Stage != push.Delivered,
 		online: r.Provider == push.Live, at: unix(r.ReceivedAt), cost: r.CostMicros, evidence: r.Evidence,
 	}
 	if r.Decision != nil {
@@ -187,7 +187,9 @@ func (s *Selector) take(e *event) *track {
 			s.tallies.see(g, tally{attempts: 1})
 		}
 	case push.Delivered, push.Displayed, push.Clicked:
-		s.proving[proof{e.kind.app, e.provider}] = true
+		if e.stage == push.Delivered {
+			s.proving[proof{e.kind.app, e.provider}] = true
+		}
 		t := s.waiting.tracks[e.key]
 		switch {
 		case t == nil:

@@ -243,6 +243,26 @@ func TestAnOutageMovesTheChoiceAndSaysSo(t *testing.T) {
 	}
 }
 
+func TestAnAppsWordIsAReceiptToo(t *testing.T) {
+	w := newWorld(t, Parts{})
+	for i := range 150 {
+		for k := range 5 {
+			w.sent++
+			r := push.Receipt{Delivery: fmt.Sprintf("y.0.%d", w.sent), Provider: "fcm", Stage: push.Accepted, ReceivedAt: w.clock}
+			r.Describe(phone(fmt.Sprint(k)))
+			w.Observe(&r)
+			r.Stage, r.Source, r.ReceivedAt = push.Delivered, push.AppReport, w.clock.Add(time.Second)
+			if i%10 != 0 {
+				w.Observe(&r)
+			}
+		}
+		w.pass(time.Second)
+	}
+	if got := w.Rank(ask(phone("a"), "fcm"))[0]; got.Score < 0.8 || strings.Contains(got.Why, "sick") {
+		t.Errorf("a road whose apps report is worth %.2f: %s", got.Score, got.Why)
+	}
+}
+
 func TestDeadTokensAndBadMessagesDoNotBlameTheRoad(t *testing.T) {
 	w := newWorld(t, Parts{})
 	for _, kind := range []error{push.ErrUnregistered, push.ErrRejected} {

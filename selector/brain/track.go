@@ -163,6 +163,8 @@ func (b *Brain) arrived(t *Track, e *Evidence, now float64) {
 func (b *Brain) Clicked(t *Track, e *Evidence, now float64) {
 	b.coverage.count(int(t.provider), b.kinds[t.cell].Country, t.online, t.proven)
 	if !t.proven {
+		// It shows that the road works, though not how fast its receipts come.
+		b.health.received(&b.kinds[t.cell], int(t.provider), t.sent, min(now-t.sent, window-2), t.watched)
 		b.proven(t, e, now)
 	}
 }
