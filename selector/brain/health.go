@@ -84,7 +84,7 @@ const (
 
 const (
 	threshold    = 9
-	recovery     = 4
+	recovery     = 2.5
 	deadRate     = 0.25
 	weakRate     = 0.65
 	wellRate     = 0.85
