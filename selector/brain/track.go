@@ -35,7 +35,9 @@ func (t *Track) Proven() bool { return t.proven }
 func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now float64, expect bool) Track {
 	c := &b.kinds[cell]
 	g := b.belief(c, e, provider, online, now)
-	expect = expect && b.familiar(b.shared(c, b2i(online), provider))
+	if b.health.sick&(1<<provider) == 0 { // a sick road is watched whatever is known, or it would never be well
+		expect = expect && b.familiar(b.shared(c, b2i(online), provider))
+	}
 	likely := float32(0)
 	if expect {
 		likely = min(b.curves.chance(g.m), surest) * b.coverage.of(provider, c.Country, online)
