@@ -65,6 +65,8 @@ func (s *Server) routes() {
 
 	s.chatRoutes()
 
+	e.GET("/v1/providers/:provider/codes", s.keyed(ScopeRead, s.getCodes))
+
 	e.GET("/healthz", s.healthy)
 	e.GET("/readyz", s.ready)
 	e.GET("/metrics", s.metrics(promhttp.HandlerFor(s.parts.Metrics, promhttp.HandlerOpts{})))

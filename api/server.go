@@ -7,6 +7,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -103,6 +104,9 @@ type Parts struct {
 	Overrides map[string]CheckOverrides
 	// Callbacks are the vendors that report by POST /v1/callbacks/{provider}.
 	Callbacks map[string]Callback
+	// Codes are the error tables of the providers that have one: JSON with
+	// source, date and codes.
+	Codes map[string]json.RawMessage
 	// Checks decide GET /readyz, by the name that is shown.
 	Checks map[string]Check
 	// Mounts are served beside the API, by path prefix: "/" gets what nothing

@@ -17,6 +17,10 @@ type About struct {
 	// service lacks.
 	Can map[Feature]State `json:"can"`
 
+	// Codes is the provider's error table, JSON as [ParseCodes] reads it; nil if
+	// the configuration of each app brings its own.
+	Codes []byte `json:"-"`
+
 	// CheckOverrides tells what is wrong with what a notification says to this
 	// provider alone; nil if it takes nothing.
 	CheckOverrides func(raw []byte) error `json:"-"`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,6 +43,17 @@ func overrides() map[string]api.CheckOverrides {
 		}
 	}
 	return checks
+}
+
+// codes are the error tables of the roads that have one.
+func codes() map[string]json.RawMessage {
+	tables := make(map[string]json.RawMessage)
+	for _, a := range declared() {
+		if a.Codes != nil {
+			tables[a.Name] = a.Codes
+		}
+	}
+	return tables
 }
 
 // roadsCmd tells what each road can do.

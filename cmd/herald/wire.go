@@ -274,6 +274,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Providers:   roads,
 		Canary:      h.providers.Canary,
 		Overrides:   overrides(),
+		Codes:       codes(),
 		Callbacks:   callbacks,
 		Checks:      checks,
 		Mounts:      map[string]http.Handler{"/": pages},

@@ -9,7 +9,8 @@ import (
 // About declares what the provider makes of its service.
 func About() providers.About {
 	return providers.About{
-		Name: name, Service: "Firebase Cloud Messaging, HTTP v1",
+		Codes: codesJSON,
+		Name:  name, Service: "Firebase Cloud Messaging, HTTP v1",
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: 1, Kept: "28 days",
 		Replaces: "tag, apns-collapse-id", Proof: "the app's report",
 		Can:            providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.Urgency, providers.Channel, providers.ClickAction, providers.BadgeCount, providers.Sound, providers.Image, providers.Localised, providers.LiveActivity, providers.DeadTokens, providers.Test),

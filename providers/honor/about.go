@@ -9,7 +9,8 @@ import (
 // About declares what the provider makes of its service.
 func About() providers.About {
 	return providers.About{
-		Name: name, Service: "Honor Push",
+		Codes: codesJSON,
+		Name:  name, Service: "Honor Push",
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: maxBatch, Kept: "15 days",
 		Replaces: "tag, notifyId", Proof: "the app's report",
 		Can:            providers.But(providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.ClickAction, providers.BadgeCount, providers.Image, providers.Batches, providers.DeadTokens, providers.Urgency, providers.Test), providers.Receipt),

@@ -9,7 +9,8 @@ import (
 // About declares what the provider makes of its service.
 func About() providers.About {
 	return providers.About{
-		Name: name, Service: "Huawei Push Kit",
+		Codes: codesJSON,
+		Name:  name, Service: "Huawei Push Kit",
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: maxBatch, Kept: "15 days",
 		Replaces: "tag, notify_id", Proof: "Huawei's receipt",
 		Can:            providers.But(providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.Urgency, providers.Channel, providers.ClickAction, providers.BadgeCount, providers.Sound, providers.Image, providers.Batches, providers.Receipt, providers.DeadTokens, providers.Test), providers.Localised, providers.LiveActivity),

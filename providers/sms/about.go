@@ -9,7 +9,8 @@ import (
 // About declares what the provider makes of its service.
 func About() providers.About {
 	return providers.About{
-		Name: name, Service: "text messages by HTTP, as Twilio's",
+		Codes: codesJSON,
+		Name:  name, Service: "text messages by HTTP, as Twilio's",
 		Payload: fmt.Sprintf("%d UTF-16 units", maxUnits), Batch: 1, Kept: "10 hours",
 		Replaces: "–", Proof: "the service's callback",
 		Can:            providers.All(providers.TTL, providers.Receipt, providers.DeadTokens, providers.Cost, providers.Test),

@@ -9,7 +9,8 @@ import (
 // About declares what the provider makes of its service.
 func About() providers.About {
 	return providers.About{
-		Name: name, Service: "the browsers' push services, RFC 8030",
+		Codes: codesJSON,
+		Name:  name, Service: "the browsers' push services, RFC 8030",
 		Payload: fmt.Sprintf("%d bytes, encrypted", limit), Batch: 1, Kept: "28 days",
 		Replaces: "Topic", Proof: "the app's report",
 		Can:            providers.All(providers.Replacing, providers.TTL, providers.Urgency, providers.ClickAction, providers.Sound, providers.Image, providers.DeadTokens),

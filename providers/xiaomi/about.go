@@ -9,7 +9,8 @@ import (
 // About declares what the provider makes of its service.
 func About() providers.About {
 	return providers.About{
-		Name: name, Service: "Xiaomi MiPush",
+		Codes: codesJSON,
+		Name:  name, Service: "Xiaomi MiPush",
 		Payload: fmt.Sprintf("%d bytes; title %d, text %d characters", maxPayload, maxTitle, maxText), Batch: maxBatch, Kept: "14 days",
 		Replaces: "notify_id", Proof: "Xiaomi's receipt",
 		Can:            providers.But(providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.Channel, providers.ClickAction, providers.Sound, providers.Batches, providers.Receipt, providers.DeadTokens), providers.Image),
