@@ -84,7 +84,8 @@ func newStorm(t *testing.T, seed uint64) *storm {
 		device[apnsToken(deviceName(i))] = deviceName(i)
 	}
 	t.Cleanup(s.vendor.OnShow(func(m sandbox.Message) {
-		s.show(device[m.Token], m.Data["herald_notification"], m.Collapse)
+		s.show(device[m.Token], m.Data["herald_notification"], m.Data["herald_id"])  // by which apps drop repeats
+		s.show(device[m.Token]+"'s tray", m.Data["herald_notification"], m.Collapse) // by which phones replace
 	}))
 	if err := s.vendor.Set("apns", sandbox.Settings{LatencyMs: 2, JitterMs: 40, ErrorRate: 0.02, Error: "InternalServerError"}); err != nil {
 		t.Fatal(err)
