@@ -500,6 +500,7 @@ func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
 		Chat:  Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
+		Codes: map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},
 		Users: w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
