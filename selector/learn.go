@@ -21,7 +21,7 @@ type event struct {
 	report   bool   // a person has seen it: it arrived, whether its receipt came or not
 	online   bool
 	at       float64
-	millis   uint64
+	attempt  int
 	cost     int64
 	evidence string
 	policy   string
@@ -36,7 +36,7 @@ func (s *Selector) Observe(r *push.Receipt) {
 	e := event{
 		key: attemptKey(r.Delivery, r.Provider), provider: r.Provider, kind: kindOfReceipt(r), device: r.Device,
 		class: r.Class, stage: r.Stage, fault: r.Kind, report: r.Source == push.AppReport && r.Stage != push.Delivered,
-		online: r.Provider == push.Live, at: unix(r.ReceivedAt), cost: r.CostMicros, evidence: r.Evidence,
+		online: r.Provider == push.Live, at: unix(r.ReceivedAt), attempt: r.Attempt, cost: r.CostMicros, evidence: r.Evidence,
 	}
 	if r.Decision != nil {
 		e.online, e.policy = r.Decision.Online, r.Decision.Policy
@@ -205,9 +205,10 @@ func (s *Selector) take(e *event) *track {
 	return nil
 }
 
-// send begins to wait for the receipt of an attempt.
+// send begins to wait for the receipt of a delivery's first attempt. Later ones
+// teach nothing: a device that got the first copy says no more about a second.
 func (s *Selector) send(e *event) {
-	if len(s.waiting.line) >= s.waiting.most || s.waiting.tracks[e.key] != nil {
+	if e.attempt > 1 || len(s.waiting.line) >= s.waiting.most || s.waiting.tracks[e.key] != nil {
 		return
 	}
 	p := proof{e.kind.app, e.provider}
