@@ -85,6 +85,8 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 		})
 	},
 	"schedule_create_faults": func(ctx context.Context, c *Client) (any, error) { return c.PutSchedule(ctx, Schedule{}) },
+	"codes_get":              func(ctx context.Context, c *Client) (any, error) { return c.Codes(ctx, "apns") },
+	"codes_get_unknown":      func(ctx context.Context, c *Client) (any, error) { return c.Codes(ctx, "pigeon") },
 	"lane_list": func(ctx context.Context, c *Client) (any, error) {
 		all, err := c.Lanes(ctx)
 		return lanes{all}, err
