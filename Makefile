@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := go tool -modfile=scripts/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt cover bench bench-selector migrate up down clean
+.PHONY: help build run test crash lint fmt cover bench bench-selector migrate up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: build ## build and start everything on this machine (ARGS="--listen :9000")
 
 test: ## run every test, with the race detector, against real servers
 	@scripts/test.sh
+
+crash: ## kill workers and Redis at random moments and count everything (ROUNDS=5)
+	HERALD_CRASH_ROUNDS=$(or $(ROUNDS),5) go test -count=1 -timeout 30m -v -run ExactlyThroughCrashes ./cmd/herald
 
 lint: ## look for faults with golangci-lint
 	$(LINT) run ./...
