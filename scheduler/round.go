@@ -13,6 +13,11 @@ import (
 // handed the claiming task to another worker, or given it up.
 const abandoned = 3 * time.Minute
 
+// forsaken is when a retry counts as one that nobody came for. Its timer is set
+// before the cell says so; one that is due while the cell is still claimed,
+// because Redis was away in between, finds nothing to do.
+const forsaken = 5 * time.Second
+
 // round is one pass over the deliveries of a task. It may be done again after a
 // crash at any point: what has a recorded outcome is not touched again.
 type round struct {
@@ -141,7 +146,8 @@ func newDelivery(p *parcel, s redisstore.Slot) *delivery {
 }
 
 // wants tells whether a delivery is this round's to go on with, and notes on
-// the parcel when a check has to come again for one that is not yet.
+// the parcel when a check has to come again for one that is not yet, or that
+// another task has in hand.
 func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
 	if isFinal(c.Stage) || c.Stage.Reaches(until(p.n)) {
 		return false
@@ -159,6 +165,9 @@ func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
 		if c.Hold.Provider == "" {
 			return false // a rule holds it, and a task of its own will come for it
 		}
+		if now-c.Hold.At > forsaken.Milliseconds() {
+			return true
+		}
 	case redisstore.Waiting:
 		return p.ending != ""
 	default:
@@ -169,10 +178,13 @@ func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
 			return c.Attempt > 0
 		}
 	}
-	if r.kind == taskCheck && p.ending == "" {
+	if (r.kind == taskCheck || c.Hold.Kind == redisstore.Claimed) && p.ending == "" {
 		again := r.now.Add(bears(c, p.n))
-		if c.Hold.Kind == redisstore.Free {
+		switch {
+		case c.Hold.Kind == redisstore.Free:
 			again = time.UnixMilli(c.Since).Add(bears(c, p.n))
+		case r.kind == taskDeliver:
+			again = r.now.Add(2 * forsaken)
 		}
 		if p.undecided = append(p.undecided, index); p.dueAgain.IsZero() || again.Before(p.dueAgain) {
 			p.dueAgain = again
