@@ -35,8 +35,8 @@ type Config struct {
 	Floor   float64 `yaml:"floor"`
 
 	// Waiting is how many attempts a process watches for their receipts at a
-	// time; attempts beyond are sent like any and teach nothing. Default 250,000,
-	// about 40 MiB.
+	// time; attempts beyond are sent like any and teach nothing. Default 50,000,
+	// some tens of MiB.
 	Waiting int `yaml:"waiting"`
 }
 
@@ -49,7 +49,7 @@ func DefaultConfig() Config {
 		Exchange: 5 * time.Second,
 		Explore:  0.15,
 		Floor:    0.01,
-		Waiting:  250_000,
+		Waiting:  50_000,
 	}
 }
 
