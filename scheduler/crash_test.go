@@ -17,7 +17,7 @@ import (
 	"github.com/herald-push/herald/push"
 )
 
-func task(t *testing.T, kind string, payload any) *asynq.Task {
+func task(t testing.TB, kind string, payload any) *asynq.Task {
 	t.Helper()
 	body, err := json.Marshal(payload)
 	if err != nil {
@@ -37,12 +37,22 @@ func TestRepeatedTaskResendsOnlyWhatHasNoOutcome(t *testing.T) {
 		n.To.Devices = append(n.To.Devices, id)
 	}
 	n.To.Device = ""
+	h.dieAmid(n, "apns", "phone-%02d", 60, 100)
+}
+
+// dieAmid has a worker die when the first taken of all devices of n have their
+// outcome and the others' attempts are under way, and the queue hand the task
+// over again: only the others are sent to once more.
+func (h *house) dieAmid(n *push.Notification, provider, names string, taken, all int) {
+	t := h.t
+	t.Helper()
+	from := fmt.Sprintf(names, taken)
 	var dies atomic.Bool
 	dies.Store(true)
 	h.answer = func(ctx context.Context, _ string, d *push.Delivery) (push.Answer, error) {
-		if dies.Load() && d.Device >= "phone-60" {
+		if dies.Load() && d.Device >= from {
 			<-ctx.Done()
-			return push.Answer{}, fault("apns", push.ErrUnknown, 0)
+			return push.Answer{}, fault(provider, push.ErrUnknown, 0)
 		}
 		return push.Answer{Stage: push.Accepted}, nil
 	}
@@ -53,7 +63,7 @@ func TestRepeatedTaskResendsOnlyWhatHasNoOutcome(t *testing.T) {
 	ctx, die := context.WithCancel(t.Context())
 	dead := make(chan error, 1)
 	go func() { dead <- (&bundler{w, "default"}).ProcessTask(ctx, first) }()
-	h.await(d, "n1", "60 accepted", func(p push.Progress) bool { return p.Counts.Accepted == 60 })
+	h.await(d, "n1", fmt.Sprint(taken, " accepted"), func(p push.Progress) bool { return p.Counts.Accepted == taken })
 	die()
 	if err := <-dead; err == nil {
 		t.Fatal("the dying worker called its task done")
@@ -62,20 +72,20 @@ func TestRepeatedTaskResendsOnlyWhatHasNoOutcome(t *testing.T) {
 	if err := (&bundler{w, "default"}).ProcessTask(t.Context(), first); err != nil {
 		t.Fatal(err)
 	}
-	if p := h.awaitDone(d, "n1"); p.Counts.Accepted != 100 {
-		t.Errorf("counts = %+v, want 100 accepted", p.Counts)
+	if p := h.awaitDone(d, "n1"); p.Counts.Accepted != all {
+		t.Errorf("counts = %+v, want %d accepted", p.Counts, all)
 	}
-	for i := range 100 {
-		id, want := fmt.Sprintf("phone-%02d", i), 1
-		if i >= 60 {
+	for i := range all {
+		id, want := fmt.Sprintf(names, i), 1
+		if i >= taken {
 			want = 2
 		}
 		if got := len(h.sentTo(id)); got != want {
 			t.Errorf("%s heard %d times, want %d", id, got, want)
 		}
 	}
-	if len(h.receipts) != 100 {
-		t.Errorf("%d receipts, want 100: a repeated attempt has the number of the first", len(h.receipts))
+	if len(h.receipts) != all {
+		t.Errorf("%d receipts, want %d: a repeated attempt has the number of the first", len(h.receipts), all)
 	}
 }
 

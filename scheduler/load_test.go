@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
 )
 
@@ -128,47 +127,7 @@ func TestOnlyWhatWasPutOffGoesOutAgain(t *testing.T) {
 func TestRepeatedTaskResendsOnlyTheRequestWithoutOutcome(t *testing.T) {
 	h := newHouse(t)
 	h.together = map[string]int{"huawei": 128}
-	n := h.crowd("n1", 256, "huawei")
-	var dies atomic.Bool
-	dies.Store(true)
-	h.answer = func(ctx context.Context, _ string, d *push.Delivery) (push.Answer, error) {
-		if dies.Load() && d.Device >= "phone-128" {
-			<-ctx.Done()
-			return push.Answer{}, fault("huawei", push.ErrUnknown, 0)
-		}
-		return push.Answer{Stage: push.Accepted}, nil
-	}
-	d := h.door()
-	h.enqueue(d, n)
-	w := NewWorker(h.cfg, h.parts())
-	first := task(t, taskBundle, bundle{Refs: []redisstore.Ref{{App: "demo", ID: "n1"}}})
-	ctx, die := context.WithCancel(t.Context())
-	dead := make(chan error, 1)
-	go func() { dead <- (&bundler{w, "default"}).ProcessTask(ctx, first) }()
-	h.await(d, "n1", "128 accepted", func(p push.Progress) bool { return p.Counts.Accepted == 128 })
-	die()
-	if err := <-dead; err == nil {
-		t.Fatal("the dying worker called its task done")
-	}
-	dies.Store(false)
-	if err := (&bundler{w, "default"}).ProcessTask(t.Context(), first); err != nil {
-		t.Fatal(err)
-	}
-	if p := h.awaitDone(d, "n1"); p.Counts.Accepted != 256 {
-		t.Errorf("counts = %+v, want 256 accepted", p.Counts)
-	}
-	for i := range 256 {
-		id, want := fmt.Sprintf("phone-%03d", i), 1
-		if i >= 128 {
-			want = 2
-		}
-		if got := len(h.sentTo(id)); got != want {
-			t.Errorf("%s heard %d times, want %d", id, got, want)
-		}
-	}
-	if len(h.receipts) != 256 {
-		t.Errorf("%d receipts, want 256", len(h.receipts))
-	}
+	h.dieAmid(h.crowd("n1", 256, "huawei"), "huawei", "phone-%03d", 128, 256)
 }
 
 // What went out together carries the chunk's id: the device, or the address that
