@@ -57,6 +57,7 @@ await assert.rejects(ann.herald.send({ conversation: "nowhere", text: "?" }), (e
 await assert.rejects(ann.herald.request("GET", "conversations/nowhere"), (e) => e instanceof Refusal && e.status === 404);
 
 // What is said while bob is away he gets when he is back, in order, once.
+await until("bob hears the second", () => bob.heard.length === 2);
 bob.herald.stop();
 for (const text of ["three", "four", "five"]) await ann.herald.send({ conversation: first.conversation, text });
 const again = device(bobsCredentials, store);
