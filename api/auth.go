@@ -18,6 +18,7 @@ import (
 // caller is who asks, once their key or token was found good.
 type caller struct {
 	app    string
+	key    string // its id; "" for a device
 	scopes []Scope
 	device string // set when a device asks with its own token
 }
@@ -88,7 +89,7 @@ func (s *Server) callerOf(ctx context.Context, text string) (caller, error) {
 		if subtle.ConstantTimeCompare(k.Hash[:], hash[:]) != 1 {
 			return caller{}, push.ErrNotFound
 		}
-		return caller{app: k.App, scopes: k.Scopes}, nil
+		return caller{app: k.App, key: k.ID, scopes: k.Scopes}, nil
 	})
 	if errors.Is(err, push.ErrNotFound) {
 		return caller{}, errWrongKey()

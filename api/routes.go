@@ -66,6 +66,8 @@ func (s *Server) routes() {
 	s.chatRoutes()
 
 	e.GET("/v1/providers/:provider/codes", s.keyed(ScopeRead, s.getCodes))
+	e.PUT("/v1/providers/:provider/codes/:code", s.keyed(ScopeAdmin, s.putCorrection))
+	e.DELETE("/v1/providers/:provider/codes/:code", s.keyed(ScopeAdmin, s.deleteCorrection))
 
 	e.GET("/healthz", s.healthy)
 	e.GET("/readyz", s.ready)

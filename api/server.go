@@ -106,7 +106,8 @@ type Parts struct {
 	Callbacks map[string]Callback
 	// Codes are the error tables of the providers that have one: JSON with
 	// source, date and codes.
-	Codes map[string]json.RawMessage
+	Codes       map[string]json.RawMessage
+	Corrections Corrections // what apps say in their place
 	// Checks decide GET /readyz, by the name that is shown.
 	Checks map[string]Check
 	// Mounts are served beside the API, by path prefix: "/" gets what nothing
@@ -168,7 +169,7 @@ func (p *Parts) complete() error {
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 		"Templates": p.Templates == nil, "Word": p.Word == nil,
-		"Lanes": p.Lanes == nil,
+		"Lanes": p.Lanes == nil, "Corrections": p.Corrections == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("api: part %s is missing", name))

@@ -48,6 +48,7 @@ type world struct {
 	users       map[string]push.User
 	schedules   map[string]push.Schedule
 	templates   map[string]push.Template
+	corrections []push.Correction
 	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
@@ -75,6 +76,9 @@ func newWorld() *world {
 			Request: json.RawMessage(`{"to":{"all":true},"class":"marketing","title":"Good morning","ttl_seconds":3600}`),
 		}},
 	}
+	w.corrections = []push.Correction{{
+		App: "demo", Provider: "apns", Code: "ExpiredToken", Kind: "unreachable", Means: "our app comes back", By: "admin000", At: noon,
+	}}
 	w.addKey(adminKey, "demo", ScopeAdmin)
 	w.addKey(sendKey, "demo", ScopeSend)
 	w.addKey(otherKey, "other", ScopeAdmin)
@@ -353,6 +357,38 @@ func (w *world) DeleteCredentials(_ context.Context, app, provider string) error
 	return nil
 }
 
+func (w *world) PutCorrection(_ context.Context, c push.Correction) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.corrections = append(w.corrections, c)
+	return w.storeErr
+}
+
+func (w *world) Corrections(_ context.Context, app, provider string) ([]push.Correction, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []push.Correction
+	for _, c := range w.corrections {
+		if c.App == app && c.Provider == provider {
+			all = append(all, c)
+		}
+	}
+	return all, w.storeErr
+}
+
+func (w *world) DeleteCorrection(_ context.Context, app, provider string, status int, code string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	was := len(w.corrections)
+	w.corrections = slices.DeleteFunc(w.corrections, func(c push.Correction) bool {
+		return c.App == app && c.Provider == provider && c.Status == status && c.Code == code
+	})
+	if len(w.corrections) == was {
+		return push.ErrNotFound
+	}
+	return w.storeErr
+}
+
 func (w *world) PutUser(_ context.Context, u *push.User) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -499,9 +535,10 @@ func checkSandbox(raw []byte) error {
 func (w *world) furnish() Parts {
 	return Parts{
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
-		Chat:  Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
-		Codes: map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},
-		Users: w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w,
+		Chat:        Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
+		Codes:       map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},
+		Corrections: w,
+		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback},

@@ -87,6 +87,18 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"schedule_create_faults": func(ctx context.Context, c *Client) (any, error) { return c.PutSchedule(ctx, Schedule{}) },
 	"codes_get":              func(ctx context.Context, c *Client) (any, error) { return c.Codes(ctx, "apns") },
 	"codes_get_unknown":      func(ctx context.Context, c *Client) (any, error) { return c.Codes(ctx, "pigeon") },
+	"correction_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.CorrectCode(ctx, "apns", "Unregistered", Correction{Kind: "unreachable", RetryAfterSeconds: 60, Means: "our devices come back"})
+	},
+	"correction_put_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.CorrectCode(ctx, "apns", "http-200", Correction{Kind: "weather", RetryAfterSeconds: -1, Scope: "moon"})
+	},
+	"correction_delete": func(ctx context.Context, c *Client) (any, error) {
+		return nil, c.DropCorrection(ctx, "apns", "ExpiredToken")
+	},
+	"correction_delete_unknown": func(ctx context.Context, c *Client) (any, error) {
+		return nil, c.DropCorrection(ctx, "apns", "http-503")
+	},
 	"lane_list": func(ctx context.Context, c *Client) (any, error) {
 		all, err := c.Lanes(ctx)
 		return lanes{all}, err

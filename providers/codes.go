@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/herald-push/herald/push"
@@ -16,7 +18,18 @@ type Codes struct {
 	Source string `json:"source"` // where the service documents its codes
 	Date   string `json:"date"`   // when that was read, YYYY-MM-DD
 	Rows   []Code `json:"codes"`
+
+	corrections atomic.Pointer[[]push.Correction]
 }
+
+// Coded is a provider with a table that an app may correct.
+type Coded interface {
+	Codes() *Codes
+}
+
+// Correct puts an app's own words in place of the table's. Answers that are
+// sorted from now on go by them.
+func (c *Codes) Correct(corrections []push.Correction) { c.corrections.Store(&corrections) }
 
 // Code is one row: answers with this status and this word are of this kind. Of
 // the rows that fit, the first counts.
@@ -37,7 +50,7 @@ func ParseCodes(table []byte) (*Codes, error) {
 	}
 	var errs []error
 	for i, row := range c.Rows {
-		if kindNamed(row.Kind) == nil {
+		if push.KindNamed(row.Kind) == nil {
 			errs = append(errs, fmt.Errorf("providers: codes[%d]: no kind is named %q", i, row.Kind))
 		}
 		if s := push.Scope(row.Scope); s != push.ScopeProvider && s != push.ScopeOrigin && s != push.ScopeToken {
@@ -61,20 +74,65 @@ func (c *Codes) Error(provider string, status int, word string) *push.Error {
 	if status >= 500 {
 		e.Kind = push.ErrUnavailable
 	}
-	for _, row := range c.Rows {
+	row := c.fits(status, word)
+	if row == nil {
+		return e
+	}
+	e.Kind = push.KindNamed(row.Kind)
+	e.Scope = push.Scope(row.Scope)
+	e.RetryAfter = time.Duration(row.RetryAfterSeconds) * time.Second
+	if e.Detail == "" {
+		e.Detail = row.Means
+	} else if row.Means != "" {
+		e.Detail += ": " + row.Means
+	}
+	return e
+}
+
+// fits is the row for an answer, as the app's corrections change it; nil if
+// there is none. What a word says goes before what the status says.
+func (c *Codes) fits(status int, word string) *Code {
+	var found *Code
+	for i, row := range c.Rows {
 		if (row.Status == 0 || row.Status == status) && (row.Code == "" || row.Code == word) {
-			e.Kind = kindNamed(row.Kind)
-			e.Scope = push.Scope(row.Scope)
-			e.RetryAfter = time.Duration(row.RetryAfterSeconds) * time.Second
-			if e.Detail == "" {
-				e.Detail = row.Means
-			} else if row.Means != "" {
-				e.Detail += ": " + row.Means
-			}
+			found = &c.Rows[i]
 			break
 		}
 	}
-	return e
+	own := c.corrections.Load()
+	if own == nil {
+		return found
+	}
+	for _, n := range *own {
+		byWord := n.Code != "" && n.Code == word
+		byStatus := n.Status != 0 && n.Status == status && (found == nil || found.Code == "")
+		if byWord {
+			return corrected(n, found)
+		}
+		if byStatus {
+			found = corrected(n, found)
+		}
+	}
+	return found
+}
+
+// corrected is a row in place of another, whose words stay if there are no
+// others.
+func corrected(n push.Correction, was *Code) *Code {
+	row := Code{Kind: n.Kind, RetryAfterSeconds: n.RetryAfterSeconds, Scope: string(n.Scope), Means: n.Means}
+	if row.Means == "" && was != nil {
+		row.Means = was.Means
+	}
+	return &row
+}
+
+// Knows tells whether the table, or the app, has a word for it.
+func (c *Codes) Knows(word string) bool {
+	if slices.ContainsFunc(c.Rows, func(row Code) bool { return row.Code != "" && row.Code == word }) {
+		return true
+	}
+	own := c.corrections.Load()
+	return own != nil && slices.ContainsFunc(*own, func(n push.Correction) bool { return n.Code != "" && n.Code == word })
 }
 
 // Reported is what a word in a service's report means, told under that word.
@@ -82,18 +140,6 @@ func (c *Codes) Reported(provider, word string) *push.Error {
 	e := c.Error(provider, 0, word)
 	e.Code = word
 	return e
-}
-
-func kindNamed(name string) error {
-	for _, kind := range []error{
-		push.ErrUnregistered, push.ErrRejected, push.ErrCredentials, push.ErrThrottled, push.ErrQuota,
-		push.ErrPolicy, push.ErrUnavailable, push.ErrUnknown, push.ErrUnreachable,
-	} {
-		if push.KindName(kind) == name {
-			return kind
-		}
-	}
-	return nil
 }
 
 // safeWord passes on a vendor's code word, such as "BadDeviceToken" or

@@ -46,6 +46,7 @@ type Set struct {
 	fixed       map[string]Provider
 	report      func(context.Context, []push.Receipt) error // nil if nobody wants them
 	tokens      TokenStore                                  // nil for none
+	corrections Corrections                                 // nil for none
 	now         func() time.Time
 	open        sync.Map // key → *entry
 	fits        fits
@@ -83,6 +84,10 @@ func (s *Set) Reports(report func(context.Context, []push.Receipt) error) { s.re
 // ShareTokens says where access tokens are kept for all processes. It is called
 // before the first Send.
 func (s *Set) ShareTokens(store TokenStore) { s.tokens = store }
+
+// CorrectedBy says where apps keep what they correct in the tables of codes. It
+// is called before the first Send.
+func (s *Set) CorrectedBy(c Corrections) { s.corrections = c }
 
 // Send makes one attempt through the app's provider of that name. Where the app
 // has no credentials for it the kind is [push.ErrCredentials].
@@ -217,6 +222,21 @@ func (s *Set) Changed(app, provider string) {
 	}
 }
 
+// Recheck makes the next send read the credentials and corrections again at
+// once, and keeps the provider open if they are the same.
+func (s *Set) Recheck(app, provider string) {
+	found, ok := s.open.Load(key{app, provider})
+	if !ok {
+		return
+	}
+	e := found.(*entry)
+	if cur := e.current.Load(); cur != nil {
+		stale := *cur
+		stale.checked = time.Time{}
+		e.current.CompareAndSwap(cur, &stale) // whoever was faster reads them anyway
+	}
+}
+
 // Awaiter is a [Reporter] that can wait for receipts of what it did not send
 // itself, such as of what went out before a restart.
 type Awaiter interface {
@@ -303,6 +323,7 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 			s.introduce(next.provider, fmt.Sprintf("%s/%s/%d", app, name, version))
 		}
 	}
+	s.correct(ctx, next.provider, app, name)
 	if cur != nil && cur.provider != nil && cur.provider != next.provider {
 		retire(cur.provider)
 	}

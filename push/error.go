@@ -54,6 +54,25 @@ func KindName(err error) string {
 	return "unknown"
 }
 
+// KindNamed is the kind of that name; nil if none has it.
+func KindNamed(name string) error {
+	for _, k := range kinds {
+		if k.name == name {
+			return k.err
+		}
+	}
+	return nil
+}
+
+// KindNames are the names of all kinds.
+func KindNames() []string {
+	names := make([]string, len(kinds))
+	for i, k := range kinds {
+		names[i] = k.name
+	}
+	return names
+}
+
 // Scope says how much of a provider an error binds. What binds less than the
 // whole tells nothing about the lane that the attempt went through.
 type Scope string

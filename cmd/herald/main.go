@@ -14,6 +14,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/herald-push/herald/push"
 )
 
 // version is set by the build.
@@ -65,7 +67,7 @@ func run(args []string, std streams) int {
 		kong.Writers(std.out, std.err),
 		kong.Exit(func(asked int) { code = asked }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Vars{"scopes": strings.Join(scopes(), ", ")},
+		kong.Vars{"scopes": strings.Join(scopes(), ", "), "kinds": strings.Join(push.KindNames(), ", ")},
 		kong.Groups{"run": "Run Herald", "use": "Use a running Herald", "manage": "Manage"},
 	)
 	if err != nil {

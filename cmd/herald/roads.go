@@ -56,13 +56,19 @@ func codes() map[string]json.RawMessage {
 	return tables
 }
 
-// roadsCmd tells what each road can do.
+// roadsCmd tells what each road can do, and what its service's answers mean.
 type roadsCmd struct {
+	List    roadsListCmd   `cmd:"" default:"withargs" help:"Show what each road can do (the default)."`
+	Codes   codesCmd       `cmd:"" help:"Show what each answer of a service means to Herald."`
+	Correct correctCodeCmd `cmd:"" help:"Say what an answer means when this app sends, in place of the table."`
+}
+
+type roadsListCmd struct {
 	formatFlag
 	Features bool `help:"Show what each can do, in place of its limits."`
 }
 
-func (c *roadsCmd) Run(std streams) error {
+func (c *roadsListCmd) Run(std streams) error {
 	heads, rows := limitRows(declared())
 	if c.Features {
 		heads, rows = featureRows(declared())

@@ -146,6 +146,31 @@ func credentialsInfo(c sqlstore.Credential) api.CredentialsInfo {
 	return api.CredentialsInfo{Provider: c.Provider, Version: int(c.Version), UpdatedAt: c.UpdatedAt}
 }
 
+// corrections is the store of what apps correct in tables of codes, and tells
+// the open providers of this process when some change.
+type corrections struct {
+	*sqlstore.Store
+	changed func(app, provider string)
+}
+
+// PutCorrection implements [api.Corrections].
+func (c corrections) PutCorrection(ctx context.Context, n push.Correction) error {
+	if err := c.Store.PutCorrection(ctx, n); err != nil {
+		return err
+	}
+	c.changed(n.App, n.Provider)
+	return nil
+}
+
+// DeleteCorrection implements [api.Corrections].
+func (c corrections) DeleteCorrection(ctx context.Context, app, provider string, status int, code string) error {
+	if err := c.Store.DeleteCorrection(ctx, app, provider, status, code); err != nil {
+		return err
+	}
+	c.changed(app, provider)
+	return nil
+}
+
 // templates is the store of the apps' templates, and tells this process's book
 // when some change.
 type templates struct {

@@ -181,6 +181,7 @@ func (h *house) wireJourney(context.Context) error {
 	})
 	h.providers.Reports(h.receive)
 	h.providers.ShareTokens(h.shared)
+	h.providers.CorrectedBy(h.store)
 	return h.metrics.Register(newGauges(h))
 }
 
@@ -275,6 +276,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Canary:      h.providers.Canary,
 		Overrides:   overrides(),
 		Codes:       codes(),
+		Corrections: corrections{h.store, h.providers.Recheck},
 		Callbacks:   callbacks,
 		Checks:      checks,
 		Mounts:      map[string]http.Handler{"/": pages},

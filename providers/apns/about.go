@@ -17,3 +17,6 @@ func About() providers.About {
 		CheckOverrides: CheckOverrides,
 	}
 }
+
+// Codes implements [providers.Coded].
+func (p *Provider) Codes() *providers.Codes { return p.codes }

@@ -222,7 +222,7 @@ func (p *Provider) refusal(x *providers.Exchange, env *environment, bearer strin
 	switch {
 	case o.Token != "" && (x.Status == http.StatusGone || answer.Reason == apns2.ReasonBadDeviceToken):
 		e.Kind = push.ErrRejected // the device's own token is another
-	case answer.Reason == apns2.ReasonBadDeviceToken:
+	case answer.Reason == apns2.ReasonBadDeviceToken && errors.Is(e.Kind, push.ErrRejected): // unless the app says otherwise
 		e.Kind = env.tokens.bad()
 	case answer.Reason == apns2.ReasonExpiredProviderToken && p.token != nil && p.tokens.Refused(bearer):
 		e.Kind, e.Detail = push.ErrCredentials, answer.Reason+": a new token is refused as old; is the clock right?"

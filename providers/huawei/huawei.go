@@ -7,7 +7,6 @@ import (
 	_ "embed"
 	"encoding/json"
 	"net/http"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -191,16 +190,11 @@ func (p *Provider) refused(x *providers.Exchange, code string, outcome outcomeOf
 		return &push.Error{Provider: name, Kind: push.ErrUnknown, Code: code, Detail: "some tokens were refused, and it is not said which"}
 	case !bad:
 		return nil
-	case p.knows(reason):
+	case p.codes.Knows(reason):
 		return p.refusal(x, code, reason)
 	default:
 		return p.refusal(x, code, codeAllBad)
 	}
-}
-
-// knows reports whether the table has a row for a word.
-func (p *Provider) knows(word string) bool {
-	return slices.ContainsFunc(p.codes.Rows, func(c providers.Code) bool { return c.Code != "" && c.Code == word })
 }
 
 // refusal is the table's row for a word, told under Huawei's code.
