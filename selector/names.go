@@ -15,6 +15,7 @@ import (
 // the end.
 var numbered = [...]string{
 	push.Live, "apns", "fcm", "huawei", "honor", "xiaomi", "oppo", "vivo", "webpush", "xmpp", "http", push.SMS, push.SMPP,
+	"meizu",
 }
 
 // strangers is the first of the numbers that other providers share.

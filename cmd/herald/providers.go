@@ -9,6 +9,7 @@ import (
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
+	"github.com/herald-push/herald/providers/meizu"
 	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/smpp"
 	"github.com/herald-push/herald/providers/sms"
@@ -41,6 +42,7 @@ func openers(publicURL string, egress providers.Engine, notes smpp.Notes) map[st
 		"xiaomi":  xiaomi.Opener(callback("xiaomi")),
 		"xmpp":    xmpp.New,
 		"oppo":    oppo.Opener(callback("oppo")),
+		"meizu":   meizu.Opener(callback("meizu")),
 		"vivo":    vivo.Opener(callback("vivo")),
 	}
 }

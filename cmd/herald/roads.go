@@ -15,6 +15,7 @@ import (
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
 	"github.com/herald-push/herald/providers/live"
+	"github.com/herald-push/herald/providers/meizu"
 	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/smpp"
 	"github.com/herald-push/herald/providers/sms"
@@ -27,7 +28,7 @@ import (
 // declared is what every road says of itself, by name.
 func declared() []providers.About {
 	all := []providers.About{
-		apns.About(), custom.About(), fcm.About(), honor.About(), huawei.About(), live.About(), oppo.About(),
+		apns.About(), custom.About(), fcm.About(), honor.About(), huawei.About(), live.About(), meizu.About(), oppo.About(),
 		smpp.About(), sms.About(), vivo.About(), webpush.About(), xiaomi.About(), xmpp.About(),
 	}
 	slices.SortFunc(all, func(a, b providers.About) int { return cmp.Compare(a.Name, b.Name) })

@@ -29,7 +29,7 @@ type sandboxCmd struct {
 
 // Help is the long help.
 func (sandboxCmd) Help() string {
-	return `Plays APNs, FCM, text messages, Huawei, Honor, Xiaomi, OPPO, vivo, Web Push and JPush on this machine, for Herald or any other
+	return `Plays APNs, FCM, text messages, Huawei, Honor, Xiaomi, OPPO, vivo, Meizu, Web Push and JPush on this machine, for Herald or any other
 client. Example:
 
   herald sandbox --port apns=2197 --ca-file ca.pem

@@ -15,7 +15,7 @@ import (
 // the other devices show the message.
 func TestManyDevicesAreOneRequest(t *testing.T) {
 	s := start(t, sandbox.Config{})
-	for vendor, requests := range map[string]int64{"huawei": 1, "honor": 1, "xiaomi": 1, "oppo": 1, "vivo": 2} {
+	for vendor, requests := range map[string]int64{"huawei": 1, "honor": 1, "xiaomi": 1, "oppo": 1, "vivo": 2, "meizu": 1} {
 		t.Run(vendor, func(t *testing.T) {
 			p, ok := open(t, s, vendor, "").(providers.Batcher)
 			if !ok {

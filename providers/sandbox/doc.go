@@ -1,6 +1,6 @@
 // Package sandbox plays the vendors: APNs (HTTP/2 over TLS), FCM v1 with its
 // OAuth token endpoint, a Twilio-style SMS service, Huawei, Honor, Xiaomi, OPPO,
-// vivo, a Web Push service, and JPush for the provider "http". It behaves as their
+// vivo, Meizu, a Web Push service, and JPush for the provider "http". It behaves as their
 // documents say, refuses what they refuse, and can be made slow, wrong, deaf or
 // silent while it runs. Tests, `herald dev` and `herald sandbox` use the same one.
 //

@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http", "vivo"}
+var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http", "vivo", "meizu"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -155,6 +155,9 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 	case "vivo":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, v.front(newVivo(v, s.id, s.mail)), cert), err
+	case "meizu":
+		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
+		return overTLS(c.Log, v.front(newFlyme(v, s.id, s.mail)), cert), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, v.front(s.sms)), nil
@@ -307,6 +310,8 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 		c = s.jpushCredentials()
 	case "vivo":
 		c = s.vivoCredentials()
+	case "meizu":
+		c = s.meizuCredentials()
 	default:
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/herald-push/herald/providers/fcm"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/huawei"
+	"github.com/herald-push/herald/providers/meizu"
 	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/providers/sms"
@@ -34,9 +35,10 @@ var tokens = map[string]string{
 	"webpush": sandbox.Subscription("https://push.example.com", "browser-1"),
 	"xiaomi":  "registration-id+of/phone-1==",
 	"huawei":  "push-token-of-phone-1", "honor": "push-token-of-phone-2",
-	"http": "1507bfd3b7c8283abc1",
-	"oppo": "OPPO_CN_0123456789abcdef",
-	"vivo": "12345678901234567890123",
+	"http":  "1507bfd3b7c8283abc1",
+	"oppo":  "OPPO_CN_0123456789abcdef",
+	"vivo":  "12345678901234567890123",
+	"meizu": "RA50c6348036344485d01776773577c64740465480a6b",
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
@@ -342,9 +344,10 @@ func openers(callback string) map[string]providers.Opener {
 		"apns": apns.New, "fcm": fcm.New, "sms": sms.Opener(callback), "webpush": webpush.New,
 		"xiaomi": xiaomi.Opener(callback),
 		"huawei": huawei.New, "honor": honor.New,
-		"http": custom.New,
-		"oppo": oppo.Opener(callback),
-		"vivo": vivo.Opener(callback),
+		"http":  custom.New,
+		"oppo":  oppo.Opener(callback),
+		"vivo":  vivo.Opener(callback),
+		"meizu": meizu.Opener(callback),
 	}
 }
 

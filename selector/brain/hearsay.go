@@ -34,7 +34,7 @@ func Hearsay(r Row, provider, maker, country string) float32 {
 // makersRoad reports whether a provider is a phone maker's own.
 func makersRoad(provider string) bool {
 	switch provider {
-	case "huawei", "honor", "xiaomi", "oppo", "vivo":
+	case "huawei", "honor", "xiaomi", "oppo", "vivo", "meizu":
 		return true
 	default:
 		return false
