@@ -143,11 +143,11 @@ func (s *Server) createKey(c echo.Context, who caller) error {
 
 func (r *keyRequest) checkScopes(fs *faults) {
 	if len(r.Scopes) == 0 {
-		fs.add("scopes", "is missing: some of send, read, device, admin")
+		fs.add("scopes", "is missing: some of send, read, device, operate, admin")
 	}
 	for i, scope := range r.Scopes {
 		if !scope.known() {
-			fs.addf(fmt.Sprintf("scopes[%d]", i), "%q is none of send, read, device, admin", shorten(string(scope)))
+			fs.addf(fmt.Sprintf("scopes[%d]", i), "%q is none of send, read, device, operate, admin", shorten(string(scope)))
 		}
 	}
 }
@@ -170,6 +170,18 @@ func (s *Server) listKeys(c echo.Context, who caller) error {
 		res.Keys[i] = showKey(k)
 	}
 	return c.JSON(http.StatusOK, res)
+}
+
+// getKey is one key, for the audit.
+func (s *Server) getKey(c echo.Context, who caller) error {
+	k, err := s.parts.Keys.Key(c.Request().Context(), c.Param("key"))
+	if err != nil {
+		return err
+	}
+	if k.App != who.app {
+		return notFound("key")
+	}
+	return c.JSON(http.StatusOK, showKey(k))
 }
 
 // deleteKey serves DELETE /v1/apps/{app}/keys/{key}. This process refuses the

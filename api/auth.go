@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,23 +22,29 @@ type caller struct {
 	key    string // its id; "" for a device
 	scopes []Scope
 	device string // set when a device asks with its own token
+
+	who, via, from string // as the audit writes them down; from is "" for the request's own
+	house          bool   // may touch what all apps share
 }
+
+// viaKey is how a caller with an API key came in.
+const viaKey = "key"
 
 const (
 	authTTL  = 10 * time.Second // how long a revoked key may still work elsewhere
 	authMost = 10_000
 )
 
-// keyed guards a handler: the bearer's key must have the scope, and its app
-// must be within its rate. The handler's context ends with the request's time.
-func (s *Server) keyed(scope Scope, h func(echo.Context, caller) error) echo.HandlerFunc {
+// keyed guards a handler: the bearer's key must have the scope, or one of the
+// others that will do, and its app must be within its rate. The handler's context ends with the request's time.
+func (s *Server) keyed(scope Scope, h handler, or ...Scope) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		return s.within(c, func(ctx context.Context) error {
 			who, err := s.callerOf(ctx, bearer(c.Request()))
 			if err != nil {
 				return err
 			}
-			if !allows(who.scopes, scope) {
+			if !slices.ContainsFunc(append(or, scope), func(s Scope) bool { return allows(who.scopes, s) }) {
 				return &refusal{
 					status: http.StatusForbidden, code: "forbidden", detail: "the key lacks the scope " + string(scope),
 					challenge: `Bearer realm="herald", error="insufficient_scope", scope="` + string(scope) + `"`,
@@ -70,6 +77,9 @@ func bearer(r *http.Request) string {
 
 // callerOf finds whose key it is. Every wrong key looks the same from outside.
 func (s *Server) callerOf(ctx context.Context, text string) (caller, error) {
+	if who, ok := actor(ctx); ok {
+		return who, nil
+	}
 	if text == "" {
 		return caller{}, &refusal{
 			status: http.StatusUnauthorized, code: "unauthorized",
@@ -89,7 +99,7 @@ func (s *Server) callerOf(ctx context.Context, text string) (caller, error) {
 		if subtle.ConstantTimeCompare(k.Hash[:], hash[:]) != 1 {
 			return caller{}, push.ErrNotFound
 		}
-		return caller{app: k.App, key: k.ID, scopes: k.Scopes}, nil
+		return caller{app: k.App, key: k.ID, scopes: k.Scopes, who: "key " + k.ID, via: viaKey}, nil
 	})
 	if errors.Is(err, push.ErrNotFound) {
 		return caller{}, errWrongKey()

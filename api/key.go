@@ -13,14 +13,15 @@ type Scope string
 
 // The scopes of a key. Admin includes all others.
 const (
-	ScopeSend   Scope = "send"   // send, validate and cancel notifications
-	ScopeRead   Scope = "read"   // read devices, progress and deliveries
-	ScopeDevice Scope = "device" // register devices, mint their tokens, report receipts
-	ScopeAdmin  Scope = "admin"  // the app itself, its keys and credentials
+	ScopeSend    Scope = "send"    // send, validate and cancel notifications
+	ScopeRead    Scope = "read"    // read devices, progress and deliveries
+	ScopeDevice  Scope = "device"  // register devices, mint their tokens, report receipts
+	ScopeOperate Scope = "operate" // pause, cancel, switch lanes, retry what was given up
+	ScopeAdmin   Scope = "admin"   // the app itself, its keys and credentials
 )
 
 // Scopes lists every scope.
-var Scopes = [...]Scope{ScopeSend, ScopeRead, ScopeDevice, ScopeAdmin}
+var Scopes = [...]Scope{ScopeSend, ScopeRead, ScopeDevice, ScopeOperate, ScopeAdmin}
 
 // Key is an API key as it is stored: never the key itself.
 type Key struct {

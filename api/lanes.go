@@ -64,7 +64,13 @@ func (s *Server) putLane(c echo.Context, who caller) error {
 	if err := s.parts.Lanes.SwitchLane(ctx, who.app, provider, req.Reason); err != nil {
 		return err
 	}
-	all, err := s.parts.Lanes.Lanes(ctx, who.app)
+	return s.getLane(c, who)
+}
+
+// getLane is one lane, open if it was never used.
+func (s *Server) getLane(c echo.Context, who caller) error {
+	provider := c.Param("provider")
+	all, err := s.parts.Lanes.Lanes(c.Request().Context(), who.app)
 	if err != nil {
 		return err
 	}

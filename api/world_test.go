@@ -49,6 +49,9 @@ type world struct {
 	schedules   map[string]push.Schedule
 	templates   map[string]push.Template
 	corrections []push.Correction
+	members     map[string]push.Member
+	changes     []push.Change
+	auditErr    error
 	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
@@ -63,7 +66,12 @@ func newWorld() *world {
 		secrets:     map[string]string{},
 		queued:      map[string]push.Progress{},
 		hashes:      map[string][32]byte{},
-		users:       map[string]push.User{"demo/u-17": {App: "demo", ID: "u-17", Timezone: "Europe/Berlin", UpdatedAt: noon}},
+		members:     map[string]push.Member{"demo/ann@example.com": {App: "demo", Email: "ann@example.com", Role: "operator", CreatedAt: noon, UpdatedAt: noon}},
+		changes: []push.Change{{
+			ID: "0198", App: "demo", At: noon, Who: "ann@example.com", Via: "person", From: "192.0.2.7", Action: "lane.put", Target: "/v1/lanes/apns",
+			Status: 200, Before: json.RawMessage(`{"state":"open"}`), After: json.RawMessage(`{"state":"off"}`),
+		}},
+		users: map[string]push.User{"demo/u-17": {App: "demo", ID: "u-17", Timezone: "Europe/Berlin", UpdatedAt: noon}},
 		templates: map[string]push.Template{"demo/parcel": {
 			App: "demo", ID: "parcel", DefaultLocale: "en", Variables: map[string]push.Variable{"count": {Type: "number"}}, Version: 1,
 			Locales: map[string]push.Content{
@@ -538,7 +546,7 @@ func (w *world) furnish() Parts {
 		Chat:        Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
 		Codes:       map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},
 		Corrections: w,
-		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w,
+		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w, Members: w, Audit: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback},

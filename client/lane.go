@@ -57,7 +57,7 @@ type lanes struct {
 }
 
 // SwitchLaneOff keeps a provider from being used until it is switched on. Others
-// will read the reason. It needs the scope admin.
+// will read the reason. It needs the scope operate.
 func (c *Client) SwitchLaneOff(ctx context.Context, provider, reason string) (Lane, error) {
 	return c.switchLane(ctx, provider, laneSwitch{"off", reason})
 }

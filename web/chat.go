@@ -15,7 +15,7 @@ type chatView struct {
 
 // chatPage serves /demo/chat, a page in which a user of an app talks to others.
 func (s *site) chatPage(w http.ResponseWriter, r *http.Request, sess *session) error {
-	if s.Tokens == nil || s.Devices == nil || s.WebSocket == "" {
+	if !s.playable() {
 		return ErrNotFound
 	}
 	v, apps, err := s.choose(r, sess)
@@ -29,7 +29,7 @@ func (s *site) chatPage(w http.ResponseWriter, r *http.Request, sess *session) e
 	if !deviceName.MatchString(user) {
 		return ErrNotFound
 	}
-	s.render(w, r, sess, http.StatusOK, "chat", chatView{App: v.app, User: user, Apps: apps, May: sess.Admin})
+	s.render(w, r, sess, http.StatusOK, "chat", chatView{App: v.app, User: user, Apps: apps, May: sess.may(v.app, Admin)})
 	return nil
 }
 
@@ -43,14 +43,14 @@ func (s *site) connectUser(w http.ResponseWriter, r *http.Request, sess *session
 // connect registers a device, of a user if one is named, and answers all it
 // needs to connect.
 func (s *site) connect(w http.ResponseWriter, r *http.Request, sess *session, user, device string) error {
-	if s.Tokens == nil || s.Devices == nil || s.WebSocket == "" {
+	if !s.playable() {
 		return ErrNotFound
-	}
-	if !sess.Admin {
-		return errForbidden
 	}
 	v, _, err := s.choose(r, sess)
 	if err != nil {
+		return err
+	}
+	if err := sess.need(v.app, Admin); err != nil {
 		return err
 	}
 	if !deviceName.MatchString(device) {

@@ -18,7 +18,7 @@ type deviceView struct {
 
 // devicePage serves /demo/device, a page that is a device.
 func (s *site) devicePage(w http.ResponseWriter, r *http.Request, sess *session) error {
-	if s.Tokens == nil || s.Devices == nil || s.WebSocket == "" {
+	if !s.playable() {
 		return ErrNotFound
 	}
 	v, apps, err := s.choose(r, sess)
@@ -32,7 +32,7 @@ func (s *site) devicePage(w http.ResponseWriter, r *http.Request, sess *session)
 	if !deviceName.MatchString(device) {
 		return ErrNotFound
 	}
-	s.render(w, r, sess, http.StatusOK, "device", deviceView{App: v.app, Device: device, Apps: apps, May: sess.Admin})
+	s.render(w, r, sess, http.StatusOK, "device", deviceView{App: v.app, Device: device, Apps: apps, May: sess.may(v.app, Admin)})
 	return nil
 }
 

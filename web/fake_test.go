@@ -28,6 +28,7 @@ type fake struct {
 
 	mu         sync.Mutex
 	registered []string
+	members    map[string]Role // people of demo by their address
 }
 
 func (f *fake) Link(_ context.Context, token string) (Identity, error) { return f.links.Spend(token) }
@@ -35,12 +36,29 @@ func (f *fake) Link(_ context.Context, token string) (Identity, error) { return 
 func (f *fake) Key(_ context.Context, key string) (Identity, error) {
 	switch key {
 	case "hk_admin":
-		return Identity{Name: "key admin", App: "demo", Admin: true}, nil
+		return Identity{Kind: "key", Subject: "admin", Name: "key admin"}, nil
 	case "hk_read":
-		return Identity{Name: "key read", App: "demo"}, nil
+		return Identity{Kind: "key", Subject: "read", Name: "key read"}, nil
 	default:
 		return Identity{}, ErrDenied
 	}
+}
+
+func (f *fake) Roles(_ context.Context, who Identity) (Roles, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if role, ok := f.members[who.Subject]; ok {
+		return Roles{"demo": role}, nil
+	}
+	switch who.Kind + " " + who.Subject {
+	case "link ":
+		return Roles{AllApps: Admin}, nil
+	case "key admin":
+		return Roles{"demo": Admin}, nil
+	case "key read":
+		return Roles{"demo": Viewer}, nil
+	}
+	return nil, nil
 }
 
 func (f *fake) Apps(context.Context) ([]App, error) {
@@ -229,7 +247,7 @@ func open(t *testing.T, f *fake, change ...func(*Config)) *house {
 }
 
 func (h *house) link() string {
-	return h.url + "/login?token=" + h.links.Make(Identity{Name: "operator", Admin: true}, time.Minute)
+	return h.url + "/login?token=" + h.links.Make(Identity{Kind: "link", Name: "operator"}, time.Minute)
 }
 
 // visitor is a browser without a screen: it keeps cookies and follows nothing.

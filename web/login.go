@@ -10,6 +10,15 @@ import (
 type loginForm struct {
 	Next  string
 	Fault string
+	SSO   string // what people sign in with besides a key; "" for nothing
+}
+
+func (s *site) loginForm(next, fault string) loginForm {
+	f := loginForm{Next: next, Fault: fault}
+	if s.sso != nil {
+		f.SSO = s.sso.cfg.Name
+	}
+	return f
 }
 
 // loginPage serves the form, or signs in whoever comes with a one-time link.
@@ -21,7 +30,7 @@ func (s *site) loginPage(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, next, http.StatusSeeOther)
 		return
 	}
-	form := loginForm{Next: next}
+	form := s.loginForm(next, "")
 	if token := r.URL.Query().Get("token"); token != "" && r.Method == http.MethodGet {
 		who, err := s.Login.Link(r.Context(), token)
 		if err == nil {
@@ -51,7 +60,7 @@ func (s *site) login(w http.ResponseWriter, r *http.Request) {
 	who, err := s.Login.Key(r.Context(), strings.TrimSpace(r.PostFormValue("key")))
 	if err != nil {
 		fault := s.refusal(r, err, "This key is not known or may not read.")
-		s.render(w, r, sess, http.StatusForbidden, "login", loginForm{Next: next, Fault: fault})
+		s.render(w, r, sess, http.StatusForbidden, "login", s.loginForm(next, fault))
 		return
 	}
 	s.welcome(w, r, who, "key", next)

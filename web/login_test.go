@@ -105,7 +105,7 @@ func TestAForgedCookieIsNoSession(t *testing.T) {
 	tests := map[string]func(string) string{
 		"signed with another key": func(string) string {
 			rec := httptest.NewRecorder()
-			newSessions([]byte(strings.Repeat("b", 32)), false, now).start(rec, Identity{Name: "x", Admin: true})
+			newSessions([]byte(strings.Repeat("b", 32)), false, now).start(rec, Identity{Kind: "link", Name: "x"})
 			return rec.Result().Cookies()[0].Value
 		},
 		"one letter changed": func(v string) string { return "A" + v[1:] },

@@ -20,6 +20,9 @@ type overviewView struct {
 	Currency string
 }
 
+// Moves says that the page moves by itself.
+func (overviewView) Moves() {}
+
 // The parts of the overview that the stream sends anew when they change; each
 // is a template of overview.html, inside an element with the id "part-<name>".
 var liveParts = [...]string{"headline", "funnel", "latency", "throughput", "providers", "lanes", "recent", "status"}
@@ -37,6 +40,10 @@ func (s *site) overviewView(ctx context.Context, v view, apps []App) overviewVie
 	return overviewView{state: s.board.get(ctx, v), Windows: windows[:], Apps: apps, Command: s.Command, Currency: s.Currency}
 }
 
+// appCookie remembers the app that was looked at last; a link with ?app= is
+// about that app all the same.
+const appCookie = "herald_app"
+
 // choose reads app and window from the query. An app that the session may not
 // see does not exist for it.
 func (s *site) choose(r *http.Request, sess *session) (view, []App, error) {
@@ -47,6 +54,9 @@ func (s *site) choose(r *http.Request, sess *session) (view, []App, error) {
 	v := view{window: windows[0]}
 	if len(apps) > 0 {
 		v.app = apps[0].ID
+	}
+	if c, err := r.Cookie(appCookie); err == nil && slices.ContainsFunc(apps, func(a App) bool { return a.ID == c.Value }) {
+		v.app = c.Value
 	}
 	q := r.URL.Query()
 	if app := q.Get("app"); app != "" {
@@ -70,10 +80,7 @@ func (s *site) visible(ctx context.Context, sess *session) ([]App, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: list apps: %w", err)
 	}
-	if sess.App == "" {
-		return apps, nil
-	}
-	return slices.DeleteFunc(slices.Clone(apps), func(a App) bool { return a.ID != sess.App }), nil
+	return slices.DeleteFunc(slices.Clone(apps), func(a App) bool { return !sess.may(a.ID, Viewer) }), nil
 }
 
 // numbers is the JSON of /data/overview, and what the charts are drawn from.

@@ -185,8 +185,8 @@ func (s *site) turnSandbox(w http.ResponseWriter, r *http.Request, sess *session
 	if s.Sandbox == "" {
 		return ErrNotFound
 	}
-	if !sess.Admin {
-		return errForbidden
+	if sess.roles.Most() < Admin {
+		return &forbidden{Admin}
 	}
 	name := r.PathValue("vendor")
 	err := s.sandbox.turn(r.Context(), name, r.PostForm)

@@ -30,7 +30,10 @@ type session struct {
 	Identity
 	ID      string `json:"i"`
 	CSRF    string `json:"c"`
-	Expires int64  `json:"e"` // Unix seconds
+	Expires int64  `json:"e"`           // Unix seconds
+	Flow    *flow  `json:"f,omitempty"` // a sign-in under way
+
+	roles Roles // what the viewer may do, as of this request
 }
 
 // allows reports whether a change carries the session's CSRF token, in the form
@@ -62,7 +65,14 @@ func newSessions(key []byte, secure bool, now func() time.Time) *sessions {
 // start gives the browser a new session. Ids and CSRF tokens are never reused,
 // so what was known before login is worth nothing after it.
 func (ss *sessions) start(w http.ResponseWriter, who Identity) *session {
-	s := &session{Identity: who, ID: rand.Text(), CSRF: rand.Text(), Expires: ss.now().Add(sessionLife).Unix()}
+	return ss.give(w, &session{Identity: who})
+}
+
+// begin gives the browser a session before login that remembers a sign-in.
+func (ss *sessions) begin(w http.ResponseWriter, f *flow) { ss.give(w, &session{Flow: f}) }
+
+func (ss *sessions) give(w http.ResponseWriter, s *session) *session {
+	s.ID, s.CSRF, s.Expires = rand.Text(), rand.Text(), ss.now().Add(sessionLife).Unix()
 	body, err := json.Marshal(s)
 	if err != nil {
 		panic(err) // strings, a bool and a number

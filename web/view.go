@@ -16,16 +16,26 @@ var templateFiles embed.FS
 
 // frame is what layout.html knows on every page; Page is the page's own.
 type frame struct {
-	Title  string
-	Nav    string // the entry of the menu that is lit
-	Theme  string // "light", "dark" or "" for the system's
-	CSRF   string
-	Who    Identity
-	Path   string
-	Demo   bool // whether there is a device page
-	Vendor bool // whether there is a sandbox
-	Page   any
+	Title   string
+	Nav     string // the page's name
+	Menu    []menuGroup
+	Theme   string // "light", "dark" or "" for the system's
+	CSRF    string
+	Who     Identity
+	Role    Role
+	App     string // the one that is looked at
+	Apps    []App
+	Section string // where the app switcher leads
+	Window  string // kept by the app switcher
+	Live    bool   // whether the page moves by itself and says so
+	Page    any
 }
+
+// Operator and Admin tell what the viewer may do within the page's app.
+func (f frame) Operator() bool { return f.Role >= Operator }
+
+// Admin is described at Operator.
+func (f frame) Admin() bool { return f.Role >= Admin }
 
 var titles = map[string]string{
 	"overview": "Overview", "login": "Sign in", "error": "Error", "notification": "Notification",
@@ -49,13 +59,7 @@ func parsePages(now func() time.Time) (map[string]*template.Template, error) {
 
 // render writes a page, whole or not at all.
 func (s *site) render(w http.ResponseWriter, r *http.Request, sess *session, code int, name string, page any) {
-	f := frame{
-		Title: titles[name], Nav: name, CSRF: sess.CSRF, Who: sess.Identity, Path: r.URL.RequestURI(), Page: page,
-		Demo: s.Tokens != nil && s.WebSocket != "", Vendor: s.Sandbox != "",
-	}
-	if c, err := r.Cookie("herald_theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
-		f.Theme = c.Value
-	}
+	f := s.frame(r, sess, name, page)
 	var buf bytes.Buffer
 	if err := s.pages[name].Execute(&buf, f); err != nil {
 		s.Log.ErrorContext(r.Context(), "template failed", "page", name, "err", err)
@@ -65,6 +69,26 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, sess *session, cod
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
 	buf.WriteTo(w) //nolint:errcheck // the viewer left
+}
+
+// frame is what surrounds a page. A store that is away costs the app switcher.
+func (s *site) frame(r *http.Request, sess *session, name string, page any) frame {
+	f := frame{Title: titles[name], Nav: name, CSRF: sess.CSRF, Who: sess.Identity, Section: section(name), Page: page}
+	if t, ok := page.(interface{ Title() string }); ok {
+		f.Title = t.Title()
+	}
+	_, f.Live = page.(interface{ Moves() })
+	if c, err := r.Cookie("herald_theme"); err == nil && (c.Value == "light" || c.Value == "dark") {
+		f.Theme = c.Value
+	}
+	if sess.Name == "" {
+		return f
+	}
+	if v, apps, err := s.choose(r, sess); err == nil {
+		f.App, f.Apps = v.app, apps
+	}
+	f.Role, f.Window, f.Menu = sess.roles.In(f.App), r.URL.Query().Get("window"), s.menu(name, f.App)
+	return f
 }
 
 // words are the functions of the templates: every number is written in one way.

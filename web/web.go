@@ -45,6 +45,9 @@ type Config struct {
 	// somebody looks, for all viewers together. Default 2s.
 	Refresh time.Duration
 
+	// OIDC lets people in by an OpenID Connect provider; nil turns it off.
+	OIDC *OIDC
+
 	Login         Login
 	Apps          Apps
 	Numbers       Numbers
@@ -88,6 +91,9 @@ func (c *Config) Validate() error {
 	if u, err := url.Parse(c.Sandbox); c.Sandbox != "" && (err != nil || u.Host == "") {
 		errs = append(errs, errors.New("web.sandbox: is not an http:// address"))
 	}
+	if c.OIDC != nil {
+		errs = append(errs, c.OIDC.validate())
+	}
 	return errors.Join(errs...)
 }
 
@@ -98,6 +104,7 @@ type site struct {
 	sessions *sessions
 	board    *board
 	sandbox  *sandbox
+	sso      *sso // nil without OIDC
 }
 
 // New makes the dashboards' handler. It serves /, /login, /logout,
@@ -122,6 +129,9 @@ func New(c Config) (http.Handler, error) {
 	s := &site{Config: c, sessions: newSessions(c.Key, c.Secure, c.Now)}
 	s.board = &board{site: s, entries: map[view]*entry{}}
 	s.sandbox = &sandbox{base: strings.TrimSuffix(c.Sandbox, "/"), client: &http.Client{Timeout: 5 * time.Second}}
+	if c.OIDC != nil {
+		s.sso = newSSO(*c.OIDC, c.Now)
+	}
 	var err error
 	if s.pages, err = parsePages(c.Now); err != nil {
 		return nil, fmt.Errorf("web: templates: %w", err)
@@ -138,6 +148,8 @@ func (s *site) routes(assets http.Handler) http.Handler {
 	mux.Handle("GET /static/", assets)
 	mux.HandleFunc("GET /login", s.loginPage)
 	mux.HandleFunc("POST /login", s.login)
+	mux.HandleFunc("GET /login/oidc", s.beginOIDC)
+	mux.HandleFunc("GET /login/oidc/callback", s.endOIDC)
 
 	mux.Handle("POST /logout", s.private(s.logout))
 	mux.Handle("GET /{$}", s.private(s.overview))
@@ -165,6 +177,16 @@ func (s *site) private(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sess := s.sessions.read(r)
 		if sess == nil || sess.Name == "" {
+			s.askToSignIn(w, r)
+			return
+		}
+		in, err := s.admit(r.Context(), sess)
+		if err != nil {
+			s.fail(w, r, sess, errors.Join(ErrAway, err))
+			return
+		}
+		if !in {
+			s.sessions.end(w, sess)
 			s.askToSignIn(w, r)
 			return
 		}
@@ -196,7 +218,10 @@ func (s *site) fail(w http.ResponseWriter, r *http.Request, sess *session, err e
 	case errors.Is(err, errForged):
 		code, title, words = http.StatusForbidden, "Not changed", "The form was too old or came from another page. Go back, reload and try again."
 	case errors.Is(err, errForbidden):
-		code, title, words = http.StatusForbidden, "Not allowed", "This needs a login link or an API key with the scope admin."
+		code, title, words = http.StatusForbidden, "Not allowed", "Your role in this app does not allow it. An admin of the app gives roles under Settings, Members."
+		if lacks := (*forbidden)(nil); errors.As(err, &lacks) {
+			words = "This needs the role " + lacks.need.String() + " in this app. An admin of the app gives roles under Settings, Members."
+		}
 	case errors.Is(err, ErrTaken):
 		code, title, words = http.StatusConflict, "This device is taken", "Choose another name with ?device=."
 	case errors.Is(err, ErrAway):
@@ -216,5 +241,5 @@ type pageError struct{ Title, Words string }
 
 var (
 	errForged    = errors.New("web: CSRF token missing or wrong")
-	errForbidden = errors.New("web: needs the scope admin")
+	errForbidden = errors.New("web: needs another role")
 )

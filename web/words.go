@@ -15,19 +15,23 @@ var (
 	ErrTaken    = errors.New("web: this device is not for demo") // device page: choose another name
 )
 
-// Identity is who looks at the pages.
+// Identity is who looks at the pages. It says nothing of what they may: that is
+// asked anew with each page.
 type Identity struct {
-	Name  string `json:"n"`           // shown in the page's foot, such as "operator" or a key's id
-	App   string `json:"a,omitempty"` // the one app that may be seen; "" sees all
-	Admin bool   `json:"d,omitempty"` // may turn the sandbox's switches and play a device
+	Kind    string `json:"k"`           // "link", "key" or "person"
+	Subject string `json:"u,omitempty"` // a key's id, or a person's e-mail address
+	Name    string `json:"n"`           // as the pages and the audit show it
 }
 
-// Login knows who may come in. Both methods answer [ErrDenied] to strangers.
+// Login knows who may come in. Link and Key answer [ErrDenied] to strangers.
 type Login interface {
 	// Link spends a one-time login token, such as [Links] makes.
 	Link(ctx context.Context, token string) (Identity, error)
 	// Key checks an API key. Keys that may not read are denied.
 	Key(ctx context.Context, key string) (Identity, error)
+	// Roles tells what somebody who came in may do now. None at all signs them
+	// out. It is asked with every page.
+	Roles(ctx context.Context, who Identity) (Roles, error)
 }
 
 // App is a tenant, as the app chooser shows it.

@@ -62,6 +62,7 @@ type Config struct {
 	Access       access.Config      `yaml:"access"`
 	LongConn     longconn.Config    `yaml:"longconn"`
 	IM           chatConfig         `yaml:"im"`
+	Dashboard    DashboardConfig    `yaml:"dashboard"`
 }
 
 // LogConfig says what is logged and how.
@@ -233,7 +234,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM,
+		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Dashboard,
 	} {
 		errs = append(errs, section.Validate())
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -33,11 +32,17 @@ func (h *house) pages(x extras) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	oidc, err := h.cfg.Dashboard.OIDC.open(h.cfg.PublicURL)
+	if err != nil {
+		return nil, err
+	}
 	c := web.Config{
 		Key:           key,
 		WebSocket:     x.WebSocket,
 		Sandbox:       x.Sandbox,
-		Login:         login{h.store, x.LoginToken},
+		Login:         login{h.store, x.LoginToken, h.cfg.Dashboard.Admins},
+		OIDC:          oidc,
+		Secure:        strings.HasPrefix(h.cfg.PublicURL, "https://"),
 		Apps:          tenants{h.store},
 		Numbers:       numbers{h.record},
 		Notifications: stories{h},
@@ -84,40 +89,10 @@ func (h *house) status(x extras) web.Status {
 	return status
 }
 
-// login lets people in by an API key, or by the link that `herald dev` prints.
-type login struct {
-	store *sqlstore.Store
-	token string
-}
-
-// Link implements [web.Login]. The link of `herald dev` is good while it runs.
-func (l login) Link(_ context.Context, token string) (web.Identity, error) {
-	if l.token == "" || !sameSecret(l.token, token) {
-		return web.Identity{}, web.ErrDenied
-	}
-	return web.Identity{Name: "operator", Admin: true}, nil
-}
-
 // sameSecret compares in a time that tells nothing about either.
 func sameSecret(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
-}
-
-// Key implements [web.Login].
-func (l login) Key(ctx context.Context, key string) (web.Identity, error) {
-	app, scopes, err := l.store.FindKey(ctx, key)
-	if errors.Is(err, push.ErrNotFound) {
-		return web.Identity{}, web.ErrDenied
-	}
-	if err != nil {
-		return web.Identity{}, pageError(err)
-	}
-	admin := slices.Contains(scopes, "admin")
-	if !admin && !slices.Contains(scopes, "read") {
-		return web.Identity{}, web.ErrDenied
-	}
-	return web.Identity{Name: "a key of " + app, App: app, Admin: admin}, nil
 }
 
 // tenants lists the apps.

@@ -272,6 +272,8 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Word:        h.book.Word,
 		Sides:       h.selector.Sides,
 		Lanes:       h.scheduler,
+		Members:     h.store,
+		Audit:       h.store,
 		Providers:   roads,
 		Canary:      h.providers.Canary,
 		Overrides:   overrides(),

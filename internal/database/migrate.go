@@ -49,7 +49,9 @@ func migrate(ctx context.Context, d goose.Dialect, db *sql.DB, folder string, m 
 	if err != nil {
 		return err
 	}
-	opts = append(opts, goose.WithTableName(m.Table), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log))
+	opts = append(opts, goose.WithTableName(m.Table), goose.WithDisableGlobalRegistry(true), goose.WithSlog(log),
+		// Two changes may bring a migration each, and the earlier number land later.
+		goose.WithAllowOutofOrder(true))
 	provider, err := goose.NewProvider(d, db, files, opts...)
 	if err != nil {
 		return err

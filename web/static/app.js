@@ -39,3 +39,7 @@ export const enliven = (within) => within.querySelectorAll("[data-copy]").forEac
 enliven(document);
 
 document.querySelectorAll("[data-submit]").forEach((s) => s.addEventListener("change", () => s.form.submit()));
+
+// The app that is looked at is remembered, for links that do not name one.
+const app = document.getElementById("app");
+if (app?.value) document.cookie = `herald_app=${app.value}; path=/; max-age=31536000; samesite=lax`;
