@@ -38,8 +38,10 @@ document.addEventListener("click", async (event) => {
 export const enliven = (within) => within.querySelectorAll("[data-copy]").forEach((b) => (b.hidden = false));
 enliven(document);
 
-document.querySelectorAll("[data-submit]").forEach((s) => s.addEventListener("change", () => s.form.submit()));
-
-// The app that is looked at is remembered, for links that do not name one.
-const app = document.getElementById("app");
-if (app?.value) document.cookie = `herald_app=${app.value}; path=/; max-age=31536000; samesite=lax`;
+document.querySelectorAll("[data-submit]").forEach((s) =>
+  s.addEventListener("change", () => {
+    // The app that somebody chose is remembered, for links that name none.
+    if (s.id === "app") document.cookie = `herald_app=${s.value}; path=/; max-age=31536000; samesite=lax`;
+    s.form.submit();
+  }),
+);
