@@ -80,16 +80,6 @@ type answers struct {
 	rows    []codeRow
 }
 
-// kinds are the names a row may have.
-var kinds = []error{
-	push.ErrUnregistered, push.ErrRejected, push.ErrCredentials, push.ErrThrottled, push.ErrQuota,
-	push.ErrPolicy, push.ErrUnavailable, push.ErrUnknown, push.ErrUnreachable,
-}
-
-func isKind(name string) bool {
-	return slices.ContainsFunc(kinds, func(k error) bool { return push.KindName(k) == name })
-}
-
 func (c *compiler) answers(ac *answerConfig, hasAuth bool) answers {
 	a := answers{status: ac.Success.Status, equals: ac.Success.Equals, rows: ac.Codes}
 	for _, status := range a.status {
@@ -124,7 +114,7 @@ func (c *compiler) answers(ac *answerConfig, hasAuth bool) answers {
 }
 
 func (c *compiler) row(prefix string, row *codeRow, ac *answerConfig, hasAuth bool) {
-	if !isKind(row.Kind) {
+	if push.KindNamed(row.Kind) == nil {
 		c.faults.Add(prefix+"kind", "is no kind of failure")
 	}
 	if row.Status == 0 && len(row.Code) == 0 && row.Contains == "" {
@@ -157,12 +147,11 @@ type verdict struct {
 	row      codeRow
 	found    bool // a row fits
 	body     any
-	dead     []path
 }
 
 // read sorts an answer. One that says nothing is sorted by its status.
 func (a *answers) read(status int, body []byte) verdict {
-	v := verdict{status: status, dead: a.dead}
+	v := verdict{status: status}
 	if len(body) > 0 {
 		var err error
 		if v.body, err = decode(body); err != nil || !isJSON(body) {
@@ -211,25 +200,6 @@ func (a *answers) explain(v *verdict) {
 			return
 		}
 	}
-}
-
-// isDead reports whether an accepted request's answer names the token.
-func (v *verdict) isDead(token string) bool {
-	for _, p := range v.dead {
-		dead := false
-		p.each(v.body, func(found any) bool {
-			list, ok := found.([]any)
-			if !ok {
-				list = []any{found}
-			}
-			dead = slices.ContainsFunc(list, func(t any) bool { return t == any(token) })
-			return !dead
-		})
-		if dead {
-			return true
-		}
-	}
-	return false
 }
 
 // usual is what a status means where the configuration does not say.

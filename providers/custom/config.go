@@ -25,6 +25,7 @@ type config struct {
 	Vars         map[string]string `json:"vars"`
 	Auth         *authConfig       `json:"auth"`
 	Receipts     *receiptsConfig   `json:"receipts"`
+	Batch        *batchConfig      `json:"batch"`       // nil: one device in a request
 	LimitBytes   int               `json:"limit_bytes"` // of the body; 0 if there is none
 
 	// For people who read the configuration.
@@ -38,6 +39,7 @@ type config struct {
 	answers  answers
 	auth     *auth
 	receipts *receipts
+	batch    *batch // nil: one device in a request
 }
 
 // load reads credentials, compiles what is in them and reports every fault at
@@ -65,7 +67,12 @@ func load(credentials []byte) (*config, error) {
 	if c.LimitBytes < 0 {
 		faults.Add("limit_bytes", "must not be negative")
 	}
+	comp.many, comp.uses = c.Batch != nil, map[string]bool{}
 	c.send = comp.request("", c.Endpoint, &c.requestConfig)
+	if c.Batch != nil {
+		c.batch = comp.batch(c.Batch, comp.uses)
+	}
+	comp.many, comp.uses = false, nil
 	c.answers = comp.answers(&c.answerConfig, c.Auth != nil)
 	comp.access = false
 	if c.Auth != nil {

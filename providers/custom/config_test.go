@@ -107,7 +107,7 @@ func TestBodiesAreMadeOfTemplates(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := open(t, map[string]any{"endpoint": "https://x.example", "body": json.RawMessage(tt.body)})
-			s := p.scope(delivery("n1.0.0"))
+			s := p.scope([]*push.Delivery{delivery("n1.0.0")})
 			v, err := p.config.send.content(s)
 			if err != nil {
 				t.Fatal(err)
@@ -161,7 +161,7 @@ func TestRequestsAreSigned(t *testing.T) {
 			p := open(t, c)
 			d := delivery("n1.0.0")
 			d.Address.Token = "a/../b?"
-			s := p.scope(d)
+			s := p.scope([]*push.Delivery{d})
 			content, _ := p.config.send.content(s)
 			req, err := p.config.send.request(t.Context(), s, content)
 			if err != nil {
@@ -245,7 +245,7 @@ func TestAnswersAreRead(t *testing.T) {
 			switch {
 			case v.foreign:
 				got = "foreign"
-			case v.accepted && v.isDead("tok"):
+			case v.accepted && v.named(a.dead)["tok"]:
 				got = "dead"
 			case !v.accepted:
 				e := v.refusal([]string{"s3cret"})

@@ -62,98 +62,87 @@ func (p *Provider) ShareTokens(s providers.TokenStore, key string) {
 	}
 }
 
-// Send implements [providers.Provider].
-func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, error) {
-	s := p.scope(d)
-	w, body, err := p.weigh(s)
-	if err != nil {
-		return push.Answer{}, err
-	}
-	if d.Address.Token == "" {
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
-	}
+// ask makes one request.
+func (p *Provider) ask(ctx context.Context, s *scope) (*providers.Exchange, error) {
+	var err error
 	if p.tokens != nil {
 		if s.Access, err = p.tokens.Get(ctx); err != nil {
-			return push.Answer{}, err
+			return nil, err
 		}
-		if body, err = p.config.send.content(s); err != nil {
-			return push.Answer{}, err
-		}
+	}
+	body, err := p.config.send.content(s)
+	if err != nil {
+		return nil, err
 	}
 	var x providers.Exchange
 	req, err := p.config.send.request(providers.WithExchange(ctx, &x), s, body)
 	if err != nil {
-		return push.Answer{}, err
+		return nil, err
 	}
-	res, sendErr := p.client.Do(req)
-	if sendErr == nil {
+	res, err := p.client.Do(req)
+	if err == nil {
 		_ = res.Body.Close() // the exchange has read it
 	}
 	if !x.Answered() {
-		return push.Answer{}, x.Failure(name, sendErr)
+		return nil, x.Failure(name, err)
 	}
-	answer, err := p.sort(&x, s)
-	answer.Bytes = w.Bytes
-	return answer, err
+	return &x, nil
 }
 
-// Weigh implements [providers.Provider]. The size is the body's, before it is
-// signed and without an access token.
+// Weigh implements [providers.Provider]. The size is the body's for one device,
+// before it is signed and without an access token.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
-	w, _, err := p.weigh(p.scope(d))
-	return w, err
-}
-
-// weigh renders the body and holds it against the limit.
-func (p *Provider) weigh(s *scope) (push.Payload, any, error) {
 	w := push.Payload{Limit: p.config.LimitBytes}
-	body, err := p.config.send.content(s)
+	body, err := p.config.send.content(p.scope([]*push.Delivery{d}))
 	if err != nil {
-		return w, nil, err
+		return w, err
 	}
 	w.Bytes = len(p.config.send.encode(body))
 	if w.Limit > 0 && w.Bytes > w.Limit {
-		return w, nil, rejected(fmt.Sprintf("the message has %d bytes; the service takes %d", w.Bytes, w.Limit))
+		return w, rejected(fmt.Sprintf("the message has %d bytes; the service takes %d", w.Bytes, w.Limit))
 	}
-	return w, body, nil
+	return w, nil
 }
 
-// sort reads the service's answer.
-func (p *Provider) sort(x *providers.Exchange, s *scope) (push.Answer, error) {
-	v := p.config.answers.read(x.Status, x.Body)
-	switch {
-	case v.foreign:
-		return push.Answer{}, x.NotTheirs(name)
-	case v.accepted && !v.isDead(s.Token):
-		return push.Answer{ID: v.id, Stage: push.Accepted}, nil
-	case v.accepted:
-		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnregistered, Detail: "the service names the token as dead"}
-	}
-	e := v.refusal(append(p.config.secrets(), s.Token, s.Access))
+// refusal is the error of an answer that is not a success.
+func (p *Provider) refusal(x *providers.Exchange, s *scope, v verdict) *push.Error {
+	e := v.refusal(append(p.config.secrets(), append(s.Tokens, s.Access)...))
 	if after := x.RetryAfter(); after > 0 {
 		e.RetryAfter = after
 	}
 	if v.row.Renew && p.tokens != nil && p.tokens.Refused(s.Access) {
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
-	return push.Answer{}, e
+	return e
 }
 
-// scope says the delivery in the templates' words.
-func (p *Provider) scope(d *push.Delivery) *scope {
+// scope says deliveries of one chunk in the templates' words.
+func (p *Provider) scope(ds []*push.Delivery) *scope {
+	d, id := ds[0], push.CommonID(ds)
 	s := &scope{
-		App: d.App, Notification: d.Notification.ID, Delivery: d.ID, Device: d.Device, Class: string(d.Class),
+		App: d.App, Notification: d.Notification.ID, Delivery: id, Device: d.Device, Class: string(d.Class),
 		Title: d.Title, Body: d.Body, Data: make(map[string]string, len(d.Data)+2),
-		Token: d.Address.Token, Topic: d.Address.Topic,
+		Token: d.Address.Token, Topic: d.Address.Topic, Tokens: make([]string, len(ds)), devices: ds,
 		Collapse: d.CollapseKey, Replace: d.Replace(),
 		Expires: d.ExpiresAt, Now: time.Now().UTC(), Vars: p.config.vars,
 	}
+	for i, d := range ds {
+		s.Tokens[i] = d.Address.Token
+	}
+	s.TokenList = strings.Join(s.Tokens, ",")
 	maps.Copy(s.Data, d.Data)
-	s.Data[idKey], s.Data[notificationKey] = d.ID, d.Notification.ID
+	s.Data[idKey], s.Data[notificationKey] = id, d.Notification.ID
 	if !d.ExpiresAt.IsZero() {
 		s.TTL = max(int64(d.ExpiresAt.Sub(s.Now).Round(time.Second)/time.Second), 1)
 	}
 	return s
+}
+
+// of is the scope of one of the devices that a request is for.
+func (s *scope) of(d *push.Delivery) *scope {
+	one := *s
+	one.Delivery, one.Device, one.Token, one.Topic = d.ID, d.Device, d.Address.Token, d.Address.Topic
+	return &one
 }
 
 func rejected(detail string) *push.Error {

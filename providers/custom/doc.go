@@ -23,11 +23,29 @@
 // not, eq, ne, lt, le, gt, ge, len, index, print, urlquery, json, base64, md5,
 // sha1, sha256, hmac_sha1, hmac_sha256, lower, upper, cut, min, max, mul,
 // default and date. They speak of .App .Notification .Delivery .Device .Class
-// .Title .Body .Data .Token .Topic .Collapse .Replace .TTL .Expires .Now .Vars
-// .Access. As the strings of a JSON value they need no escaping. Three objects
-// are none: {"$number": template}, {"$json": template}, such as
-// {"$json": "{{json .Data}}"}, and {"$optional": value}, which is left out where
-// it is empty.
+// .Title .Body .Data .Token .Topic .Tokens .TokenList .Collapse .Replace .TTL
+// .Expires .Now .Vars .Access. As the strings of a JSON value they need no
+// escaping. Four objects are none: {"$number": template}, {"$json": template},
+// such as {"$json": "{{json .Data}}"}, {"$optional": value}, which is left out
+// where it is empty, and {"$each": value}, the list of the value for each device.
+//
+// # Many devices in one request
+//
+//	batch          without it a request tells one device
+//	  most         how many devices it tells, up to 1000
+//	  classes      the message classes that go out so; none is all
+//	  results      {"items","token","code","success","message_id"}: the answer
+//	               has an outcome for each device at items. token is the path in
+//	               each to whose it is; without one they are in the request's
+//	               order. A device with a code that is none of success is refused
+//	               for it, as codes say
+//	  refused      [{"tokens","code"}]: the answer lists at tokens those that were
+//	               refused, all for that code
+//
+// Whom the answer does not name was told. Outside of $each a template cannot
+// speak of one device (.Token, .Device, .Topic), and .Delivery is the id that the
+// chunk's deliveries share; .Tokens are all tokens, and .TokenList the same with
+// commas between. limit_bytes is held against a message for one device.
 //
 // # Signature and access token
 //
@@ -65,14 +83,15 @@
 //
 // The service is given /v1/callbacks/http?app={app}.
 //
-//	receipts       {"signature","lines","items","delivery","message_id","stage",
-//	               "stages","code","at"}
+//	receipts       {"signature","lines","items","delivery","token","message_id",
+//	               "stage","stages","code","at"}
 //	  signature    as sign, with "from": "header:…", "query:…" or "item:path";
 //	               over speaks of .RequestBody .Secret .Vars {{.Header "name"}}
 //	               {{.Query "name"}} and {{.Item "path"}}
 //	  lines        true if the body is one JSON value a line
 //	  items        path to the reports; the others are paths in each
 //	  delivery     what the request named {{.Delivery}}
+//	  token        the device's, needed where a request told many
 //	  stages       {"their word": "handed_over", "delivered", "displayed",
 //	               "clicked" or "failed"}
 package custom

@@ -22,6 +22,7 @@ type receiptsConfig struct {
 	Stage     string            `json:"stage"`      // path to the service's word for what happened
 	Stages    map[string]string `json:"stages"`     // that word → our stage; others are passed over
 	Code      string            `json:"code"`       // path to why it failed, sorted by the table of codes
+	Token     string            `json:"token"`      // path to the device's token, where a request told many
 	At        string            `json:"at"`         // path to when: since 1970 in seconds or milliseconds, or RFC 3339
 }
 
@@ -30,7 +31,7 @@ type receipts struct {
 	sign                       *signer
 	lines                      bool
 	items, delivery, id, stage path
-	code, at                   path // nil if there is none
+	code, at, token            path // nil if there is none
 	stages                     map[string]push.Stage
 }
 
@@ -81,6 +82,9 @@ func (c *compiler) receipts(rc *receiptsConfig) *receipts {
 	r.id, r.stage = c.path("receipts.message_id", rc.MessageID), c.path("receipts.stage", rc.Stage)
 	if rc.Code != "" {
 		r.code = c.path("receipts.code", rc.Code)
+	}
+	if rc.Token != "" {
+		r.token = c.path("receipts.token", rc.Token)
 	}
 	if rc.At != "" {
 		r.at = c.path("receipts.at", rc.At)
@@ -199,14 +203,20 @@ func (p *Provider) receipt(item any, app string) (push.Receipt, bool) {
 		return push.Receipt{}, false
 	}
 	delivery, _ := rc.delivery.word(item)
-	notification, _, _, ok := push.ParseDeliveryID(delivery)
+	notification, ok := push.NotificationOf(delivery)
 	if !ok {
 		return push.Receipt{}, false
+	}
+	token := ""
+	if _, _, shared := push.ParseChunkID(delivery); shared {
+		if token, ok = rc.token.word(item); !ok || rc.token == nil {
+			return push.Receipt{}, false // of one of many, and it does not say which
+		}
 	}
 	now := time.Now().UTC()
 	rec := push.Receipt{
 		App: app, Notification: notification, Delivery: delivery, Provider: name,
-		Stage: stage, Source: push.VendorCallback, At: now, ReceivedAt: now,
+		Stage: stage, Source: push.VendorCallback, At: now, ReceivedAt: now, Token: token,
 	}
 	if len(rc.id) > 0 {
 		rec.ProviderID, _ = rc.id.word(item)

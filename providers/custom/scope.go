@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/herald-push/herald/providers"
+	"github.com/herald-push/herald/push"
 )
 
 // maxTemplate bounds a template's source; the vendors' longest is a few lines.
@@ -34,6 +35,10 @@ type scope struct {
 	Now          time.Time // the same throughout a request
 	Vars         map[string]string
 	Access       string // the token that auth fetched
+
+	Tokens    []string // of all devices that the request is for
+	TokenList string   // the same with commas between
+	devices   []*push.Delivery
 }
 
 // signing is what a signature's template can speak of besides.
@@ -68,6 +73,8 @@ func sample(vars map[string]string) *scope {
 		App: "demo", Notification: "n1", Delivery: "n1.0.0", Device: "d1", Class: "chat", Title: "title", Body: "body",
 		Data: map[string]string{idKey: "n1.0.0", notificationKey: "n1"}, Token: "token", Topic: "topic",
 		Collapse: "key", Replace: "key", TTL: 3600, Expires: at.Add(time.Hour), Now: at, Vars: vars, Access: "access",
+		Tokens: []string{"token", "token2"}, TokenList: "token,token2",
+		devices: []*push.Delivery{{ID: "n1.0.0", Device: "d1", Address: push.Address{Token: "token"}}, {ID: "n1.0.1", Device: "d2", Address: push.Address{Token: "token2"}}},
 	}
 }
 
@@ -98,7 +105,14 @@ type compiler struct {
 	faults *providers.Faults
 	vars   map[string]string
 	access bool // there is an access token to speak of
+
+	many bool            // a request may be for many devices
+	each bool            // inside of $each, for one of them
+	uses map[string]bool // what templates speak of, and "$each"
 }
+
+// ofOne are the words for one device.
+var ofOne = [...]string{"Token", "Device", "Topic"}
 
 // text compiles a template that will be rendered with scopes like the one given.
 func (c *compiler) text(field, source string, like any) *text {
@@ -126,6 +140,14 @@ func (c *compiler) text(field, source string, like any) *text {
 		return &text{}
 	}
 	compiled := &text{tmpl: t, uses: w.uses}
+	for _, word := range ofOne {
+		if c.many && !c.each && w.uses[word] {
+			c.faults.Add(field, "speaks of one device with ."+word+", and batch sends to many: use $each, .Tokens or .TokenList")
+		}
+	}
+	if c.uses != nil {
+		maps.Copy(c.uses, w.uses)
+	}
 	if err := t.Execute(&strings.Builder{}, like); err != nil {
 		c.faults.Add(field, "asks for something that is not there, or in the wrong way")
 	}

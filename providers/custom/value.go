@@ -15,6 +15,7 @@ import (
 const (
 	asNumber   = "$number"   // the template's text as a number; null if it is empty
 	asJSON     = "$json"     // the template's text as JSON, as {{json .Data}} makes it; null if it is empty
+	asEach     = "$each"     // a list of the value, made for each device of the request
 	asOptional = "$optional" // the value, left out of what it is in if it is null or empty
 )
 
@@ -70,7 +71,7 @@ func (c *compiler) object(field string, v map[string]any, like any) value {
 	members := make(map[string]value, len(v))
 	for key := range v {
 		if strings.HasPrefix(key, "$") {
-			c.faults.Add(field+"."+key, "is not $number, $json or $optional, or is not alone")
+			c.faults.Add(field+"."+key, "is not $number, $json, $each or $optional, or is not alone")
 		}
 		members[key] = c.value(field+"."+key, v[key], like)
 	}
@@ -101,6 +102,8 @@ func (c *compiler) special(field, key string, inner any, like any) value {
 			}
 			return made, err
 		}
+	case asEach:
+		return c.eachDevice(field, inner, like)
 	case asNumber, asJSON:
 		source, ok := inner.(string)
 		if !ok {
@@ -111,6 +114,34 @@ func (c *compiler) special(field, key string, inner any, like any) value {
 		return func(s any) (any, error) { return parsed(t, s, key == asNumber) }
 	default:
 		return nil
+	}
+}
+
+// eachDevice compiles a value that is made once for each device.
+func (c *compiler) eachDevice(field string, inner any, like any) value {
+	outside := c.each
+	c.each = true
+	v := c.value(field+"."+asEach, inner, like)
+	c.each = outside
+	if c.uses != nil {
+		c.uses[asEach] = true
+	}
+	return func(s any) (any, error) {
+		whole, ok := s.(*scope)
+		if !ok {
+			return nil, rejected("a configuration has $each where there are no devices")
+		}
+		all := make([]any, 0, len(whole.devices))
+		for _, d := range whole.devices {
+			made, err := v(whole.of(d))
+			if err != nil {
+				return nil, err
+			}
+			if _, gone := made.(absent); !gone {
+				all = append(all, made)
+			}
+		}
+		return all, nil
 	}
 }
 

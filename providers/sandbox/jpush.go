@@ -4,6 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -28,7 +29,8 @@ var jpushErrors = map[string]struct {
 
 const (
 	jpushKey     = "herald0sandbox0000000000"
-	jpushLimit   = 4000   // bytes of the whole message
+	jpushMaxIDs  = 1000   // of one message
+	jpushLimit   = 4000   // bytes of the message without whom it is for
 	jpushTTL     = 259200 // seconds at most
 	jpushMaxBody = 64 << 10
 )
@@ -59,12 +61,13 @@ func (s *Sandbox) jpushCredentials() map[string]any {
 		"vars": map[string]string{"app_key": jpushKey, "master_secret": madeSecret(s.id, "http")},
 		"sign": map[string]string{"kind": "basic", "secret": "{{.Vars.app_key}}:{{.Vars.master_secret}}"},
 		"body": map[string]any{
-			"platform": "all", "audience": map[string]any{"registration_id": []string{"{{.Token}}"}},
+			"platform": "all", "audience": map[string]any{"registration_id": map[string]any{"$each": "{{.Token}}"}},
 			"notification": map[string]any{"android": map[string]any{
 				"title": "{{.Title}}", "alert": "{{.Body}}", "extras": text("{{json .Data}}"),
 			}},
 			"options": map[string]any{"time_to_live": map[string]any{"$optional": text("{{if .TTL}}{{min .TTL 259200}}{{end}}")}},
 		},
+		"batch":       map[string]any{"most": jpushMaxIDs, "classes": []string{"marketing"}},
 		"limit_bytes": jpushLimit, "success": map[string]any{"status": []int{200}}, "message_id": "msg_id", "code": "error.code",
 		"codes": []any{
 			row("unregistered", 1011), row("rejected", 1002, 1003, 1005), row("credentials", 1001, 1004, 1020),
@@ -125,20 +128,32 @@ func (a *aurora) send(w http.ResponseWriter, body []byte) {
 		a.refuse(w, "1002")
 		return
 	}
-	token := m.Audience.IDs[0]
-	_, dead := a.since(token)
+	known := slices.DeleteFunc(slices.Clone(m.Audience.IDs), func(token string) bool { _, dead := a.since(token); return dead })
 	switch {
-	case len(m.Audience.IDs) != 1 || m.Notification.Android.Alert == "" || m.Options.TTL < 0 || m.Options.TTL > jpushTTL:
-		a.refuse(w, "1003") // JPush takes more ids; the sandbox's messages are for one device
-	case len(body) > jpushLimit:
+	case len(m.Audience.IDs) > jpushMaxIDs || m.Notification.Android.Alert == "" || m.Options.TTL < 0 || m.Options.TTL > jpushTTL:
+		a.refuse(w, "1003")
+	case weightWithoutAudience(body) > jpushLimit:
 		a.refuse(w, "1005")
-	case dead:
-		a.refuse(w, "1011")
+	case len(known) == 0:
+		a.refuse(w, "1011") // of some it says nothing
 	default:
 		id := newHex()
-		a.accept(record{token: token, id: id, payload: body, read: readJPush})
+		for _, token := range known {
+			a.accept(record{token: token, id: id, payload: body, read: readJPush})
+		}
 		writeJSON(w, http.StatusOK, map[string]string{"sendno": "0", "msg_id": id})
 	}
+}
+
+// weightWithoutAudience is what a message weighs, whomever it is for.
+func weightWithoutAudience(body []byte) int {
+	var fields map[string]json.RawMessage
+	_ = json.Unmarshal(body, &fields) // it was read once
+	weight := len(body)
+	if audience := len(fields["audience"]); audience > 0 {
+		weight -= audience
+	}
+	return weight
 }
 
 func readJPush(payload []byte, m *Message) {

@@ -3,10 +3,12 @@ package sandbox_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/push"
 )
@@ -49,5 +51,38 @@ func TestJPushRefusesWhatJPushWould(t *testing.T) {
 				t.Errorf("Send() error = %v, want %v", err, tt.want)
 			}
 		})
+	}
+}
+
+// JPush says nothing of those it does not know, as long as it knows one.
+func TestJPushTakesManyDevices(t *testing.T) {
+	s := start(t, sandbox.Config{})
+	p := open(t, s, "http", "").(providers.Batcher)
+	ds := make([]*push.Delivery, 3)
+	for i := range ds {
+		ds[i] = delivery("http", push.DeliveryID("n1", 0, i))
+		ds[i].Class, ds[i].Address.Token = push.Marketing, fmt.Sprint("phone-", i)
+	}
+	if got := p.Batch(ds[0].Notification); got != 1000 {
+		t.Fatalf("Batch() of marketing = %d", got)
+	}
+	s.Kill("http", "phone-1", time.Now())
+	for i, reply := range p.SendBatch(t.Context(), ds) {
+		if reply.Err != nil || reply.Answer.ID == "" {
+			t.Errorf("device %d: %+v", i, reply)
+		}
+		if shows := s.Shows("http", ds[i].Address.Token); len(shows) != 1 && i != 1 || i == 1 && len(shows) != 0 {
+			t.Errorf("device %d shows %+v", i, shows)
+		}
+	}
+	if got := s.Counts("http").Requests; got != 1 {
+		t.Errorf("%d requests, want 1", got)
+	}
+	s.Kill("http", "phone-0", time.Now())
+	s.Kill("http", "phone-2", time.Now())
+	for i, reply := range p.SendBatch(t.Context(), ds) {
+		if !errors.Is(reply.Err, push.ErrUnregistered) {
+			t.Errorf("all are gone, and device %d has %+v", i, reply)
+		}
 	}
 }
