@@ -26,17 +26,17 @@ type SpoolConfig struct {
 	// 4 GiB; beyond it Record returns [ErrFull].
 	MaxBytes int64
 	// SegmentRows and SegmentBytes end a segment, which is one batch for
-	// ClickHouse. Default 20,000 rows or 8 MiB.
+	// ClickHouse. Default 10,000 rows or 8 MiB.
 	SegmentRows  int
 	SegmentBytes int64
 	// MemoryRows bounds the receipts kept in memory for the writer; what is
-	// beyond it is read back from disk. Default 60,000, about 40 MB.
+	// beyond it is read back from disk. Default 30,000, about 20 MB.
 	MemoryRows int
 }
 
 // DefaultSpoolConfig is the spool of a process that keeps it in dir.
 func DefaultSpoolConfig(dir string) SpoolConfig {
-	return SpoolConfig{Dir: dir, MaxBytes: 4 << 30, SegmentRows: 20_000, SegmentBytes: 8 << 20, MemoryRows: 60_000}
+	return SpoolConfig{Dir: dir, MaxBytes: 4 << 30, SegmentRows: 10_000, SegmentBytes: 8 << 20, MemoryRows: 30_000}
 }
 
 // Spool keeps receipts on local disk until ClickHouse has them. It is safe for

@@ -21,7 +21,7 @@ type Config struct {
 	Slots int `yaml:"slots"`
 
 	// InFlight is how many deliveries of each urgency a worker has in memory,
-	// about 8 KiB each while they are sent. Default 4096; min 256.
+	// about 8 KiB each while they are sent. Default 2048; min 256.
 	InFlight int `yaml:"in_flight"`
 
 	// Attempt is how long a provider may take to answer. After that the attempt
@@ -83,7 +83,7 @@ type LaneConfig struct {
 // DefaultConfig is what an empty scheduler section of the config file means.
 func DefaultConfig() Config {
 	return Config{
-		Window: 2 * time.Millisecond, Slots: 1024, InFlight: 4096, Attempt: 10 * time.Second,
+		Window: 2 * time.Millisecond, Slots: 1024, InFlight: 2048, Attempt: 10 * time.Second,
 		Flush: 50 * time.Millisecond, Backlog: 32, Grace: 12 * time.Second, Stuck: time.Minute,
 		Lane: LaneConfig{
 			Start: 64, Most: 1000, Patience: 2 * time.Second, Stall: time.Second, Trip: 10,

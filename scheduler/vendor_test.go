@@ -67,17 +67,22 @@ func (v *vendor) allows() bool {
 func TestLaneFindsWhatAVendorBears(t *testing.T) {
 	tests := map[string]struct {
 		vendor   *vendor
+		width    width   // to begin with; all zero is a new lane's
 		bears    float64 // requests a second
 		share    float64 // of it that must go through
 		refused  float64 // share of all requests that may be refused
 		inFlight int64   // that there may ever be
 	}{
-		"a wide one":                          {&vendor{takes: 250 * time.Millisecond}, 1000 / 0.25, 0.9, 0, 1000},
-		"a narrow one that queues":            {&vendor{places: 40, takes: 50 * time.Millisecond}, 800, 0.95, 0, 400},
-		"a slow one that queues":              {&vendor{places: 8, takes: time.Second}, 8, 0.9, 0, 128},
-		"one that refuses what comes at once": {&vendor{atOnce: 100, takes: 50 * time.Millisecond}, 2000, 0.8, 0.05, 300},
-		"one that refuses what comes fast":    {&vendor{rate: 500, takes: 5 * time.Millisecond}, 500, 0.8, 0.05, 1000},
-		"fast from far away":                  {&vendor{rate: 2000, takes: 200 * time.Millisecond}, 2000, 0.8, 0.05, 1000},
+		"a wide one":                          {&vendor{takes: 250 * time.Millisecond}, width{}, 1000 / 0.25, 0.9, 0, 1000},
+		"a narrow one that queues":            {&vendor{places: 40, takes: 50 * time.Millisecond}, width{}, 800, 0.95, 0, 400},
+		"a slow one that queues":              {&vendor{places: 8, takes: time.Second}, width{}, 8, 0.9, 0, 128},
+		"one that refuses what comes at once": {&vendor{atOnce: 100, takes: 50 * time.Millisecond}, width{}, 2000, 0.8, 0.05, 300},
+		"one that refuses what comes fast":    {&vendor{rate: 500, takes: 5 * time.Millisecond}, width{}, 500, 0.8, 0.05, 1000},
+		"one that was near": {
+			&vendor{takes: 50 * time.Millisecond}, width{limit: 90, fast: 0.002, base: 0.002, samples: 100},
+			1000 / 0.05, 0.9, 0, 1000,
+		},
+		"fast from far away": {&vendor{rate: 2000, takes: 200 * time.Millisecond}, width{}, 2000, 0.8, 0.05, 1000},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -85,6 +90,11 @@ func TestLaneFindsWhatAVendorBears(t *testing.T) {
 				v := tt.vendor
 				v.slots = make(chan struct{}, v.places)
 				l := newLane(DefaultConfig().Lane, time.Now)
+				if tt.width.limit > 0 {
+					most := l.width.most
+					l.width = tt.width
+					l.width.most, l.width.shrunk = most, time.Now()
+				}
 				const lead, measured = 10 * time.Second, 5 * time.Second
 				ctx, cancel := context.WithTimeout(t.Context(), lead+measured)
 				defer cancel()

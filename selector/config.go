@@ -36,7 +36,7 @@ type Config struct {
 
 	// Waiting is how many attempts a process watches for their receipts at a
 	// time; attempts beyond are sent like any and teach nothing. Default 50,000,
-	// some tens of MiB.
+	// about 6 MiB.
 	Waiting int `yaml:"waiting"`
 }
 

@@ -3,6 +3,7 @@ package selector
 import (
 	"context"
 	"hash/fnv"
+	"strings"
 	"time"
 
 	"github.com/herald-push/herald/push"
@@ -57,54 +58,6 @@ func attemptKey(delivery, provider string) uint64 {
 	return h.Sum64()
 }
 
-// track is an attempt whose receipt is waited for.
-type track struct {
-	brain.Track
-	key      uint64
-	device   push.DeviceKey
-	evidence string // as it was when it was sent
-	arm      *arm   // the side of an A/B that it counts for; nil is none
-	proof    proof
-}
-
-// waiting are the attempts that are waited for, in the order of their sending.
-type waiting struct {
-	most   int
-	tracks map[uint64]*track
-	line   []*track
-	head   int // of those not yet checked
-}
-
-func newWaiting(most int) waiting {
-	return waiting{most: most, tracks: make(map[uint64]*track)}
-}
-
-func (w *waiting) add(t *track) {
-	if len(w.line) < w.most && w.tracks[t.key] == nil {
-		w.tracks[t.key] = t
-		w.line = append(w.line, t)
-	}
-}
-
-// due takes those that have reached the age of the check, and forgets those
-// beyond the horizon.
-func (w *waiting) due(now float64) []*track {
-	from := w.head
-	for w.head < len(w.line) && now-w.line[w.head].Sent() >= brain.Check {
-		w.head++
-	}
-	checked := w.line[from:w.head:w.head]
-	over := 0
-	for over < from && now-w.line[over].Sent() >= brain.Horizon {
-		delete(w.tracks, w.line[over].key)
-		w.line[over] = nil
-		over++
-	}
-	w.line = w.line[over:]
-	w.head -= over
-	return checked
-}
-
 // lesson is one step of learning that changes a device's evidence: an attempt
 // that has reached its check, or proof that comes after it.
 type lesson struct {
@@ -118,8 +71,9 @@ type lesson struct {
 func (s *Selector) digest(ctx context.Context) {
 	s.inbox.Lock()
 	events := s.inbox.events
-	s.inbox.events = nil
+	s.inbox.events = s.spare
 	s.inbox.Unlock()
+	s.spare = nil
 
 	now := unix(s.now())
 	s.mu.Lock()
@@ -129,8 +83,8 @@ func (s *Selector) digest(ctx context.Context) {
 			lessons = s.prove(lessons, t, events[i].report, events[i].at)
 		}
 	}
-	for _, t := range s.waiting.due(now) {
-		if s.proving[t.proof] { // else its silence says nothing
+	for t := range s.waiting.due(now) {
+		if s.proving[*t.proof] { // else its silence says nothing
 			lessons = append(lessons, lesson{t, false, false, now})
 		}
 		if t.arm != nil {
@@ -139,6 +93,8 @@ func (s *Selector) digest(ctx context.Context) {
 		}
 	}
 	s.mu.Unlock()
+	clear(events) // the texts in it
+	s.spare = events[:0]
 	s.learn(ctx, lessons)
 
 	s.mu.Lock()
@@ -208,17 +164,17 @@ func (s *Selector) take(e *event) *track {
 // send begins to wait for the receipt of a delivery's first attempt. Later ones
 // teach nothing: a device that got the first copy says no more about a second.
 func (s *Selector) send(e *event) {
-	if e.attempt > 1 || len(s.waiting.line) >= s.waiting.most || s.waiting.tracks[e.key] != nil {
+	if e.attempt > 1 || !s.waiting.wants(e.key) {
 		return
 	}
-	p := proof{e.kind.app, e.provider}
+	p := s.waiting.proof(e.kind.app, e.provider)
 	cell := s.names.cell(s.brain, e.kind)
 	evidence := brain.DecodeEvidence(e.evidence)
-	s.waiting.add(&track{
-		Track: s.brain.Send(cell, &evidence, providerNumber(e.provider), e.online, e.at, s.proving[p]),
-		key:   e.key, device: push.DeviceKey{App: e.kind.app, ID: e.device}, evidence: e.evidence, proof: p,
+	*s.waiting.add(e.key) = track{
+		Track: s.brain.Send(cell, &evidence, providerNumber(e.provider), e.online, e.at, s.proving[*p]),
+		key:   e.key, device: strings.Clone(e.device), proof: p, // a part of a text would keep the whole
 		arm: s.armOf(e.kind.app, e.class, e.policy),
-	})
+	}
 }
 
 // mostLessons bounds one trip to the memory.
@@ -226,7 +182,7 @@ const mostLessons = 2000
 
 // learn takes the steps: it reads the evidence of the devices concerned, changes
 // it together with the shared beliefs, and writes it back. While the memory is
-// away, shared beliefs learn on from the evidence that came with the attempt.
+// away, shared beliefs learn on as if nothing were known of the devices.
 func (s *Selector) learn(ctx context.Context, lessons []lesson) {
 	for len(lessons) > 0 {
 		n := min(len(lessons), mostLessons)
@@ -238,13 +194,13 @@ func (s *Selector) learn(ctx context.Context, lessons []lesson) {
 func (s *Selector) learnSome(ctx context.Context, lessons []lesson) {
 	places := make(map[push.DeviceKey]int, len(lessons))
 	var devices []push.DeviceKey
-	var kept []string
 	for _, l := range lessons {
-		if _, ok := places[l.device]; !ok {
-			places[l.device] = len(devices)
-			devices, kept = append(devices, l.device), append(kept, l.evidence)
+		if _, ok := places[l.Device()]; !ok {
+			places[l.Device()] = len(devices)
+			devices = append(devices, l.Device())
 		}
 	}
+	kept := make([]string, len(devices))
 	away := s.parts.Memory == nil
 	if !away {
 		found, err := s.parts.Memory.Evidence(ctx, devices)
@@ -259,7 +215,7 @@ func (s *Selector) learnSome(ctx context.Context, lessons []lesson) {
 	}
 	s.mu.Lock()
 	for _, l := range lessons {
-		e := &evidence[places[l.device]]
+		e := &evidence[places[l.Device()]]
 		switch {
 		case !l.proof:
 			s.brain.Settle(&l.Track, e, l.at)

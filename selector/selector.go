@@ -78,7 +78,8 @@ type Selector struct {
 		sync.Mutex
 		events []event
 	}
-	peer peer
+	spare []event // for the inbox to be filled again; only digest looks at it
+	peer  peer
 }
 
 // proof names a provider of an app: another app's may be set up differently.

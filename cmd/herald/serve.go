@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime/debug"
 
 	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/internal/sqlstore"
@@ -34,6 +35,7 @@ func (s *serveCmd) Run(ctx context.Context) error {
 	if err := c.Validate(); err != nil {
 		return err
 	}
+	collect()
 	log := c.Log.logger()
 	door, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
@@ -54,6 +56,15 @@ func (s *serveCmd) Run(ctx context.Context) error {
 	err = h.Run(ctx)
 	log.InfoContext(context.WithoutCancel(ctx), "herald is down", "err", err)
 	return err
+}
+
+// collect has garbage collected a little earlier than Go's default would have
+// it, unless GOGC says otherwise: a worker under load then needs a tenth less
+// memory, for a twentieth of its pace.
+func collect() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(75)
+	}
 }
 
 // migrateCmd brings the databases up to date. `herald serve` does so too; a

@@ -22,7 +22,7 @@ const (
 
 // carry queues what was said for those who are connected. Where the queue is
 // full it waits: whoever speaks faster than others can hear slows down.
-func (l *Logic) carry(ctx context.Context, s said) {
+func (l *Logic) carry(ctx context.Context, s *said) {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(s.Conversation)) // never fails
 	select {
@@ -31,7 +31,7 @@ func (l *Logic) carry(ctx context.Context, s said) {
 	}
 }
 
-func (l *Logic) carryAll(ctx context.Context, hall <-chan said) {
+func (l *Logic) carryAll(ctx context.Context, hall <-chan *said) {
 	for {
 		select {
 		case s := <-hall:
@@ -44,7 +44,7 @@ func (l *Logic) carryAll(ctx context.Context, hall <-chan said) {
 
 // hand gives a message to its hearers' devices, and has the bell ring at once
 // for those who have none that is connected.
-func (l *Logic) hand(ctx context.Context, s said) {
+func (l *Logic) hand(ctx context.Context, s *said) {
 	ctx, cancel := context.WithTimeout(ctx, handLimit)
 	defer cancel()
 	f := frame{ID: s.MessageID(), Type: "message", Message: &s.ChatMessage}
@@ -72,7 +72,7 @@ func (l *Logic) hand(ctx context.Context, s said) {
 }
 
 // handCrowd tells the members of a large group, in pages.
-func (l *Logic) handCrowd(ctx context.Context, s said, m im.Message) {
+func (l *Logic) handCrowd(ctx context.Context, s *said, m im.Message) {
 	after := ""
 	for {
 		page, err := l.parts.Members.Members(ctx, s.App, s.Conversation, after, crowd)

@@ -153,7 +153,7 @@ type Logic struct {
 	log    *slog.Logger
 	now    func() time.Time
 	limits *limits
-	halls  []chan said
+	halls  []chan *said
 	acks   *acks
 }
 
@@ -172,9 +172,9 @@ const (
 
 // New makes a logic floor.
 func New(cfg Config, parts Parts) *Logic {
-	l := &Logic{cfg: cfg, parts: parts, log: parts.Log, now: time.Now, limits: newLimits(cfg), halls: make([]chan said, halls)}
+	l := &Logic{cfg: cfg, parts: parts, log: parts.Log, now: time.Now, limits: newLimits(cfg), halls: make([]chan *said, halls)}
 	for i := range l.halls {
-		l.halls[i] = make(chan said, hallSpace)
+		l.halls[i] = make(chan *said, hallSpace)
 	}
 	l.acks = newAcks(parts.Cursors, l.log)
 	return l

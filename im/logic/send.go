@@ -46,7 +46,7 @@ func (l *Logic) say(ctx context.Context, d *im.Draft, who im.Actor) (im.Said, er
 		return im.Said{}, err
 	}
 	if !s.Repeated {
-		l.carry(ctx, said{s, who.Service})
+		l.carry(ctx, &said{s, who.Service})
 	}
 	return s, nil
 }
