@@ -132,14 +132,15 @@ func TestReceiptsWhenTheStoreIsAway(t *testing.T) {
 
 func TestCallbacks(t *testing.T) {
 	tests := map[string]struct {
-		signature, delivery string
-		away                bool
-		status              int
-		received            int
+		vendor, signature string
+		away              bool
+		status            int
+		received          int
 	}{
-		"a vendor reports":           {"good", "order-1.0.0", false, 204, 1},
-		"somebody plays the vendor":  {"bad", "order-1.0.0", false, 401, 0},
-		"the store is away just now": {"good", "order-1.0.0", true, 503, 0},
+		"a vendor reports":                 {"sms", "good", false, 204, 1},
+		"one that wants to hear something": {"huawei", "good", false, 200, 1},
+		"somebody plays the vendor":        {"huawei", "bad", false, 401, 0},
+		"the store is away just now":       {"huawei", "good", true, 503, 0},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -147,9 +148,12 @@ func TestCallbacks(t *testing.T) {
 			if tt.away {
 				h.storeErr = push.ErrAway
 			}
-			got := h.ask("POST", "/v1/callbacks/sms", "", tt.delivery, "X-Signature", tt.signature)
+			got := h.ask("POST", "/v1/callbacks/"+tt.vendor, "", "order-1.0.0", "X-Signature", tt.signature)
 			if got.status != tt.status || len(h.received) != tt.received {
 				t.Errorf("status = %d with %d received, want %d with %d: %s", got.status, len(h.received), tt.status, tt.received, got.raw)
+			}
+			if got.status == 200 && got.raw != `{"code":"0"}` {
+				t.Errorf("the vendor hears %s", got.raw)
 			}
 		})
 	}

@@ -133,7 +133,7 @@ func (s *Server) receiveCallback(c echo.Context) error {
 		if err != nil {
 			return err
 		}
-		rs, err := read(ctx, c.Request(), raw)
+		rs, answer, err := read(ctx, c.Request(), raw)
 		if errors.Is(err, push.ErrCredentials) {
 			return &refusal{status: http.StatusUnauthorized, code: "unauthorized", detail: "the signature does not hold"}
 		}
@@ -144,6 +144,9 @@ func (s *Server) receiveCallback(c echo.Context) error {
 			if err != nil && !errors.Is(err, push.ErrNotFound) {
 				return err // the vendor comes again, and evidence twice is evidence once
 			}
+		}
+		if answer != nil {
+			return c.JSONBlob(http.StatusOK, answer)
 		}
 		return c.NoContent(http.StatusNoContent)
 	})

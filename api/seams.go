@@ -129,8 +129,9 @@ type Tokens interface {
 // Callback reads a vendor's report about messages it was given. It checks the
 // vendor's signature over r and body, which is the whole request body, and
 // answers [push.ErrCredentials] if that does not hold and a [push.Invalid] for
-// a report it cannot read. Receipts carry their app.
-type Callback func(ctx context.Context, r *http.Request, body []byte) ([]push.Receipt, error)
+// a report it cannot read. Receipts carry their app. Answer is JSON that the
+// vendor wants to hear once they are kept; nil is a 204.
+type Callback func(ctx context.Context, r *http.Request, body []byte) (rs []push.Receipt, answer []byte, err error)
 
 // CheckCredentials tells what is wrong with an app's credentials for a
 // provider, as a [push.Invalid] that never repeats a secret.

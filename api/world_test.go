@@ -549,20 +549,26 @@ func (w *world) furnish() Parts {
 		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w, Members: w, Audit: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
-		Callbacks: map[string]Callback{"sms": signedCallback},
+		Callbacks: map[string]Callback{"sms": signedCallback, "huawei": answeredCallback},
 		Checks:    map[string]Check{"redis": func(context.Context) error { return nil }},
 		Now:       func() time.Time { return noon },
 	}
 }
 
-func signedCallback(_ context.Context, r *http.Request, body []byte) ([]push.Receipt, error) {
+// answeredCallback is of a vendor that wants to hear something.
+func answeredCallback(ctx context.Context, r *http.Request, body []byte) (rs []push.Receipt, answer []byte, err error) {
+	rs, _, err = signedCallback(ctx, r, body)
+	return rs, []byte(`{"code":"0"}`), err
+}
+
+func signedCallback(_ context.Context, r *http.Request, body []byte) (rs []push.Receipt, answer []byte, err error) {
 	if r.Header.Get("X-Signature") != "good" {
-		return nil, push.ErrCredentials
+		return nil, nil, push.ErrCredentials
 	}
 	return []push.Receipt{{
 		App: "demo", Device: "d1", Notification: "order-1", Delivery: string(body),
 		Stage: push.Delivered, Source: push.VendorCallback, At: noon, ReceivedAt: noon,
-	}}, nil
+	}}, nil, nil
 }
 
 // checkWords plays a provider that takes "word" and "token" and nothing else.

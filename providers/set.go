@@ -37,6 +37,13 @@ type Callbacker interface {
 	Callback(r *http.Request, body []byte) ([]push.Receipt, error)
 }
 
+// Answerer is a [Callbacker] whose service wants to hear more than a status when
+// its report was taken.
+type Answerer interface {
+	// CallbackAnswer is what it wants to hear, in JSON.
+	CallbackAnswer() []byte
+}
+
 // Set is the providers of one process, keyed by app and provider name. It opens
 // them when they are first needed and again when their credentials change. It
 // is safe for concurrent use.
@@ -182,17 +189,22 @@ func (s *Set) Weigh(ctx context.Context, app, provider string, d *push.Delivery)
 
 // Callback has the provider verify and read a request of its service. The
 // query parameter "app" of the address that was given to the service says
-// whose credentials to verify it with.
-func (s *Set) Callback(ctx context.Context, provider string, r *http.Request, body []byte) ([]push.Receipt, error) {
+// whose credentials to verify it with. Answer is what the service wants to hear
+// once the receipts are kept; nil for nothing.
+func (s *Set) Callback(ctx context.Context, provider string, r *http.Request, body []byte) (rs []push.Receipt, answer []byte, err error) {
 	p, err := s.provider(ctx, r.URL.Query().Get("app"), provider)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	c, ok := p.(Callbacker)
 	if !ok {
-		return nil, fmt.Errorf("providers: callback of %s: %w", provider, push.ErrNotFound)
+		return nil, nil, fmt.Errorf("providers: callback of %s: %w", provider, push.ErrNotFound)
 	}
-	return c.Callback(r, body)
+	if a, ok := p.(Answerer); ok {
+		answer = a.CallbackAnswer()
+	}
+	rs, err = c.Callback(r, body)
+	return rs, answer, err
 }
 
 // Check opens a provider from credentials without keeping it, to find faults

@@ -108,11 +108,11 @@ func TestSetHandsCallbacksToTheAppsProvider(t *testing.T) {
 	f := &fakes{}
 	f.put("demo", "one", 1)
 	s := f.set()
-	rs, err := s.Callback(t.Context(), "apns", httptest.NewRequestWithContext(t.Context(), "POST", "/v1/callbacks/apns?app=demo", nil), nil)
-	if err != nil || len(rs) != 1 || rs[0].ProviderID != "one" {
-		t.Errorf("Callback() = %v, %v", rs, err)
+	rs, answer, err := s.Callback(t.Context(), "apns", httptest.NewRequestWithContext(t.Context(), "POST", "/v1/callbacks/apns?app=demo", nil), nil)
+	if err != nil || len(rs) != 1 || rs[0].ProviderID != "one" || string(answer) != `{"heard":"one"}` {
+		t.Errorf("Callback() = %v, %s, %v", rs, answer, err)
 	}
-	_, err = s.Callback(t.Context(), "apns", httptest.NewRequestWithContext(t.Context(), "POST", "/v1/callbacks/apns", nil), nil)
+	_, _, err = s.Callback(t.Context(), "apns", httptest.NewRequestWithContext(t.Context(), "POST", "/v1/callbacks/apns", nil), nil)
 	if !errors.Is(err, push.ErrCredentials) {
 		t.Errorf("Callback() without app: error = %v, want credentials", err)
 	}
@@ -208,5 +208,7 @@ func (p *fake) Weigh(*push.Delivery) (push.Payload, error) { return push.Payload
 func (p *fake) Callback(*http.Request, []byte) ([]push.Receipt, error) {
 	return []push.Receipt{{ProviderID: p.id}}, nil
 }
+
+func (p *fake) CallbackAnswer() []byte { return fmt.Appendf(nil, `{"heard":%q}`, p.id) }
 
 func (p *fake) CloseIdleConnections() { p.of.retired.Add(1) }

@@ -248,7 +248,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 	callbacks := map[string]api.Callback{}
 	for name := range openers(h.cfg.PublicURL, h.cfg.Egress, nil) {
 		roads[name] = func(credentials []byte) error { return h.providers.Check(name, credentials) }
-		callbacks[name] = func(ctx context.Context, r *http.Request, body []byte) ([]push.Receipt, error) {
+		callbacks[name] = func(ctx context.Context, r *http.Request, body []byte) (rs []push.Receipt, answer []byte, err error) {
 			return h.providers.Callback(ctx, name, r, body)
 		}
 	}

@@ -152,13 +152,16 @@ func TestBatchThatCannotWorkIsRefused(t *testing.T) {
 func TestReportOnOneOfManyNamesIt(t *testing.T) {
 	c := together(`{"most":2}`)
 	c["receipts"] = json.RawMessage(`{"signature":{"kind":"bearer","secret":"s3cret","from":"header:Authorization"},
-		"items":"reports","delivery":"id","token":"cid","stage":"what","stages":{"arrived":"delivered"}}`)
+		"answer":{"ok":true},"items":"reports","delivery":"id","token":"cid","stage":"what","stages":{"arrived":"delivered"}}`)
 	p := open(t, c)
 	r := providertest.Report(t, name, "demo")
 	r.Header.Set("Authorization", "Bearer s3cret")
 	rs, err := p.Callback(r, []byte(`{"reports":[{"id":"n1.0","cid":"t-1","what":"arrived"},{"id":"n1.0","what":"arrived"},{"id":"n1.0.2","what":"arrived"}]}`))
 	if err != nil || len(rs) != 2 {
 		t.Fatalf("Callback() = %+v, %v, want two receipts", rs, err)
+	}
+	if got := string(p.CallbackAnswer()); got != `{"ok":true}` {
+		t.Errorf("the service hears %s", got)
 	}
 	if rs[0].Delivery != "n1.0" || rs[0].Token != "t-1" || rs[0].Notification != "n1" || rs[1].Delivery != "n1.0.2" || rs[1].Token != "" {
 		t.Errorf("receipts = %+v", rs)

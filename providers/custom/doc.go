@@ -84,10 +84,12 @@
 // The service is given /v1/callbacks/http?app={app}.
 //
 //	receipts       {"signature","lines","items","delivery","token","message_id",
-//	               "stage","stages","code","at"}
+//	               "stage","stages","code","at","answer"}
 //	  signature    as sign, with "from": "header:…", "query:…" or "item:path";
 //	               over speaks of .RequestBody .Secret .Vars {{.Header "name"}}
 //	               {{.Query "name"}} and {{.Item "path"}}
+//	  answer       what the service wants to hear when its report was taken, in
+//	               JSON; without it that is status 204 and nothing
 //	  lines        true if the body is one JSON value a line
 //	  items        path to the reports; the others are paths in each
 //	  delivery     what the request named {{.Delivery}}

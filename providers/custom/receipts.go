@@ -2,6 +2,7 @@ package custom
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -23,6 +24,7 @@ type receiptsConfig struct {
 	Stages    map[string]string `json:"stages"`     // that word → our stage; others are passed over
 	Code      string            `json:"code"`       // path to why it failed, sorted by the table of codes
 	Token     string            `json:"token"`      // path to the device's token, where a request told many
+	Answer    json.RawMessage   `json:"answer"`     // what the service wants to hear, in JSON; none is a 204
 	At        string            `json:"at"`         // path to when: since 1970 in seconds or milliseconds, or RFC 3339
 }
 
@@ -33,6 +35,7 @@ type receipts struct {
 	items, delivery, id, stage path
 	code, at, token            path // nil if there is none
 	stages                     map[string]push.Stage
+	answer                     []byte // nil if there is none
 }
 
 // report is what the template of a report's signature can speak of.
@@ -75,7 +78,7 @@ var reportable = map[string]push.Stage{
 }
 
 func (c *compiler) receipts(rc *receiptsConfig) *receipts {
-	r := &receipts{lines: rc.Lines, stages: map[string]push.Stage{}}
+	r := &receipts{lines: rc.Lines, stages: map[string]push.Stage{}, answer: rc.Answer}
 	c.faults.Require("receipts.delivery", rc.Delivery)
 	c.faults.Require("receipts.stage", rc.Stage)
 	r.items, r.delivery = c.path("receipts.items", rc.Items), c.path("receipts.delivery", rc.Delivery)
@@ -118,6 +121,14 @@ func (r *receipts) signer() *signer {
 		return nil
 	}
 	return r.sign
+}
+
+// CallbackAnswer implements [providers.Answerer].
+func (p *Provider) CallbackAnswer() []byte {
+	if p.config.receipts == nil {
+		return nil
+	}
+	return p.config.receipts.answer
 }
 
 // Callback implements [providers.Callbacker].

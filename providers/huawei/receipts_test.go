@@ -110,6 +110,22 @@ func TestReceiptsMustBeSigned(t *testing.T) {
 	}
 }
 
+// AppGallery Connect tries an address without a signature and with no results.
+func TestAddressIsTriedWithoutASignature(t *testing.T) {
+	for body, want := range map[string]error{
+		``: nil, `{}`: nil, `{"test":true}`: nil,
+		`{"statuses":[{"biTag":"n1.0.1","status":0}]}`: push.ErrCredentials, `{"statuses":[]}`: push.ErrCredentials, `<html>`: push.ErrCredentials,
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/?app=demo", nil)
+		if rs, err := open(t, callbackKey).Callback(r, []byte(body)); !errors.Is(err, want) || len(rs) != 0 {
+			t.Errorf("Callback(%q) = %v, %v, want %v", body, rs, err, want)
+		}
+	}
+	if got := string(open(t, callbackKey).CallbackAnswer()); got != `{"code":"0","message":"success"}` {
+		t.Errorf("CallbackAnswer() = %s", got)
+	}
+}
+
 func TestReceiptsThatMakeNoSense(t *testing.T) {
 	p := open(t, callbackKey)
 	for _, body := range []string{``, `<html>`, `{}`, `{"statuses":7}`} {

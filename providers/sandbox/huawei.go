@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -354,8 +355,11 @@ func (k *kit) post(ctx context.Context, p huaweiPost) error {
 		return err
 	}
 	defer res.Body.Close()
-	if res.StatusCode/100 != 2 {
-		return fmt.Errorf("receipt: status %d", res.StatusCode)
+	var heard struct {
+		Code string `json:"code"`
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&heard); err != nil || res.StatusCode/100 != 2 || heard.Code != "0" {
+		return fmt.Errorf("receipt: status %d, code %q", res.StatusCode, heard.Code) // it wants {"code":"0"}
 	}
 	return nil
 }

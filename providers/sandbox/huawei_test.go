@@ -33,7 +33,8 @@ func TestHuaweiReportsWhatBecameOfAMessage(t *testing.T) {
 			s := start(t, sandbox.Config{})
 			p := open(t, s, "huawei", "")
 			reports := make(chan push.Receipt, 4)
-			herald := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			herald := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer func() { _, _ = w.Write(p.(providers.Answerer).CallbackAnswer()) }()
 				body, _ := io.ReadAll(r.Body)
 				rs, err := p.(providers.Callbacker).Callback(r, body)
 				if err != nil {
@@ -60,8 +61,13 @@ func TestHuaweiReportsWhatBecameOfAMessage(t *testing.T) {
 				if r.Stage != tt.stage || r.Kind != tt.kind || r.Delivery != "n1.0.7" || r.App != "demo" || r.ProviderID != answer.ID {
 					t.Errorf("receipt = %+v, want %s %s of %s", r, tt.stage, tt.kind, answer.ID)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Fatal("no receipt")
+			}
+			for end := time.Now().Add(30 * time.Second); s.Counts("huawei").Callbacks != 1; time.Sleep(5 * time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("it does not hear that the receipt was taken: %+v", s.Counts("huawei"))
+				}
 			}
 		})
 	}
