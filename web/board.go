@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// window is how far back an overview looks. Step is the width of one point of
-// its charts, whole minutes; slow is how many times [Config.Refresh] its numbers may age.
+// window is how far back a page of numbers looks. Step is the width of one point
+// of its charts, whole minutes; slow is how many times [Config.Refresh] its numbers may age.
 type window struct {
 	Name, Label string
 	Length      time.Duration
@@ -31,101 +31,109 @@ func (w window) StepLabel() string {
 	return fmt.Sprintf("%d h", w.Step/time.Hour)
 }
 
-// view is what one overview is about. Windows are few and apps are checked
-// against the list, so there are few views.
+// view is what one look at a page of numbers is about.
 type view struct {
 	app    string
 	window window
+	narrowing
 }
 
-// state is one reading of a view.
-type state struct {
+// reading is one reading of a view for a page.
+type reading struct {
 	view
-	Overview
 	from, to time.Time
-	recent   []Notification
-	lanes    []Lane
-	status   Status
-	blind    bool     // the numbers could not be read: zero means nothing
+	choices  Choices
+	content  content  // the page's own; nothing where the numbers could not be read
+	blind    bool     // that is so: zero means nothing
 	faults   []string // in words, for the page
 }
 
-// board reads each view at most once per refresh, however many people look.
+// fault notes what could not be read.
+func (r *reading) fault(words string) { r.faults = append(r.faults, words) }
+
+// board reads each page and view at most once per refresh, however many people look.
 type board struct {
 	site    *site
 	mu      sync.Mutex
-	entries map[view]*entry
+	entries map[looked]*glance
 }
 
-type entry struct {
-	mu   sync.Mutex // held while reading, so that others wait for the same answer
-	read time.Time
-	last *state
+// looked is who asks for what.
+type looked struct {
+	page string
+	view view
 }
+
+type glance struct {
+	mu    sync.Mutex // held while reading, so that others wait for the same answer
+	read  time.Time
+	asked time.Time // under the board's lock
+	last  *reading
+}
+
+// Views are narrowed by words that anybody may type. Those that nobody has asked
+// for of late are forgotten once there are many.
+const (
+	mostViews = 256
+	forgotten = 2 * time.Minute
+)
 
 // refresh is how long a reading of w stays good.
 func (b *board) refresh(w window) time.Duration { return b.site.Refresh * time.Duration(w.slow) }
 
 // get returns a reading of v that is not older than its refresh.
-func (b *board) get(ctx context.Context, v view) *state {
-	b.mu.Lock()
-	e := b.entries[v]
-	if e == nil {
-		e = &entry{}
-		b.entries[v] = e
-	}
-	b.mu.Unlock()
-
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (b *board) get(ctx context.Context, page *insight, v view) *reading {
+	g := b.glance(looked{page.name, v})
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	// A little tolerance, so that a stream's tick does not meet the reading of
 	// its own last tick.
-	if now := time.Now(); e.last == nil || now.Sub(e.read) > b.refresh(v.window)*9/10 {
-		e.last, e.read = b.load(ctx, v), now
+	if now := time.Now(); g.last == nil || now.Sub(g.read) > b.refresh(v.window)*9/10 {
+		g.last, g.read = b.load(ctx, page, v), now
 	}
-	return e.last
+	return g.last
+}
+
+func (b *board) glance(what looked) *glance {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	g := b.entries[what]
+	if g == nil {
+		g = &glance{}
+		b.entries[what] = g
+	}
+	g.asked = now
+	if len(b.entries) > mostViews {
+		for k, old := range b.entries {
+			if now.Sub(old.asked) > forgotten {
+				delete(b.entries, k)
+			}
+		}
+	}
+	return g
 }
 
 // load asks the stores. A store that is away costs its part of the page only.
-func (b *board) load(ctx context.Context, v view) *state {
+func (b *board) load(ctx context.Context, page *insight, v view) *reading {
 	// Others may be waiting for this reading: it goes on when its first viewer leaves.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	now := b.site.Now().UTC()
-	st := &state{view: v, from: now.Add(-v.window.Length), to: now, status: b.site.Status(ctx)}
+	r := &reading{view: v, from: now.Add(-v.window.Length), to: now}
 	var err error
-	if st.Overview, err = b.site.Numbers.Overview(ctx, v.app, st.from, st.to, v.window.Step); err != nil {
-		b.site.Log.WarnContext(ctx, "overview has no numbers", "app", v.app, "err", err)
-		st.Overview, st.blind = Overview{}, true
-		st.faults = append(st.faults, "The numbers cannot be read now. Events wait in the spool; nothing is lost.")
+	if r.content, err = page.read(ctx, r); err != nil {
+		b.site.Log.WarnContext(ctx, "page has no numbers", "page", page.name, "app", v.app, "err", err)
+		r.blind = true
+		r.fault("The numbers cannot be read now. Events wait in the spool; nothing is lost.")
 	}
-	if st.recent, err = b.site.Notifications.Recent(ctx, v.app, 12); err != nil {
-		b.site.Log.WarnContext(ctx, "overview has no notifications", "app", v.app, "err", err)
-		st.faults = append(st.faults, "The recent notifications cannot be read now.")
+	if r.choices, err = b.choices(ctx, v.app, now); err != nil {
+		b.site.Log.WarnContext(ctx, "page has no filters", "page", page.name, "app", v.app, "err", err)
 	}
-	if b.site.Lanes != nil {
-		if st.lanes, err = b.site.Lanes.Lanes(ctx, v.app); err != nil {
-			b.site.Log.WarnContext(ctx, "overview has no lanes", "app", v.app, "err", err)
-			st.faults = append(st.faults, "How the providers fare cannot be read now.")
-		}
-	}
-	st.Series = fill(st.Series, st.from, st.to, v.window.Step)
-	return st
+	return r
 }
 
-// fill returns one point per step of (from, to), with zeros where nothing
-// happened. The step that is still running is among them once a quarter of it
-// has passed; before that its rate is mostly chance.
-func fill(points []Point, from, to time.Time, step time.Duration) []Point {
-	known := make(map[int64]Point, len(points))
-	for _, p := range points {
-		known[p.At.Truncate(step).Unix()] = p
-	}
-	var all []Point
-	for at := from.Truncate(step).Add(step); !at.Add(step / 4).After(to); at = at.Add(step) {
-		p := known[at.Unix()]
-		p.At = at
-		all = append(all, p)
-	}
-	return all
+// choices are those of the last week; they change seldom.
+func (b *board) choices(ctx context.Context, app string, now time.Time) (Choices, error) {
+	return b.site.Numbers.Choices(ctx, app, now.Add(-7*24*time.Hour), now)
 }

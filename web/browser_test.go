@@ -175,10 +175,10 @@ func TestOverviewMovesInARealBrowser(t *testing.T) {
 		t.Errorf("indicator says %q, want Live", word)
 	}
 	for _, chart := range []string{"latency", "throughput"} { // their tooltips are markup that the policy could forbid
-		x := eval[float64](b, `document.getElementById("chart-`+chart+`").scrollIntoView(), document.getElementById("chart-`+chart+`").getBoundingClientRect().x + 200`)
-		y := eval[float64](b, `document.getElementById("chart-`+chart+`").getBoundingClientRect().y + 120`)
+		x := eval[float64](b, `document.querySelector("[data-chart=`+chart+`]").scrollIntoView(), document.querySelector("[data-chart=`+chart+`]").getBoundingClientRect().x + 200`)
+		y := eval[float64](b, `document.querySelector("[data-chart=`+chart+`]").getBoundingClientRect().y + 120`)
 		b.run(chromedp.MouseEvent(input.DispatchMouseEventTypeMouseMoved, x, y))
-		b.until(`document.querySelector("#chart-` + chart + ` .tip")?.textContent.includes("UTC")`)
+		b.until(`document.querySelector("[data-chart=` + chart + `] .tip")?.textContent.includes("UTC")`)
 		b.shoot("tip-" + chart)
 	}
 	b.quiet()

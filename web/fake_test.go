@@ -86,21 +86,49 @@ func (f *fake) Lanes(_ context.Context, app string) ([]Lane, error) {
 	}, nil
 }
 
-func (f *fake) Overview(_ context.Context, app string, from, to time.Time, step time.Duration) (Overview, error) {
+func (f *fake) Choices(_ context.Context, app string, _, _ time.Time) (Choices, error) {
+	if f.away.Load() {
+		return Choices{}, ErrAway
+	}
+	if !f.lively || app == "bank" {
+		return Choices{}, nil
+	}
+	return Choices{
+		Classes: []string{"call", "chat", "marketing", "otp", "transactional"}, Providers: []string{"apns", "fcm", "live" + f.planted, "sms"},
+		Platforms: []string{"android", "ios"}, Makers: []string{"Apple", "OPPO", "Samsung", "Xiaomi" + f.planted}, Countries: []string{"BR", "DE", "ID", "IN", "US"},
+	}, nil
+}
+
+func (f *fake) Overview(_ context.Context, l Lens) (Overview, error) {
 	if f.away.Load() {
 		return Overview{}, ErrAway
 	}
 	n := uint64(f.reads.Add(1))
-	if !f.lively || app == "bank" {
+	if !f.lively || l.App == "bank" {
 		return Overview{}, nil
 	}
+	from, to, step := l.From, l.To, l.Step
 	grown := n * 37
 	o := Overview{
-		Counts: Counts{
-			Notifications: 1204 + n, Deliveries: 48210 + grown, Accepted: 47805 + grown, Delivered: 46011 + grown,
-			Displayed: 31877 + grown/2, Clicked: 6408 + grown/9, Failed: 312 + n, Unknown: 41, Expired: 12, PaidTwice: 23,
+		Totals: Totals{
+			Counts: Counts{
+				Notifications: 1204 + n, Deliveries: 48210 + grown, Accepted: 47805 + grown, Delivered: 46011 + grown,
+				Displayed: 31877 + grown/2, Clicked: 6408 + grown/9, Failed: 312 + n, Unknown: 41, Expired: 12, PaidTwice: 23,
+			},
+			P50Millis: 184 + float64(n%7), P95Millis: 912 + float64(n%31), CostMicros: 4_271_500 + int64(n)*7500,
 		},
-		P50Millis: 184 + float64(n%7), P95Millis: 912 + float64(n%31), CostMicros: 4_271_500 + int64(n)*7500,
+		Before: Totals{Counts: Counts{Notifications: 1180, Deliveries: 46902, Delivered: 45960, Failed: 190}, P50Millis: 179, P95Millis: 702, CostMicros: 4_610_000},
+		Versus: "the same time last week",
+		Classes: []ClassTotals{
+			{"call", Totals{Counts: Counts{Deliveries: 1210, Accepted: 1204, Delivered: 1190, Failed: 6}, P95Millis: 410}},
+			{"chat", Totals{Counts: Counts{Deliveries: 9120, Accepted: 9100, Delivered: 8960, Clicked: 3011, Failed: 20}, P95Millis: 480}},
+			{"marketing", Totals{Counts: Counts{Deliveries: 30110, Accepted: 29800, Delivered: 28301, Clicked: 1902, Failed: 240}, P95Millis: 1900}},
+			{"otp" + f.planted, Totals{Counts: Counts{Deliveries: 2240, Accepted: 2238, Delivered: 2231, Failed: 2}, P95Millis: 702, CostMicros: 4_271_500}},
+		},
+		Movers: []Mover{
+			{"fcm" + f.planted, "Xiaomi", "ID", 1841, 2010, 1102, 1890, -629.2, "unavailable: 31.2 % of attempts, was 0.4 %" + f.planted},
+			{"apns", "Apple", "BR", 980, 1002, 961, 902, 78.4, "taken, never proven: 1.9 % of attempts, was 9.8 %"},
+		},
 		Providers: []Provider{
 			{"live" + f.planted, 21930 + grown, 21930 + grown, 21418 + grown, 0, 3, 21, 64, 0},
 			{"apns", 14102, 14011, 13610, 91, 12, 212, 740, 0},

@@ -21,7 +21,7 @@ func TestNobodySeesAPageWithoutSigningIn(t *testing.T) {
 			t.Errorf("GET %s shows a stranger what was sent", path)
 		}
 	}
-	for _, path := range []string{"/data/overview", "/data/stream"} {
+	for _, path := range []string{"/data/overview", "/data/overview/stream", "/data/overview/funnel.csv"} {
 		if res, _ := h.stranger(t).get(path); res.StatusCode != http.StatusUnauthorized {
 			t.Errorf("GET %s: %s, want 401", path, res.Status)
 		}

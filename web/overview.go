@@ -1,43 +1,41 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
-// overviewView is what overview.html and its parts show.
-type overviewView struct {
-	*state
-	Windows  []window
-	Apps     []App
-	Command  string
-	Currency string
-}
-
-// Moves says that the page moves by itself.
-func (overviewView) Moves() {}
-
-// The parts of the overview that the stream sends anew when they change; each
-// is a template of overview.html, inside an element with the id "part-<name>".
-var liveParts = [...]string{"headline", "funnel", "latency", "throughput", "providers", "lanes", "recent", "status"}
-
-func (s *site) overview(w http.ResponseWriter, r *http.Request, sess *session) error {
-	v, apps, err := s.choose(r, sess)
-	if err != nil {
-		return err
+// overviewPage is the first page: what came of everything.
+func (s *site) overviewPage() *insight {
+	return &insight{
+		name: "overview", path: "/",
+		parts: []string{"headline", "funnel", "classes", "latency", "throughput", "movers", "providers", "recent", "status"},
+		read:  s.readOverview,
 	}
-	s.render(w, r, sess, http.StatusOK, "overview", s.overviewView(r.Context(), v, apps))
-	return nil
 }
 
-func (s *site) overviewView(ctx context.Context, v view, apps []App) overviewView {
-	return overviewView{state: s.board.get(ctx, v), Windows: windows[:], Apps: apps, Command: s.Command, Currency: s.Currency}
+// overview is what the first page has read.
+type overview struct {
+	Overview
+	Recent []Notification
+	Status Status
+}
+
+func (s *site) readOverview(ctx context.Context, r *reading) (content, error) {
+	o := &overview{Status: s.Status(ctx)}
+	var err error
+	if o.Recent, err = s.Notifications.Recent(ctx, r.app, 12); err != nil {
+		s.Log.WarnContext(ctx, "overview has no notifications", "app", r.app, "err", err)
+		r.fault("The recent notifications cannot be read now.")
+	}
+	o.Overview, err = s.Numbers.Overview(ctx, r.lens(r.to))
+	o.Series = fill(o.Series, r.from, r.to, r.window.Step)
+	return o, err
 }
 
 // appCookie remembers the app that was looked at last; a link with ?app= is
@@ -72,6 +70,9 @@ func (s *site) choose(r *http.Request, sess *session) (view, []App, error) {
 		}
 		v.window = windows[i]
 	}
+	if err := v.narrowing.read(q); err != nil {
+		return view{}, nil, err
+	}
 	return v, apps, nil
 }
 
@@ -83,23 +84,49 @@ func (s *site) visible(ctx context.Context, sess *session) ([]App, error) {
 	return slices.DeleteFunc(slices.Clone(apps), func(a App) bool { return !sess.may(a.ID, Viewer) }), nil
 }
 
-// numbers is the JSON of /data/overview, and what the charts are drawn from.
+// numbers is the JSON of /data/overview.
 type numbers struct {
-	App           string         `json:"app"`
-	Window        string         `json:"window"`
-	From          time.Time      `json:"from"`
-	To            time.Time      `json:"to"`
-	StepSeconds   int            `json:"step_seconds"`
-	Counts        Counts         `json:"counts"`
-	P50           *float64       `json:"p50_ms"` // null without deliveries, here and below
-	P95           *float64       `json:"p95_ms"`
-	CostMicros    int64          `json:"cost_micros"`
+	App         string    `json:"app"`
+	Window      string    `json:"window"`
+	From        time.Time `json:"from"`
+	To          time.Time `json:"to"`
+	StepSeconds int       `json:"step_seconds"`
+	totals
+	Before        totals         `json:"before"`
+	Versus        string         `json:"versus"` // when before was
+	Classes       []classNumbers `json:"classes"`
+	Movers        []mover        `json:"movers"`
 	Series        []point        `json:"series"`
 	Providers     []provider     `json:"providers"`
 	Notifications []notification `json:"notifications"`
 	Status        Status         `json:"status"`
 	LagSeconds    float64        `json:"lag_seconds"`
 	Faults        []string       `json:"faults,omitempty"`
+}
+
+// totals are [Totals].
+type totals struct {
+	Counts     Counts   `json:"counts"`
+	P50        *float64 `json:"p50_ms"` // null without deliveries, here and below
+	P95        *float64 `json:"p95_ms"`
+	CostMicros int64    `json:"cost_micros"`
+}
+
+type classNumbers struct {
+	Class string `json:"class"`
+	totals
+}
+
+type mover struct {
+	Provider        string  `json:"provider"`
+	Maker           string  `json:"maker"`
+	Country         string  `json:"country"`
+	Attempts        uint64  `json:"attempts"`
+	AttemptsBefore  uint64  `json:"attempts_before"`
+	Delivered       uint64  `json:"delivered"`
+	DeliveredBefore uint64  `json:"delivered_before"`
+	Impact          float64 `json:"impact"`
+	Why             string  `json:"why"`
 }
 
 // point is a [Point] with events per minute.
@@ -135,14 +162,6 @@ type notification struct {
 	Counts     Counts    `json:"counts"`
 }
 
-func (s *site) overviewData(w http.ResponseWriter, r *http.Request, sess *session) error {
-	v, _, err := s.choose(r, sess)
-	if err != nil {
-		return err
-	}
-	return writeJSON(w, s.board.get(r.Context(), v).numbers())
-}
-
 func writeJSON(w http.ResponseWriter, v any) error {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -153,26 +172,35 @@ func writeJSON(w http.ResponseWriter, v any) error {
 	return nil
 }
 
-func (st *state) numbers() numbers {
+func (o *overview) numbers(r *reading) any {
 	n := numbers{
-		App: st.app, Window: st.window.Name, From: st.from, To: st.to, StepSeconds: int(st.window.Step / time.Second),
-		Counts: st.Counts, CostMicros: st.CostMicros, Status: st.status, LagSeconds: st.status.Lag.Seconds(), Faults: st.faults,
-		P50: known(st.P50Millis, st.Counts.Delivered), P95: known(st.P95Millis, st.Counts.Delivered),
-		Series: []point{}, Providers: []provider{}, Notifications: []notification{},
+		App: r.app, Window: r.window.Name, From: r.from, To: r.to, StepSeconds: int(r.window.Step / time.Second),
+		totals: o.Totals.numbers(), Before: o.Before.numbers(), Versus: o.Versus, Status: o.Status, LagSeconds: o.Status.Lag.Seconds(), Faults: r.faults,
+		Classes: []classNumbers{}, Movers: []mover{}, Series: []point{}, Providers: []provider{}, Notifications: []notification{},
 	}
-	for _, p := range st.Series {
-		n.Series = append(n.Series, p.perMinute(st.window.Step, st.to))
+	for _, c := range o.Classes {
+		n.Classes = append(n.Classes, classNumbers{c.Class, c.Totals.numbers()})
 	}
-	for _, p := range st.Providers {
+	for _, m := range o.Movers {
+		n.Movers = append(n.Movers, mover(m))
+	}
+	for _, p := range o.Series {
+		n.Series = append(n.Series, p.perMinute(r.window.Step, r.to))
+	}
+	for _, p := range o.Providers {
 		n.Providers = append(n.Providers, provider{
 			p.Name, p.Attempts, p.Accepted, p.Delivered, p.Failed, p.Unknown,
 			known(p.P50Millis, p.Delivered), known(p.P95Millis, p.Delivered), p.CostMicros,
 		})
 	}
-	for _, m := range st.recent {
+	for _, m := range o.Recent {
 		n.Notifications = append(n.Notifications, notification{m.ID, m.Class, m.State, m.AcceptedAt, m.Counts})
 	}
 	return n
+}
+
+func (t Totals) numbers() totals {
+	return totals{t.Counts, known(t.P50Millis, t.Counts.Delivered), known(t.P95Millis, t.Counts.Delivered), t.CostMicros}
 }
 
 func (p Point) perMinute(step time.Duration, now time.Time) point {
@@ -196,38 +224,82 @@ func known(ms float64, of uint64) *float64 {
 
 // Rows is the series with events per minute, newest first, for the tables under
 // the charts.
-func (v overviewView) Rows() []point {
+func (v insightView) Rows() []point {
 	var rows []point
-	for _, p := range slices.Backward(v.Series) {
+	for _, p := range slices.Backward(v.content.(*overview).Series) {
 		rows = append(rows, p.perMinute(v.window.Step, v.to))
 	}
 	return rows
 }
 
-// The rest is what the templates ask for.
-
-func (v overviewView) App() string            { return v.app }
-func (v overviewView) Window() window         { return v.window }
-func (v overviewView) From() time.Time        { return v.from }
-func (v overviewView) To() time.Time          { return v.to }
-func (v overviewView) Recent() []Notification { return v.recent }
-func (v overviewView) Lanes() []Lane          { return v.lanes }
-func (v overviewView) Status() Status         { return v.status }
-func (v overviewView) Faults() []string       { return v.faults }
-
-// Clock writes the start of a step, with its day where the window has several.
-func (v overviewView) Clock(t time.Time) string {
-	if v.window.Length >= 24*time.Hour {
-		return t.UTC().Format("01-02 15:04")
+func (o *overview) charts(r *reading) map[string]chart {
+	latency, throughput := r.over("lines", "ms"), r.over("lines", "/min")
+	latency.Series = []series{
+		{Name: "p95", Colour: "--accent-2", Dash: []int{5, 4}},
+		{Name: "p50", Colour: "--accent", Fill: 12},
 	}
-	return t.UTC().Format("15:04")
+	throughput.Series = []series{
+		{Name: "Accepted", Colour: "--accent-3", Fill: 18},
+		{Name: "Delivered", Colour: "--accent", Fill: 14},
+		{Name: "Displayed", Colour: "--accent-2", Dash: []int{6, 4}},
+		{Name: "Clicked", Colour: "--accent-2", Dash: []int{2, 3}},
+		{Name: "Failed", Colour: "--bad"},
+	}
+	add := func(s *series, at time.Time, v any) { s.Points = append(s.Points, [2]any{at.UnixMilli(), v}) }
+	for _, each := range o.Series {
+		p := each.perMinute(r.window.Step, r.to)
+		add(&latency.Series[0], p.At, p.P95)
+		add(&latency.Series[1], p.At, p.P50)
+		for i, rate := range []float64{p.Accepted, p.Delivered, p.Displayed, p.Clicked, p.Failed} {
+			add(&throughput.Series[i], p.At, rate)
+		}
+	}
+	return map[string]chart{"latency": latency, "throughput": throughput}
 }
 
-// Blind reports whether the numbers could not be read.
-func (v overviewView) Blind() bool { return v.blind }
+func (o *overview) tables(r *reading) map[string]table {
+	funnel := table{Heads: []string{"stage", "deliveries", "of"}}
+	for _, b := range o.Funnel() {
+		funnel.Rows = append(funnel.Rows, []any{b.Name, b.N, b.Of})
+	}
+	classes := table{Heads: []string{"class", "notifications", "deliveries", "accepted", "delivered", "displayed", "clicked", "failed", "unknown", "expired", "p50_ms", "p95_ms", "cost_micros"}}
+	for _, c := range o.Classes {
+		n := c.Counts
+		classes.Rows = append(classes.Rows, []any{
+			c.Class, n.Notifications, n.Deliveries, n.Accepted, n.Delivered, n.Displayed, n.Clicked, n.Failed, n.Unknown, n.Expired,
+			known(c.P50Millis, n.Delivered), known(c.P95Millis, n.Delivered), c.CostMicros,
+		})
+	}
+	latency := table{Heads: []string{"at", "p50_ms", "p95_ms"}}
+	throughput := table{Heads: []string{"at", "accepted_per_min", "delivered_per_min", "displayed_per_min", "clicked_per_min", "failed_per_min"}}
+	for _, each := range o.Series {
+		p := each.perMinute(r.window.Step, r.to)
+		latency.Rows = append(latency.Rows, []any{p.At, p.P50, p.P95})
+		throughput.Rows = append(throughput.Rows, []any{p.At, p.Accepted, p.Delivered, p.Displayed, p.Clicked, p.Failed})
+	}
+	movers := table{Heads: []string{"provider", "maker", "country", "attempts", "delivered", "attempts_before", "delivered_before", "impact", "why"}}
+	for _, m := range o.Movers {
+		movers.Rows = append(movers.Rows, []any{m.Provider, m.Maker, m.Country, m.Attempts, m.Delivered, m.AttemptsBefore, m.DeliveredBefore, m.Impact, m.Why})
+	}
+	return map[string]table{
+		"funnel": funnel, "classes": classes, "latency": latency, "throughput": throughput, "movers": movers,
+		"providers": providerTable(o.Providers),
+	}
+}
+
+func providerTable(all []Provider) table {
+	t := table{Heads: []string{"provider", "attempts", "accepted", "delivered", "failed", "unknown", "p50_ms", "p95_ms", "cost_micros"}}
+	for _, p := range all {
+		t.Rows = append(t.Rows, []any{
+			p.Name, p.Attempts, p.Accepted, p.Delivered, p.Failed, p.Unknown,
+			known(p.P50Millis, p.Delivered), known(p.P95Millis, p.Delivered), p.CostMicros,
+		})
+	}
+	return t
+}
 
 // Empty reports whether nothing was sent in the window, as far as one can see.
-func (v overviewView) Empty() bool { return v.Counts.Deliveries == 0 && v.Counts.Accepted == 0 }
+func (o *overview) Empty() bool { return o.Counts.Deliveries == 0 && o.Counts.Accepted == 0 }
 
 // Bar is one bar of the funnel.
 type bar struct {
@@ -237,8 +309,8 @@ type bar struct {
 
 // Funnel lists the bars from the widest rung down, and failed last. All are
 // shares of the deliveries.
-func (v overviewView) Funnel() []bar {
-	c := v.Counts
+func (o *overview) Funnel() []bar {
+	c := o.Counts
 	of := max(c.Deliveries, c.Accepted)
 	return []bar{
 		{"accepted", "a provider took it", c.Accepted, of},
@@ -249,21 +321,89 @@ func (v overviewView) Funnel() []bar {
 	}
 }
 
-// Query is a path about the same app, over a window.
-func (v overviewView) Query(path, window string) string {
-	return path + "?" + url.Values{"app": {v.app}, "window": {window}}.Encode()
+// change is a figure beside the one of before.
+type change struct {
+	Words string // such as "+3.1 %"; "" where nothing is known of then
+	Worse bool
 }
 
-// parts renders every live part of the page.
-func (s *site) parts(v overviewView) (map[string]string, error) {
-	html := make(map[string]string, len(liveParts))
-	var buf bytes.Buffer
-	for _, name := range liveParts {
-		buf.Reset()
-		if err := s.pages["overview"].ExecuteTemplate(&buf, name, v); err != nil {
-			return nil, fmt.Errorf("web: render %s: %w", name, err)
-		}
-		html[name] = buf.String()
+// since says by how much now differs from before, in percent of before. More is
+// worse where higherIsWorse.
+func since(now, before float64, higherIsWorse bool) change {
+	if before == 0 {
+		return change{}
 	}
-	return html, nil
+	part := 100 * (now - before) / before
+	if part > 999 {
+		return change{"× " + decimal(now/before, 1), higherIsWorse}
+	}
+	return change{signed(part) + " %", higherIsWorse && part > 10}
+}
+
+// signed writes a number with its sign and one place.
+func signed(v float64) string {
+	text := fmt.Sprintf("%+.1f", v)
+	if text == "+0.0" || text == "-0.0" {
+		return "±0.0"
+	}
+	return strings.Replace(text, "-", "−", 1)
+}
+
+// The changes of the figures since before.
+
+func (o *overview) SinceSent() change {
+	return since(float64(o.Counts.Deliveries), float64(o.Before.Counts.Deliveries), false)
+}
+
+func (o *overview) SinceNotifications() change {
+	return since(float64(o.Counts.Notifications), float64(o.Before.Counts.Notifications), false)
+}
+
+// SinceRate is in percentage points.
+func (o *overview) SinceRate() change {
+	now, before := o.Counts, o.Before.Counts
+	if before.Deliveries == 0 || now.Deliveries == 0 {
+		return change{}
+	}
+	points := 100*float64(now.Delivered)/float64(now.Deliveries) - 100*float64(before.Delivered)/float64(before.Deliveries)
+	return change{signed(points) + " points", points < -1}
+}
+
+func (o *overview) SinceP50() change { return since(o.P50Millis, o.Before.P50Millis, true) }
+func (o *overview) SinceP95() change { return since(o.P95Millis, o.Before.P95Millis, true) }
+
+func (o *overview) SinceFailed() change {
+	return since(float64(o.Counts.Failed), float64(o.Before.Counts.Failed), true)
+}
+
+func (o *overview) SinceCost() change {
+	return since(float64(o.CostMicros), float64(o.Before.CostMicros), true)
+}
+
+// Points is a mover's change of its delivered share in percentage points.
+func (m Mover) Points() string {
+	if m.Attempts == 0 || m.AttemptsBefore == 0 {
+		return "–"
+	}
+	return signed(100*float64(m.Delivered)/float64(m.Attempts) - 100*float64(m.DeliveredBefore)/float64(m.AttemptsBefore))
+}
+
+// Lost reports whether the change is for the worse.
+func (m Mover) Lost() bool { return m.Impact < 0 }
+
+// fill returns one point per step of (from, to), with zeros where nothing
+// happened. The step that is still running is among them once a quarter of it
+// has passed; before that its rate is mostly chance.
+func fill(points []Point, from, to time.Time, step time.Duration) []Point {
+	known := make(map[int64]Point, len(points))
+	for _, p := range points {
+		known[p.At.Truncate(step).Unix()] = p
+	}
+	var all []Point
+	for at := from.Truncate(step).Add(step); !at.Add(step / 4).After(to); at = at.Add(step) {
+		p := known[at.Unix()]
+		p.At = at
+		all = append(all, p)
+	}
+	return all
 }

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// update is one event of the stream: the numbers, and those parts of the page
-// that look different now.
+// update is one event of the stream: what the charts draw, and those parts of
+// the page that look different now.
 type update struct {
-	Numbers numbers           `json:"numbers"`
-	Parts   map[string]string `json:"parts"`
+	Charts map[string]chart  `json:"charts"`
+	Parts  map[string]string `json:"parts"`
 }
 
-// stream serves /data/stream: server-sent events, the first at once, then one
-// per refresh. It ends when the viewer leaves or signs out, or the server stops.
-func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session) error {
-	v, apps, err := s.choose(r, sess)
+// stream serves /data/<page>/stream: server-sent events, the first at once, then
+// one per refresh. It ends when the viewer leaves or signs out, or the server stops.
+func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session, page *insight) error {
+	v, _, err := s.choose(r, sess)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session) err
 	defer tick.Stop()
 	sent := map[string]string{}
 	for {
-		if err := s.sendUpdate(w, out, s.overviewView(r.Context(), v, apps), sent); err != nil {
+		if err := s.sendUpdate(w, out, s.insightView(r.Context(), sess, page, v), sent); err != nil {
 			s.Log.DebugContext(r.Context(), "viewer left", "err", err)
 			return nil // headers are out: there is nobody to answer
 		}
@@ -42,7 +42,8 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session) err
 		case <-s.Done:
 			return nil
 		case <-tick.C:
-			if !s.sessions.live(sess) {
+			// A role that was taken away ends the stream; a store that is away does not.
+			if in, err := s.admit(r.Context(), sess); !s.sessions.live(sess) || err == nil && !(in && sess.may(v.app, Viewer)) {
 				return nil
 			}
 		}
@@ -51,7 +52,7 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session) err
 
 // sendUpdate writes one event with the parts that differ from sent, and notes
 // them there.
-func (s *site) sendUpdate(w http.ResponseWriter, out *http.ResponseController, v overviewView, sent map[string]string) error {
+func (s *site) sendUpdate(w http.ResponseWriter, out *http.ResponseController, v insightView, sent map[string]string) error {
 	parts, err := s.parts(v)
 	if err != nil {
 		return err
@@ -63,14 +64,14 @@ func (s *site) sendUpdate(w http.ResponseWriter, out *http.ResponseController, v
 			sent[name] = html
 		}
 	}
-	body, err := json.Marshal(update{v.numbers(), parts})
+	body, err := json.Marshal(update{v.charts(), parts})
 	if err != nil {
 		return fmt.Errorf("web: encode update: %w", err)
 	}
 	// A server's write timeout is for pages; a stream renews it with each event.
 	// Writers that cannot (tests' recorders) say so, and need not.
 	_ = out.SetWriteDeadline(time.Now().Add(2*s.board.refresh(v.window) + 10*time.Second))
-	if _, err := fmt.Fprintf(w, "event: overview\ndata: %s\n\n", body); err != nil {
+	if _, err := fmt.Fprintf(w, "event: numbers\ndata: %s\n\n", body); err != nil {
 		return err
 	}
 	return out.Flush()

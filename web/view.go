@@ -108,6 +108,9 @@ func words(now func() time.Time) template.FuncMap {
 		"moment":           func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
 		"iso":              func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 		"human":            func(s string) string { return strings.ReplaceAll(s, "_", " ") },
+		"signed":           signed,
+		"share":            func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) },
+		"roadColour":       func(name string) string { return strings.TrimPrefix(roadColour(name, 0), "--") },
 		"notificationPath": notificationPath,
 		"deliveryPath":     deliveryPath,
 	}

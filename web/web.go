@@ -1,5 +1,5 @@
 // Package web serves the dashboards: server-rendered pages, a few small ES
-// modules and one stream of live numbers, all embedded in the binary. Charts
+// modules and a stream of live numbers for each page, all embedded in the binary. Charts
 // are drawn by Apache ECharts 6.1.0 and the device page speaks through MQTT.js
 // 5.16.0, both as published on npm, in static/vendor with their licences.
 //
@@ -127,7 +127,7 @@ func New(c Config) (http.Handler, error) {
 		c.Command = "bin/herald send --to device:phone-1 --title Hi --body there"
 	}
 	s := &site{Config: c, sessions: newSessions(c.Key, c.Secure, c.Now)}
-	s.board = &board{site: s, entries: map[view]*entry{}}
+	s.board = &board{site: s, entries: map[looked]*glance{}}
 	s.sandbox = &sandbox{base: strings.TrimSuffix(c.Sandbox, "/"), client: &http.Client{Timeout: 5 * time.Second}}
 	if c.OIDC != nil {
 		s.sso = newSSO(*c.OIDC, c.Now)
@@ -152,9 +152,9 @@ func (s *site) routes(assets http.Handler) http.Handler {
 	mux.HandleFunc("GET /login/oidc/callback", s.endOIDC)
 
 	mux.Handle("POST /logout", s.private(s.logout))
-	mux.Handle("GET /{$}", s.private(s.overview))
-	mux.Handle("GET /data/overview", s.private(s.overviewData))
-	mux.Handle("GET /data/stream", s.private(s.stream))
+	for _, page := range s.insights() {
+		s.routeInsight(mux, page)
+	}
 	mux.Handle("GET /notifications", s.private(s.findNotification))
 	mux.Handle("GET /notifications/{id}", s.private(s.notification))
 	mux.Handle("GET /notifications/{id}/deliveries/{device}", s.private(s.delivery))

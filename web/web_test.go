@@ -156,7 +156,7 @@ func TestPlantedMarkupIsShownAndNotRun(t *testing.T) {
 	h := open(t, &fake{lively: true, planted: evil})
 	v := h.operator(t)
 	for _, path := range []string{
-		"/", "/data/overview", notificationPath("demo", "n"+evil), deliveryPath("demo", "n"+evil, "d"+evil), "/demo/device",
+		"/", "/data/overview", "/?class=" + url.QueryEscape(evil), notificationPath("demo", "n"+evil), deliveryPath("demo", "n"+evil, "d"+evil), "/demo/device",
 		"/login?next=" + url.QueryEscape("/"+evil),
 	} {
 		res, body := v.get(path)
@@ -277,7 +277,7 @@ func TestADeliveryTellsItsStoryInOrder(t *testing.T) {
 func TestTheStreamSendsWhatChanged(t *testing.T) {
 	h := open(t, &fake{lively: true}, func(c *Config) { c.Refresh = 20 * time.Millisecond })
 	v := h.operator(t)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/data/stream", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url+"/data/overview/stream", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,13 +304,13 @@ func TestTheStreamSendsWhatChanged(t *testing.T) {
 	if len(events) < 2 {
 		t.Fatalf("%d events: %v", len(events), lines.Err())
 	}
-	if len(events[0].Parts) != len(liveParts) {
-		t.Errorf("the first event has %d parts, want all %d", len(events[0].Parts), len(liveParts))
+	if len(events[0].Parts) != 9 {
+		t.Errorf("the first event has %d parts, want all 9", len(events[0].Parts))
 	}
 	if _, ok := events[1].Parts["status"]; ok {
 		t.Error("the second event repeats the part about the stores, which had not changed")
 	}
-	if events[1].Numbers.Counts.Delivered <= events[0].Numbers.Counts.Delivered || events[1].Parts["headline"] == "" {
+	if len(events[1].Charts["latency"].Series) != 2 || events[1].Parts["headline"] == "" || events[1].Parts["headline"] == events[0].Parts["headline"] {
 		t.Error("the numbers do not move")
 	}
 }

@@ -42,23 +42,50 @@ type Apps interface {
 	Apps(ctx context.Context) ([]App, error)
 }
 
-// Numbers answers what came of an app's notifications.
+// Numbers answers what came of an app's notifications. Series have one point
+// per step of the lens, each at a multiple of the step since 1970; points without
+// events may be missing.
 type Numbers interface {
-	// Overview counts over [from, to). Its Series has one point per step, each
-	// at a multiple of step since 1970; points without events may be missing.
-	Overview(ctx context.Context, app string, from, to time.Time, step time.Duration) (Overview, error)
+	// Choices are the words that the app's attempts over [from, to) had.
+	Choices(ctx context.Context, app string, from, to time.Time) (Choices, error)
+	Overview(ctx context.Context, l Lens) (Overview, error)
 }
 
-// Overview is what came of one app over some window.
-type Overview struct {
+// Totals are what came of some deliveries.
+type Totals struct {
 	Counts Counts
 	// P50Millis and P95Millis are the time from acceptance by the API until the
 	// proof of delivery arrived. Without deliveries they mean nothing.
 	P50Millis, P95Millis float64
 	CostMicros           int64 // millionths of the app's currency
-	TwiceMicros          int64 // of these, for what Counts.PaidTwice counts
-	Series               []Point
-	Providers            []Provider
+}
+
+// Overview is what came of one app over some window.
+type Overview struct {
+	Totals
+	TwiceMicros int64  // of the cost, for what Counts.PaidTwice counts
+	Before      Totals // the same window, earlier
+	Versus      string // how much earlier, such as "the same time last week"
+	Classes     []ClassTotals
+	Movers      []Mover
+	Series      []Point
+	Providers   []Provider
+}
+
+// ClassTotals are those of one class.
+type ClassTotals struct {
+	Class string
+	Totals
+}
+
+// Mover is a group of devices on one provider that fares otherwise than before,
+// beyond chance.
+type Mover struct {
+	Provider, Maker, Country   string
+	Attempts, AttemptsBefore   uint64
+	Delivered, DeliveredBefore uint64
+	Impact                     float64 // deliveries won, or lost if below 0
+	Why                        string
 }
 
 // Counts are deliveries, each counted on every rung that it has reached: one

@@ -16,44 +16,119 @@ import (
 // numbers answers the overview from ClickHouse.
 type numbers struct{ record *analytics.Store } // nil without ClickHouse
 
-// Overview implements [web.Numbers].
-func (n numbers) Overview(ctx context.Context, app string, from, to time.Time, step time.Duration) (web.Overview, error) {
+// lensOf is the pages' lens in the record's words.
+func lensOf(l web.Lens) analytics.Lens {
+	return analytics.Lens{
+		App: l.App, From: l.From, To: l.To, Class: l.Class, Provider: l.Provider, Platform: l.Platform, Maker: l.Maker, Country: l.Country,
+	}
+}
+
+// Choices implements [web.Numbers].
+func (n numbers) Choices(ctx context.Context, app string, from, to time.Time) (web.Choices, error) {
+	if n.record == nil {
+		return web.Choices{}, web.ErrAway
+	}
+	c, err := n.record.Choices(ctx, analytics.Lens{App: app, From: from, To: to})
+	return web.Choices(c), pageError(err)
+}
+
+const week = 7 * 24 * time.Hour
+
+// Overview implements [web.Numbers]. What is new is compared with the same time
+// last week, or, where nothing was sent then, with what came just before.
+func (n numbers) Overview(ctx context.Context, l web.Lens) (web.Overview, error) {
 	if n.record == nil {
 		return web.Overview{}, web.ErrAway
 	}
+	lens, back, versus := lensOf(l), week, "the same time last week"
+	before, err := n.record.ByClass(ctx, lens.Before(back))
+	if err == nil && len(before) == 0 {
+		back = l.To.Sub(l.From)
+		versus = "the " + spanInWords(back) + " before"
+		before, err = n.record.ByClass(ctx, lens.Before(back))
+	}
+	if err != nil {
+		return web.Overview{}, pageError(err)
+	}
 	var (
-		funnel    analytics.FunnelRow
-		totals    analytics.TotalRow
+		classes   []analytics.ClassRow
 		twice     analytics.TwiceRow
 		steps     []analytics.StepRow
 		providers []analytics.ProviderRow
+		movers    []analytics.Mover
 	)
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) { funnel, err = n.record.Funnel(ctx, app, from, to); return err })
-	group.Go(func() (err error) { totals, err = n.record.Totals(ctx, app, from, to); return err })
-	group.Go(func() (err error) { twice, err = n.record.PaidTwice(ctx, app, from, to); return err })
-	group.Go(func() (err error) { steps, err = n.record.Steps(ctx, app, from, to, step); return err })
-	group.Go(func() (err error) { providers, err = n.record.Providers(ctx, app, from, to); return err })
+	group.Go(func() (err error) { classes, err = n.record.ByClass(ctx, lens); return err })
+	group.Go(func() (err error) { twice, err = n.record.PaidTwice(ctx, l.App, l.From, l.To); return err })
+	group.Go(func() (err error) { steps, err = n.record.Flow(ctx, lens, l.Step); return err })
+	group.Go(func() (err error) { providers, err = n.record.ProvidersSeen(ctx, lens); return err })
+	group.Go(func() (err error) { movers, err = n.record.Movers(ctx, lens, back, mostMovers); return err })
 	if err := group.Wait(); err != nil {
 		return web.Overview{}, pageError(err)
 	}
-	o := web.Overview{
-		Counts: funnelCounts(funnel), P50Millis: totals.P50Ms, P95Millis: totals.P95Ms, CostMicros: totals.CostMicros,
+	o := web.Overview{Totals: total(classes), Before: total(before), Versus: versus, Providers: providerRows(providers)}
+	if lens == (analytics.Lens{App: l.App, From: l.From, To: l.To}) { // it is known of the whole app alone
+		o.Counts.PaidTwice, o.TwiceMicros = twice.Deliveries, twice.CostMicros
 	}
-	o.Counts.Notifications, o.Counts.PaidTwice, o.TwiceMicros = totals.Notifications, twice.Deliveries, twice.CostMicros
+	for _, c := range classes {
+		if c.Class != "" {
+			o.Classes = append(o.Classes, web.ClassTotals{Class: c.Class, Totals: totals(c)})
+		}
+	}
+	for _, m := range movers {
+		o.Movers = append(o.Movers, web.Mover{
+			Provider: m.Provider, Maker: m.Maker, Country: m.Country, Attempts: m.Attempts, AttemptsBefore: m.AttemptsBefore,
+			Delivered: m.Delivered, DeliveredBefore: m.DeliveredBefore, Impact: m.Impact, Why: m.Why,
+		})
+	}
 	for _, s := range steps {
 		o.Series = append(o.Series, web.Point{
 			At: s.Start, Accepted: s.Accepted, Delivered: s.Delivered, Displayed: s.Displayed, Clicked: s.Clicked,
 			Failed: s.Failed, P50Millis: s.P50Ms, P95Millis: s.P95Ms,
 		})
 	}
-	for _, p := range providers {
-		o.Providers = append(o.Providers, web.Provider{
+	return o, nil
+}
+
+// mostMovers is how many groups of devices the overview speaks of.
+const mostMovers = 8
+
+// total is the row of all classes together; zero where nothing was sent.
+func total(rows []analytics.ClassRow) web.Totals {
+	if len(rows) == 0 {
+		return web.Totals{}
+	}
+	return totals(rows[len(rows)-1])
+}
+
+func totals(c analytics.ClassRow) web.Totals {
+	t := web.Totals{Counts: funnelCounts(c.FunnelRow), P50Millis: c.P50Ms, P95Millis: c.P95Ms, CostMicros: c.CostMicros}
+	t.Counts.Notifications = c.Notifications
+	return t
+}
+
+// providerRows lists providers as the pages do.
+func providerRows(rows []analytics.ProviderRow) []web.Provider {
+	var all []web.Provider
+	for _, p := range rows {
+		all = append(all, web.Provider{
 			Name: p.Provider, Attempts: p.Attempts, Accepted: p.Accepted, Delivered: p.Delivered, Failed: p.Failed,
 			Unknown: p.Unknown, P50Millis: p.P50Ms, P95Millis: p.P95Ms, CostMicros: p.CostMicros,
 		})
 	}
-	return o, nil
+	return all
+}
+
+// spanInWords is a window's length as people say it.
+func spanInWords(d time.Duration) string {
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d days", d/(24*time.Hour))
+	}
 }
 
 func funnelCounts(f analytics.FunnelRow) web.Counts {

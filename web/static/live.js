@@ -21,7 +21,7 @@ export function follow(url, onUpdate) {
   const open = () => {
     close();
     source = new EventSource(url);
-    source.addEventListener("overview", (event) => {
+    source.addEventListener("numbers", (event) => {
       failures = 0;
       show("on");
       onUpdate(JSON.parse(event.data));
@@ -31,7 +31,7 @@ export function follow(url, onUpdate) {
       close();
       show("wait");
       timer = setTimeout(open, backoff(failures++));
-      const answer = await fetch(url.replace("/data/stream", "/data/overview")).catch(() => null);
+      const answer = await fetch(url.replace("/stream?", "?")).catch(() => null);
       if (answer?.status === 401) {
         close();
         show("out");
