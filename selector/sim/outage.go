@@ -44,7 +44,8 @@ func (o *Outage) slows() float64 {
 	return 1
 }
 
-// outagesOf lays nine outages over the days, after the first.
+// outagesOf lays nine outages over the days, after the first. Where there are
+// fewer than two days they are shorter.
 func outagesOf(cfg Config, rng *rand.Rand) []Outage {
 	all := []Outage{
 		{Name: "silent everywhere", Road: Xiaomi, Kind: Silent, To: 7200, Country: -1, Carrier: -1, Maker: -1},
@@ -55,13 +56,13 @@ func outagesOf(cfg Config, rng *rand.Rand) []Outage {
 		{Name: "no receipts", Road: Vivo, Kind: Receipts, To: 7200, Country: -1, Carrier: -1, Maker: -1},
 		{Name: "silent at one carrier", Road: FCM, Kind: Silent, To: 10800, Country: 1, Carrier: 0, Maker: -1},
 		{Name: "ten minutes", Road: Huawei, Kind: Silent, To: 600, Country: -1, Carrier: -1, Maker: -1},
-		{Name: "live silent", Road: Live, Kind: Silent, To: 3600, Country: -1, Carrier: -1, Maker: -1},
+		{Name: "live silent in one country", Road: Live, Kind: Silent, To: 3600, Country: 4, Carrier: -1, Maker: -1},
 	}
 	span := cfg.Days * day
 	for i := range all {
 		o := &all[i]
 		o.From = span * (0.12 + 0.85*(float64(i)+0.6*rng.Float64())/float64(len(all)))
-		o.To += o.From
+		o.To = o.From + o.To*min(1, cfg.Days/2)
 	}
 	return all
 }

@@ -14,20 +14,23 @@ type Named struct {
 // All are the policies of the table, made anew for a world.
 func All(w *World) []Named {
 	seed := func(n uint64) *rand.Rand { return rand.New(rand.NewPCG(w.cfg.Seed, n)) }
-	all := []Named{
+	return []Named{
 		{"random", &random{rng: seed(1)}},
 		{"oracle", oracle{}},
 		{"fair oracle", fairOracle{}},
-		{"static order", static{order: []int{Live, FCM, Huawei, Xiaomi, Oppo, Vivo}}},
+		{"static order", static{order: []int{Huawei, Xiaomi, Oppo, Vivo, FCM, Live}}},
 		{"vendor rule", vendorRule{}},
 		{"round robin", &roundRobin{}},
-		{"best provider", newRates(everyone)},
-		{"success rate", newRates(everyoneWindow)},
-		{"rate per segment", newRates(segmentWindow)},
-		{"thompson per segment", &thompson{rates: newRates(segmentLong), rng: seed(2)}},
+		{"best provider", newRates(w, everyone)},
+		{"success rate", newRates(w, everyoneWindow)},
+		{"rate per segment", newRates(w, segmentWindow)},
+		{"UCB per segment", &ucb{newRates(w, segmentLong)}},
+		{"Thompson per segment", &thompson{rates: newRates(w, segmentLong), rng: seed(2)}},
+		{"Thompson per device", &thompson{rates: newRates(w, eachDevice), rng: seed(3)}},
+		{"greedy per device", newRates(w, eachDevice)},
+		{"herald without device effects", withoutDevices(w)},
 		{"herald", Ours(w)},
 	}
-	return all
 }
 
 // quiet has nothing to learn.
@@ -116,30 +119,38 @@ func (r *roundRobin) Choose(n *Notice, _ *Truth) (int, float64) {
 	}
 }
 
-// rates chooses by the success rates of a window: receipts come against
-// receipts that stayed out for ten minutes. It explores one message in fifty.
+// rates chooses by success rates that fade: receipts that came against those
+// that stayed out for ten minutes. It tries any road in one message of fifty.
 type rates struct {
 	quiet
-	of   func(n *Notice) int
+	of   func(n *Notice) int32
 	keep float64 // of the counts, at each new one
 	yes  [][Roads]float64
 	all  [][Roads]float64
 	turn int
 }
 
+// window says whose messages are counted together, and how many are remembered.
 type window struct {
-	of   func(n *Notice) int
+	of   func(n *Notice) int32
 	size float64
 }
 
-func global(*Notice) int { return 0 }
+func global(*Notice) int32 { return 0 }
 
-func bySegment(n *Notice) int {
-	s := (int(n.Maker)*countries+int(n.Country))*carriers + int(n.Carrier)
+func bySegment(n *Notice) int32 {
+	s := (int32(n.Maker)*countries+int32(n.Country))*carriers + int32(n.Carrier)
 	if n.Online {
 		return 2*s + 1
 	}
 	return 2 * s
+}
+
+func byDevice(n *Notice) int32 {
+	if n.Online {
+		return 2*n.Device + 1
+	}
+	return 2 * n.Device
 }
 
 var (
@@ -147,26 +158,32 @@ var (
 	everyoneWindow = window{global, 200}
 	segmentWindow  = window{bySegment, 200}
 	segmentLong    = window{bySegment, 5000}
+	eachDevice     = window{byDevice, 100}
 )
 
-func newRates(w window) *rates {
-	const segments = 2 * makers * countries * carriers
-	return &rates{of: w.of, keep: 1 - 1/w.size, yes: make([][Roads]float64, segments), all: make([][Roads]float64, segments)}
+func newRates(w *World, by window) *rates {
+	groups := 2 * max(len(w.devices), makers*countries*carriers)
+	return &rates{of: by.of, keep: 1 - 1/by.size, yes: make([][Roads]float64, groups), all: make([][Roads]float64, groups)}
 }
 
 func (r *rates) Choose(n *Notice, _ *Truth) (int, float64) {
-	s := r.of(n)
 	roads := roadsOf(n)
 	if r.turn++; r.turn%50 == 0 {
 		return roads[r.turn/50%len(roads)], 1
 	}
-	best, value := roads[0], -1.0
-	for _, road := range roads {
-		if v := (r.yes[s][road] + 1) / (r.all[s][road] + 1.5); v > value {
-			best, value = road, v
+	return r.highest(n, func(yes, all float64) float64 { return (yes + 1) / (all + 1.5) }), 1
+}
+
+// highest is the road whose counts have the highest value.
+func (r *rates) highest(n *Notice, value func(yes, all float64) float64) int {
+	s := r.of(n)
+	best, most := -1, math.Inf(-1)
+	for _, road := range roadsOf(n) {
+		if v := value(r.yes[s][road], r.all[s][road]); v > most {
+			best, most = road, v
 		}
 	}
-	return best, 1
+	return best
 }
 
 func (r *rates) count(n *Notice, road int, yes float64) {
@@ -186,16 +203,25 @@ type thompson struct {
 }
 
 func (t *thompson) Choose(n *Notice, _ *Truth) (int, float64) {
-	s := t.of(n)
-	best, value := -1, -1.0
-	for _, road := range roadsOf(n) {
-		yes, all := t.yes[s][road]+1, t.all[s][road]+2
-		mean := yes / all
-		if v := mean + math.Sqrt(mean*(1-mean)/(all+1))*t.rng.NormFloat64(); v > value {
-			best, value = road, v
-		}
+	return t.highest(n, func(yes, all float64) float64 {
+		mean := (yes + 1) / (all + 2)
+		return mean + math.Sqrt(mean*(1-mean)/(all+3))*t.rng.NormFloat64()
+	}), 1
+}
+
+// ucb takes the road that might at best be the best.
+type ucb struct{ *rates }
+
+func (u *ucb) Choose(n *Notice, _ *Truth) (int, float64) {
+	s := u.of(n)
+	total := 1.0
+	for r := range Roads {
+		total += u.all[s][r]
 	}
-	return best, 1
+	doubt := math.Log(total)
+	return u.highest(n, func(yes, all float64) float64 {
+		return (yes+0.5)/(all+1) + 0.5*math.Sqrt(doubt/(all+1))
+	}), 1
 }
 
 // ours is the selector that ships.
@@ -204,6 +230,13 @@ type ours struct{ *Driver }
 // Ours is the shipping selector as a policy.
 func Ours(w *World) Policy {
 	return ours{NewDriver(Beliefs(), w.cfg.Devices, Roads)}
+}
+
+// withoutDevices is the same believing that all devices of a kind are alike.
+func withoutDevices(w *World) Policy {
+	cfg := Beliefs()
+	cfg.Device = 1e-3
+	return ours{NewDriver(cfg, w.cfg.Devices, Roads)}
 }
 
 func (o ours) Choose(n *Notice, _ *Truth) (int, float64) { return o.Driver.Choose(n) }

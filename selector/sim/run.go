@@ -82,11 +82,8 @@ func (w *World) Run(policies []Named, progress func(done float64)) []*Score {
 	for now := 0.0; now < end; now++ {
 		w.wander(now)
 		for ; next < now+1; next += r.ExpFloat64() / rate {
-			i := int32(r.IntN(len(w.devices)))
+			i := w.any(r, next)
 			d := &w.devices[i]
-			if d.born > next {
-				continue
-			}
 			id++
 			w.advance(d, next)
 			n = w.notice(id, i, d, next, r)
@@ -113,14 +110,11 @@ func (w *World) Run(policies []Named, progress func(done float64)) []*Score {
 
 func (w *World) notice(id uint64, i int32, d *device, at float64, r *rand.Rand) Notice {
 	class := Class(pick(r, 0.2, 0.7, 0.1))
-	_, online := d.connected(at)
+	_, online := w.connected(d, at)
 	n := Notice{
 		ID: id, At: at, TTL: class.TTL(), Device: i, Roads: uint32(d.roads), Class: class,
 		Maker: uint16(d.maker), Country: uint16(d.country), Carrier: uint16(d.carrier), OS: uint16(d.os), App: uint16(d.app),
 		Online: online, Attempt: 1,
-	}
-	if !online && n.Roads != 1<<Live {
-		n.Roads &^= 1 << Live
 	}
 	return n
 }

@@ -19,7 +19,7 @@ func (w *World) look(n *Notice, d *device, t *Truth) {
 	if d.offline {
 		t.back = float64(d.offlineTo) - n.At
 	}
-	t.online, _ = d.connected(n.At)
+	t.online, _ = w.connected(d, n.At)
 	for r := range Roads {
 		t.OnTime[r], t.Fair[r], t.arrives[r], t.fate[r] = 0, 0, 0, nil
 		if n.Roads&(1<<r) == 0 {
@@ -28,7 +28,7 @@ func (w *World) look(n *Notice, d *device, t *Truth) {
 		logit := w.base[r][d.maker][d.country][d.carrier][d.os][d.app] +
 			w.drift[r][d.country] + d.effect[r] + w.romUpdate(d, r, n.At)
 		if d.broken>>r&1 == 1 {
-			logit -= 5
+			logit += w.nature.broken
 		}
 		t.fate[r] = w.outage(n, d, r)
 		w.fates(n, d, r, float64(logit), t)
@@ -43,40 +43,41 @@ func (w *World) fates(n *Notice, d *device, r int, logit float64, t *Truth) {
 		survive = o.survives()
 		delay.median *= o.slows()
 	}
-	seen, hidden := killedBy(r), 0.0
-	if d.killed {
-		hidden = seen
-	}
+	nat := &w.nature
+	kills := float64(nat.kills(r, d.maker))
+	off, killed := nat.seen(d.maker, n.Online)
 	if r == Live {
-		p := sigmoid(logit) * survive
+		p := sigmoid(logit) * survive * delay.by(n.TTL)
 		if t.online {
-			t.arrives[r] = p
+			t.arrives[r] = sigmoid(logit) * survive
+			t.OnTime[r] = p
 		}
-		t.OnTime[r] = t.arrives[r] * delay.by(n.TTL)
-		t.Fair[r] = 0.97 * p * delay.by(n.TTL) // some that are believed connected are not
+		if n.Online {
+			t.Fair[r] = p * (1 - off) * (1 - killed)
+		}
 		return
+	}
+	hidden := 0.0
+	if d.killed {
+		hidden = kills
 	}
 	t.arrives[r] = sigmoid(logit+hidden) * survive
 	t.OnTime[r] = t.arrives[r] * delay.by(n.TTL-t.back)
-	// Believed online, the app hardly ever is killed; otherwise mostly.
-	dead := 0.0
-	if !n.Online {
-		dead = killShare(d.maker) / (killShare(d.maker) + offShare)
-	}
-	off := offShare
-	if n.Online {
-		off = 0.01
-	}
-	p := dead*sigmoid(logit+seen) + (1-dead)*sigmoid(logit)
-	t.Fair[r] = p * survive * (1 - off*math.Exp(-n.TTL/offSpell)) * delay.by(n.TTL)
+	p := killed*sigmoid(logit+kills) + (1-killed)*sigmoid(logit)
+	t.Fair[r] = p * survive * (1 - off*math.Exp(-n.TTL/nat.offSpell)) * delay.by(n.TTL)
 }
 
-// killedBy is what a killed app costs a road, in logits.
-func killedBy(r int) float64 {
-	if r == FCM {
-		return -2
+// seen is how probably a device is off the network, and its app killed, to one
+// who sees only whether its connection is believed to stand.
+func (n *nature) seen(maker uint8, online bool) (off, killed float64) {
+	k, o := n.killed[maker], n.offShare
+	if !online {
+		gone := k + o - k*o
+		return o / gone, k / gone
 	}
-	return -0.6
+	// Of the time that it is believed to stand it did fall a moment ago.
+	offs, kills := n.blind*o/(1-o)/n.offSpell, n.blind*k/(1-k)/n.killSpell
+	return offs / (1 + offs + kills), kills / (1 + offs + kills)
 }
 
 func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

@@ -10,6 +10,7 @@ package sim
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // The six roads of the world, by number and by the bit of their number in
@@ -111,6 +112,7 @@ type device struct {
 // World is the truth. Time only goes forward in it.
 type World struct {
 	cfg      Config
+	nature   nature
 	rng      *rand.Rand
 	devices  []device
 	base     [Roads][makers][countries][carriers][systems][apps]float32
@@ -119,6 +121,7 @@ type World struct {
 	delay    [Roads]lognormal
 	slow     [Roads]lognormal // of the receipt, after delivery
 	outages  []Outage
+	busy     []float64 // by device: the sum of how busy it and those before it are
 	drifted  float64
 }
 
@@ -137,11 +140,15 @@ func (l lognormal) draw(rng *rand.Rand) float64 {
 
 // New makes a world.
 func New(cfg Config) *World {
-	w := &World{cfg: cfg, rng: rand.New(rand.NewPCG(cfg.Seed, 7))}
+	w := &World{cfg: cfg, nature: reference(), rng: rand.New(rand.NewPCG(cfg.Seed, 7))}
 	w.makeRoads()
 	w.devices = make([]device, cfg.Devices)
+	w.busy = make([]float64, cfg.Devices)
+	sum := 0.0
 	for i := range w.devices {
 		w.makeDevice(&w.devices[i])
+		sum += math.Exp(w.nature.busy * w.rng.NormFloat64())
+		w.busy[i] = sum
 	}
 	w.outages = outagesOf(cfg, w.rng)
 	return w
@@ -151,7 +158,7 @@ func (w *World) normal(sd float64) float32 { return float32(sd * w.rng.NormFloat
 
 // makeRoads draws what the roads are like for every kind of device.
 func (w *World) makeRoads() {
-	bias := [Roads]float32{FCM: 1.2, Xiaomi: 0.2, Huawei: 0.3, Oppo: 0.1, Vivo: 0.1, Live: 2.9}
+	nat := &w.nature
 	for r := range Roads {
 		var maker [makers][countries]float32
 		var carrier [countries][carriers]float32
@@ -159,16 +166,16 @@ func (w *World) makeRoads() {
 		var app [apps]float32
 		for c := range countries {
 			for m := range makers {
-				maker[m][c] = w.normal(0.7)
-				if r >= Xiaomi && r <= Vivo && m == r-Xiaomi {
-					maker[m][c] += 2.2
-				}
-				if r == FCM && c == 0 {
-					maker[m][c] -= 2
+				maker[m][c] = w.normal(nat.maker)
+				switch {
+				case r == FCM && c == 0:
+					maker[m][c] += nat.blocked
+				case nat.own(r, m):
+					maker[m][c] += nat.atHome
 				}
 			}
 			for k := range carriers {
-				carrier[c][k] = w.normal(0.4)
+				carrier[c][k] = w.normal(nat.carrier)
 			}
 			for on := range 2 {
 				w.coverage[r][c][on] = 0.70 + 0.29*w.rng.Float32()
@@ -176,13 +183,13 @@ func (w *World) makeRoads() {
 		}
 		for m := range makers {
 			for o := range systems {
-				system[m][o] = w.normal(0.3)
+				system[m][o] = w.normal(nat.system)
 			}
 		}
 		for a := range apps {
-			app[a] = w.normal(0.25)
+			app[a] = w.normal(nat.app)
 		}
-		w.spread(r, bias[r], maker, carrier, system, app)
+		w.spread(r, nat.bias[r], maker, carrier, system, app)
 		w.delay[r] = lognormal{1 + 3*w.rng.Float64(), 0.9}
 		w.slow[r] = lognormal{1 + 2*w.rng.Float64(), 0.7}
 	}
@@ -196,7 +203,7 @@ func (w *World) spread(r int, bias float32, maker [makers][countries]float32, ca
 	for m := range makers {
 		for c := range countries {
 			for k := range carriers {
-				trio := w.normal(0.4)
+				trio := w.normal(w.nature.trio)
 				for o := range systems {
 					for a := range apps {
 						w.base[r][m][c][k][o][a] = bias + maker[m][c] + carrier[c][k] + system[m][o] + app[a] + trio
@@ -207,21 +214,10 @@ func (w *World) spread(r int, bias float32, maker [makers][countries]float32, ca
 	}
 }
 
-const (
-	day         = 86400.0
-	brokenShare = 0.1
-	brokenSpell = 8 * day
-	offSpell    = 1.5 * 3600
-	offShare    = 0.06
-	killSpell   = 5 * 3600
-	blind       = 240 // seconds until a dead connection is noticed
-)
-
-// killShare is how much of the time the maker's system keeps the app killed.
-func killShare(maker uint8) float64 { return [...]float64{0.5, 0.55, 0.5, 0.5, 0.45, 0.3, 0.35}[maker] }
+const day = 86400.0
 
 func (w *World) makeDevice(d *device) {
-	r := w.rng
+	r, nat := w.rng, &w.nature
 	d.country = uint8(pick(r, 0.4, 0.15, 0.15, 0.12, 0.1, 0.08))
 	if d.country == 0 {
 		d.maker = uint8(pick(r, 0.2, 0.25, 0.17, 0.17, 0.13, 0.03, 0.05))
@@ -232,7 +228,7 @@ func (w *World) makeDevice(d *device) {
 	d.os = uint8(pick(r, 0.15, 0.3, 0.35, 0.2))
 	d.app = uint8(pick(r, 0.5, 0.3, 0.2))
 	d.roads = 1 << Live
-	if d.country != 0 || r.Float64() < 0.5 {
+	if d.country != 0 || r.Float64() < nat.google {
 		d.roads |= 1 << FCM
 	}
 	if int(d.maker) < 4 {
@@ -241,28 +237,30 @@ func (w *World) makeDevice(d *device) {
 		d.roads |= 1 << Huawei
 	}
 	for road := Xiaomi; road <= Vivo; road++ { // SDKs that run on others' phones too
-		if r.Float64() < 0.2 {
+		if r.Float64() < nat.guests {
 			d.roads |= 1 << road
 		}
 	}
 	for road := range Roads {
-		d.effect[road] = w.normal(1)
-		if r.Float64() < brokenShare {
+		d.effect[road] = w.normal(nat.device)
+		if r.Float64() < w.nature.brokenShare {
 			d.broken |= 1 << road
 		}
 		d.nextBreak[road] = float32(w.untilBreak(d.broken>>road&1 == 1))
 	}
-	d.offline = r.Float64() < offShare
-	d.offlineTo = float32(w.spell(d.offline, offSpell, offShare))
-	d.killed = r.Float64() < killShare(d.maker)
-	d.killedTo = float32(w.spell(d.killed, killSpell, killShare(d.maker)))
-	d.lost = -blind
+	d.offline = r.Float64() < w.nature.offShare
+	d.offlineTo = float32(w.spell(d.offline, w.nature.offSpell, w.nature.offShare))
+	d.killed = r.Float64() < w.nature.killed[d.maker]
+	d.killedTo = float32(w.spell(d.killed, w.nature.killSpell, w.nature.killed[d.maker]))
+	d.lost = float32(-nat.blind)
 	if r.Float64() < 0.5 {
 		d.born = r.Float64() * w.cfg.Days * day
 	}
 }
 
-func (w *World) untilBreak(broken bool) float64 { return w.spell(broken, brokenSpell, brokenShare) }
+func (w *World) untilBreak(broken bool) float64 {
+	return w.spell(broken, w.nature.brokenSpell, w.nature.brokenShare)
+}
 
 // spell draws the length of a state that lasts length on average when it is on,
 // and is on for a share of the time.
@@ -271,6 +269,16 @@ func (w *World) spell(on bool, length, share float64) float64 {
 		length *= (1 - share) / share
 	}
 	return length * w.rng.ExpFloat64()
+}
+
+// any picks a device that is there, busy ones more often.
+func (w *World) any(r *rand.Rand, now float64) int32 {
+	for {
+		i, _ := slices.BinarySearch(w.busy, r.Float64()*w.busy[len(w.busy)-1])
+		if w.devices[i].born <= now {
+			return int32(i)
+		}
+	}
 }
 
 func pick(r *rand.Rand, weights ...float64) int {
@@ -290,14 +298,14 @@ func (w *World) advance(d *device, now float64) {
 		if d.offline && !d.killed {
 			d.lost = d.offlineTo
 		}
-		d.offlineTo += float32(w.spell(d.offline, offSpell, offShare))
+		d.offlineTo += float32(w.spell(d.offline, w.nature.offSpell, w.nature.offShare))
 	}
 	for float64(d.killedTo) < now {
 		d.killed = !d.killed
 		if d.killed && !d.offline {
 			d.lost = d.killedTo
 		}
-		d.killedTo += float32(w.spell(d.killed, killSpell, killShare(d.maker)))
+		d.killedTo += float32(w.spell(d.killed, w.nature.killSpell, w.nature.killed[d.maker]))
 	}
 	for r := range Roads {
 		for float64(d.nextBreak[r]) < now {
@@ -309,9 +317,9 @@ func (w *World) advance(d *device, now float64) {
 
 // connected tells whether the live connection stands, and whether the gateway
 // believes so.
-func (d *device) connected(now float64) (really, believed bool) {
+func (w *World) connected(d *device, now float64) (really, believed bool) {
 	really = !d.offline && !d.killed
-	return really, really || now-float64(d.lost) < blind
+	return really, really || now-float64(d.lost) < w.nature.blind
 }
 
 // wander lets the roads change slowly, and a ROM update change one at once.
@@ -320,7 +328,7 @@ func (w *World) wander(now float64) {
 	for ; w.drifted+step <= now; w.drifted += step {
 		for r := range w.drift {
 			for c := range w.drift[r] {
-				w.drift[r][c] += w.normal(0.15 * math.Sqrt(step/day))
+				w.drift[r][c] += w.normal(w.nature.drift * math.Sqrt(step/day))
 			}
 		}
 	}
