@@ -42,11 +42,21 @@ func (m Mark) For(app, id string) (address, param string) {
 		return "", ""
 	}
 	address = m.Callback + "?" + url.Values{"app": {app}}.Encode()
-	param = id + "/" + m.of(app, id)
-	if len(address) > m.MaxAddress || len(param) > m.MaxParam {
+	param = m.Param(app, id)
+	if len(address) > m.MaxAddress || param == "" {
 		return "", ""
 	}
 	return address, param
+}
+
+// Param is the parameter alone, for a service that was told once where to
+// report; "" if it is longer than the service takes.
+func (m Mark) Param(app, id string) string {
+	param := id + "/" + m.of(app, id)
+	if len(param) > m.MaxParam {
+		return ""
+	}
+	return param
 }
 
 // Check is the id that a repeated parameter names; ok is false if the mark is

@@ -79,7 +79,7 @@ var knobs = [...]knob{
 }
 
 // reporters are the vendors that report later what came of a message.
-var reporters = [...]string{"sms", "huawei", "xiaomi", "oppo", "vivo", "meizu"}
+var reporters = [...]string{"sms", "huawei", "honor", "xiaomi", "oppo", "vivo", "meizu"}
 
 // spreads are how a time varies, as the page offers them.
 var spreads = [...]outage{

@@ -12,8 +12,8 @@ func About() providers.About {
 		Codes: codesJSON,
 		Name:  name, Service: "Honor Push",
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: maxBatch, Kept: "15 days",
-		Replaces: "tag, notifyId", Proof: "the app's report",
-		Can:            providers.But(providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.ClickAction, providers.BadgeCount, providers.Image, providers.Batches, providers.DeadTokens, providers.Urgency, providers.Test), providers.Receipt),
+		Replaces: "tag, notifyId", Proof: "Honor's receipt",
+		Can:            providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.ClickAction, providers.BadgeCount, providers.Image, providers.Batches, providers.DeadTokens, providers.Urgency, providers.Test, providers.Receipt),
 		CheckOverrides: CheckOverrides,
 	}
 }

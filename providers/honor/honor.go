@@ -1,9 +1,9 @@
 // Package honor hands deliveries to Honor's push service with the OAuth client
 // of an app.
 //
-// It does as much as is known of that service. What is not is marked in
-// codes.json; and the service's receipts are not read, for neither their form
-// nor their signature is known.
+// It does as much as is known of that service; what is not is marked in
+// codes.json. Receipts are believed by a mark of ours, for how Honor signs them
+// is not known.
 package honor
 
 import (

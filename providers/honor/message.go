@@ -79,7 +79,7 @@ func (c *config) request(ds []*push.Delivery, tokens []string, o *options) reque
 	text, _ := json.Marshal(data) // strings always encode
 	r := request{
 		Data:    string(text),
-		Android: android{TTL: ttl(providers.Sooner(d.ExpiresAt, o.TTL)), BiTag: id},
+		Android: android{TTL: ttl(providers.Sooner(d.ExpiresAt, o.TTL)), BiTag: c.tag(d.App, id)},
 		Token:   tokens,
 	}
 	if d.Title != "" {

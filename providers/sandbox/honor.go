@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,17 +28,21 @@ const (
 	honorTokenPath = "/auth/token"
 	honorLimit     = 4096 // unverified: Huawei's
 	honorMaxBody   = 5 << 20
+	honorShown     = 40000002 // the result of what arrived
 )
 
-// magic plays Honor's push service with its OAuth token endpoint. It sends no
-// receipts: what Honor's look like is not known.
+// magic plays Honor's push service with its OAuth token endpoint. Receipts go
+// where PUT /console/receipts says, {"address":"…"}, in the place of Honor's
+// console; how Honor signs them is not known.
 type magic struct {
 	*vendor
-	oauth *clientOAuth
+	oauth   *clientOAuth
+	mail    *mail
+	address atomic.Pointer[string] // nil for no receipts
 }
 
-func newMagic(v *vendor, id *identity) *magic {
-	m := &magic{vendor: v, oauth: newClientOAuth(honorClient, oauthSecret(id, v.name))}
+func newMagic(v *vendor, id *identity, post *mail) *magic {
+	m := &magic{vendor: v, mail: post, oauth: newClientOAuth(honorClient, oauthSecret(id, v.name))}
 	v.words = words{
 		internal: "500", limited: "429", tell: m.tell,
 		knows: func(word string) bool { return honorErrors[word] != "" },
@@ -64,6 +69,10 @@ func (m *magic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if !m.trouble(w, r, m.settings.Load()) {
 			m.oauth.grant(w, r)
 		}
+		return
+	}
+	if r.URL.Path == huaweiConsole {
+		takeAddress(w, r, &m.address)
 		return
 	}
 	if m.meddle(w, r) {
@@ -94,6 +103,7 @@ type honorRequest struct {
 	Token   []string `json:"token"`
 	Android struct {
 		TTL          string `json:"ttl"`
+		BiTag        string `json:"biTag"`
 		Notification *struct {
 			Title       string `json:"title"`
 			Body        string `json:"body"`
@@ -138,13 +148,21 @@ func (m *magic) send(w http.ResponseWriter, body []byte) {
 	if n := req.Android.Notification; n != nil {
 		tag = n.Tag
 	}
-	expired := []string{}
+	expired, heard := []string{}, []map[string]any{}
 	for _, token := range req.Token {
 		if _, dead := m.since(token); dead || !isPushToken(token) {
 			expired = append(expired, token)
 			continue
 		}
-		m.accept(record{token: token, id: id, collapse: tag, payload: body, read: readHonor})
+		if m.accept(record{token: token, id: id, collapse: tag, payload: body, read: readHonor}) {
+			heard = append(heard, map[string]any{
+				"token": token, "biTag": req.Android.BiTag, "status": honorShown, "timestamp": time.Now().UnixMilli(), "appid": honorApp, "requestId": id,
+			})
+		}
+	}
+	if to := m.address.Load(); to != nil && *to != "" && len(heard) > 0 {
+		text, _ := json.Marshal(map[string]any{"statuses": heard}) // strings and numbers always encode
+		m.mail.postNote(m.settings.Load(), note{to: *to, kind: "application/json", text: string(text), counts: &m.counts})
 	}
 	if len(expired) > 0 {
 		m.counts.refuse("expireTokens")

@@ -3,11 +3,14 @@ package sandbox_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/honor"
 	"github.com/herald-push/herald/providers/sandbox"
 	"github.com/herald-push/herald/push"
@@ -53,3 +56,36 @@ func TestHonorSaysItsWords(t *testing.T) {
 }
 
 func TestHonorRepeatReplaces(t *testing.T) { replacesRepeats(t, "honor") }
+
+func TestHonorReportsThatAMessageArrived(t *testing.T) {
+	s := start(t, sandbox.Config{})
+	p := open(t, s, "honor", "")
+	reports := make(chan push.Receipt, 4)
+	herald := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		rs, err := p.(providers.Callbacker).Callback(r, body)
+		if err != nil {
+			t.Errorf("Callback() error = %v", err)
+		}
+		for _, rec := range rs {
+			reports <- rec
+		}
+	}))
+	defer herald.Close()
+	status, _ := ask(t, s, http.MethodPut, "honor", "/console/receipts", "", `{"address":"`+herald.URL+`/v1/callbacks/honor?app=demo"}`)
+	if status != http.StatusNoContent {
+		t.Fatalf("the console answers %d", status)
+	}
+	answer, err := p.Send(t.Context(), delivery("honor", "n1.0.7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case r := <-reports:
+		if r.Stage != push.Delivered || r.Delivery != "n1.0.7" || r.App != "demo" || r.ProviderID != answer.ID {
+			t.Errorf("receipt = %+v", r)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("no receipt")
+	}
+}

@@ -142,7 +142,7 @@ func (k *kit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	case huaweiConsole:
-		k.console(w, r)
+		takeAddress(w, r, &k.address)
 		return
 	}
 	if k.meddle(w, r) {
@@ -164,14 +164,15 @@ func (k *kit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.send(w, body)
 }
 
-func (k *kit) console(w http.ResponseWriter, r *http.Request) {
+// takeAddress is told where receipts go.
+func takeAddress(w http.ResponseWriter, r *http.Request, to *atomic.Pointer[string]) {
 	var form struct{ Address string }
 	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 	if r.Method != http.MethodPut || json.NewDecoder(r.Body).Decode(&form) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	k.address.Store(&form.Address)
+	to.Store(&form.Address)
 	w.WriteHeader(http.StatusNoContent)
 }
 

@@ -135,7 +135,7 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 		return newKit(v, s.id).serve(c.Log, cert), err
 	case "honor":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
-		return overTLS(c.Log, v.front(newMagic(v, s.id)), cert), err
+		return overTLS(c.Log, v.front(newMagic(v, s.id, s.mail)), cert), err
 	case "xiaomi":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, v.front(newMi(v, s.id, s.mail)), cert), err
