@@ -60,9 +60,9 @@ const (
 	// mostBusy the latest when it is told that many are before it.
 	busyAgain = time.Second
 	mostBusy  = 30 * time.Second
-	// mostUnknown is how many wait in a lane before its first answer: a part of
-	// the room in memory that others keep theirs of.
-	mostUnknown = 512
+	// mostUnknown is how many wait in a lane before its first answer, and while it
+	// gives none: a part of the room in memory that others keep theirs of.
+	mostUnknown = 256
 	// offAgain is when to ask a lane again that an operator has switched off.
 	offAgain = time.Hour
 )
@@ -82,6 +82,9 @@ func (l *lane) enter(ctx context.Context, class push.Class, units int) (pass, er
 	p := pass{class: class, units: units}
 	l.mu.Lock()
 	if err := l.closedFor(class); err != nil {
+		if l.stalled() {
+			l.dismiss() // those who came before wait in vain
+		}
 		l.mu.Unlock()
 		return p, err
 	}
@@ -115,10 +118,23 @@ func (l *lane) closedFor(class push.Class) error {
 		return &c
 	case !l.shut.until.IsZero() && l.probing:
 		return &closed{until: now.Add(busyAgain), why: l.shut.why + "; a probe is on its way"}
-	case l.inFlight >= l.cfg.Trip && now.Sub(l.moved) > l.cfg.Stall:
+	case l.stalled():
 		return &closed{until: now.Add(busyAgain), why: fmt.Sprintf("%d requests are without an answer", l.inFlight)}
 	}
 	return nil
+}
+
+// stalled tells whether requests are under way and none is answered. Callers
+// hold mu.
+func (l *lane) stalled() bool {
+	return l.inFlight >= l.cfg.Trip && l.now().Sub(l.moved) > l.cfg.Stall
+}
+
+// silent tells whether no answer has come for several times as long as one
+// takes. Callers hold mu.
+func (l *lane) silent() bool {
+	usual := time.Duration(l.width.fast * float64(time.Second))
+	return l.now().Sub(l.moved) > max(4*usual, l.cfg.Stall/10)
 }
 
 // closedClass tells why a class alone may not enter: its quota or its hours.
@@ -155,7 +171,7 @@ func (l *lane) crowded(class push.Class) error {
 		through = bound
 	}
 	ahead := l.waiting.ahead(class)
-	if through == 0 { // no answer yet: who knows whether one will come
+	if through == 0 || l.silent() { // who knows whether an answer will come
 		if ahead < mostUnknown {
 			return nil
 		}

@@ -39,7 +39,7 @@ func run() error {
 	var o options
 	flag.StringVar(&o.herald, "herald", "bin/herald", "the program to measure")
 	flag.StringVar(&o.out, "out", "build/bench.json", "file for the figures")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: egress, many, one, api, broadcast, urgent, fair, memory; default all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases: egress, many, one, api, broadcast, urgent, fair, isolation, memory; default all")
 	flag.StringVar(&o.fsync, "fsync", "everysec", "when Redis writes its append-only file through: everysec, as in its own defaults, or always, as herald dev has it")
 	flag.IntVar(&o.runs, "runs", 5, "runs of each case")
 	flag.IntVar(&o.devices, "devices", 50_000, "devices of the cases but broadcast")
@@ -87,6 +87,7 @@ func (o options) measure(ctx context.Context, herald, dir string) ([]figure, err
 		{"broadcast", o.broadcast, o.million},
 		{"urgent", o.broadcast, o.urgent},
 		{"fair", o.devices, o.fair},
+		{"isolation", o.devices, o.isolation},
 		{"memory", o.devices, o.memory},
 	} {
 		if !slices.ContainsFunc(strings.Split(group.cases, ","), o.wants) {

@@ -55,7 +55,7 @@ type process struct {
 }
 
 // start brings a stack up on an empty folder with the given devices
-// registered. Whoever calls it owes a stop.
+// registered, and some at FCM beside them. Whoever calls it owes a stop.
 func start(ctx context.Context, herald, dir, fsync string, devices int) (_ *stack, err error) {
 	s := &stack{dir: dir, herald: herald}
 	defer func() {
@@ -157,8 +157,7 @@ func (s *stack) serve(ctx context.Context, env []string, ports map[string]string
 	return nil
 }
 
-// seed makes the database: the apps, a key for each, and their devices, each an
-// iPhone with an address at APNs.
+// seed makes the database: the apps, a key for each, and their devices.
 func (s *stack) seed(ctx context.Context, apps map[string]int) (keys map[string]string, err error) {
 	sealing, err := seal.LoadOrCreate(filepath.Join(s.dir, "herald.key"))
 	if err != nil {
@@ -174,7 +173,10 @@ func (s *stack) seed(ctx context.Context, apps map[string]int) (keys map[string]
 		if err := store.PutApp(ctx, push.App{ID: app, Name: "Benchmark"}); err != nil {
 			return nil, err
 		}
-		if err := register(ctx, store, app, devices); err != nil {
+		if err := register(ctx, store, app, devices, iPhone); err != nil {
+			return nil, err
+		}
+		if err := register(ctx, store, app, googleDevices, pixel); err != nil {
 			return nil, err
 		}
 		if keys[app], err = store.CreateKey(ctx, app, []string{"send", "read", "admin"}, "bench"); err != nil {
@@ -184,15 +186,12 @@ func (s *stack) seed(ctx context.Context, apps map[string]int) (keys map[string]
 	return keys, nil
 }
 
-func register(ctx context.Context, store *sqlstore.Store, app string, devices int) error {
+func register(ctx context.Context, store *sqlstore.Store, app string, devices int, make func(app string, i int) *push.Device) error {
 	const batch = 5000
 	for at := 0; at < devices; at += batch {
-		part := make([]*push.Device, 0, batch)
+		var part []*push.Device
 		for i := at; i < min(devices, at+batch); i++ {
-			part = append(part, &push.Device{
-				App: app, ID: deviceID(i), User: "u" + strconv.Itoa(i), Platform: "ios", Maker: "apple", Country: "DE",
-				Addresses: []push.Address{{Provider: "apns", Token: token(app, i)}},
-			})
+			part = append(part, make(app, i))
 		}
 		if _, err := store.PutDevices(ctx, app, part); err != nil {
 			return err
@@ -204,20 +203,38 @@ func register(ctx context.Context, store *sqlstore.Store, app string, devices in
 	return nil
 }
 
+func iPhone(app string, i int) *push.Device {
+	return &push.Device{
+		App: app, ID: deviceID(i), User: "u" + strconv.Itoa(i), Platform: "ios", Maker: "apple", Country: "DE",
+		Addresses: []push.Address{{Provider: "apns", Token: token(app, i)}},
+	}
+}
+
+func pixel(app string, i int) *push.Device {
+	return &push.Device{
+		App: app, ID: googleID(i), User: "g" + strconv.Itoa(i), Platform: "android", Maker: "google", Country: "DE",
+		Addresses: []push.Address{{Provider: "fcm", Token: fmt.Sprintf("%s%d:%0140d", app, i, i)}},
+	}
+}
+
 // token is a device token of the form that APNs takes, of one app alone.
 func token(app string, i int) string { return fmt.Sprintf("%016x%048x", len(app), i+1) }
 
 func deviceID(i int) string { return "d" + strconv.Itoa(i) }
 
+func googleID(i int) string { return "g" + strconv.Itoa(i) }
+
 // credentials gives the apps the sandbox's.
 func (s *stack) credentials(ctx context.Context) error {
-	secret, err := get(ctx, s.control+"/control/credentials/apns")
-	if err != nil {
-		return err
-	}
-	for app, caller := range map[string]*caller{app: s.api, small: s.beside} {
-		if _, err := caller.do(ctx, http.MethodPut, "/v1/apps/"+app+"/providers/apns", secret); err != nil {
+	for _, provider := range []string{"apns", "fcm"} {
+		secret, err := get(ctx, s.control+"/control/credentials/"+provider)
+		if err != nil {
 			return err
+		}
+		for app, caller := range map[string]*caller{app: s.api, small: s.beside} {
+			if _, err := caller.do(ctx, http.MethodPut, "/v1/apps/"+app+"/providers/"+provider, secret); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -225,7 +242,11 @@ func (s *stack) credentials(ctx context.Context) error {
 
 // latency has APNs answer after a time.
 func (s *stack) latency(ctx context.Context, ms int) error {
-	body := fmt.Sprintf(`{"latency_ms":%d}`, ms)
+	return s.settings(ctx, fmt.Sprintf(`{"latency_ms":%d}`, ms))
+}
+
+// settings are APNs' manners from now on.
+func (s *stack) settings(ctx context.Context, body string) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.control+"/control/vendors/apns/settings", strings.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
