@@ -59,7 +59,7 @@ func TestAnyServerCanPlayHonor(t *testing.T) {
 	if len(body.Token) != 1 || body.Token[0] != phone || n == nil || n.Tag != "order-8812" || n.NotifyID != providers.NotifyID("order-8812") || n.Importance != "NORMAL" || n.ClickAction.Type != 3 {
 		t.Errorf("request = %+v, notification = %+v", body, n)
 	}
-	if a := body.Android; a.BiTag != d.ID || (a.TTL != "3600s" && a.TTL != "3599s") {
+	if a := body.Android; !strings.HasPrefix(a.BiTag, d.ID+"/") || (a.TTL != "3600s" && a.TTL != "3599s") {
 		t.Errorf("android = %+v", a)
 	}
 	var data map[string]string
