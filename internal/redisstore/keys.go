@@ -27,9 +27,12 @@ import (
 //	herald:{app/q:PROVIDER:QUOTA:DAY}   hash  a quota of the app: "used", and what each worker holds of it: "units until"
 //	herald:{app/v:PROVIDER:QUOTA:DAY:B} hash  device → how much of its own quota is used; bucket B has devices by their hash
 //	herald:{lanes}/workers, …/w:WORKER, …/off, …/fresh         how workers' lanes are, and what operators want of them
+//	herald:{hooks}/out     stream  events for webhooks that are not in SQL yet; its group "takers" has those that are being taken there
 //	herald:{t:KEY}         string  an access token of a service, sealed, until its end; KEY names the app's credentials
 //	herald:{t:KEY}:turn    string  whose turn it is to fetch that token
 const prefix = "herald:{"
+
+const outboxKey = prefix + "hooks}/out"
 
 const awaitedKey = prefix + "awaited}"
 

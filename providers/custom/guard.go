@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/herald-push/herald/internal/publicnet"
 	"github.com/herald-push/herald/providers"
 )
 
@@ -31,7 +32,7 @@ func (c *config) transport() *http.Transport {
 	}
 	guarded := providers.Dialer()
 	guarded.Control = func(_, address string, _ syscall.RawConn) error {
-		if at, err := netip.ParseAddrPort(address); err != nil || !public(at.Addr()) {
+		if at, err := netip.ParseAddrPort(address); err != nil || !publicnet.Is(at.Addr()) {
 			return errPrivate
 		}
 		return nil
@@ -61,22 +62,4 @@ func proxyOf(endpoint string) string {
 		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[proxy.Scheme]
 	}
 	return net.JoinHostPort(strings.ToLower(proxy.Hostname()), port)
-}
-
-// reservedNets are not private by Go's word and yet nobody's public service
-// (RFC 6598, RFC 2544, RFC 6890, RFC 6052).
-var reservedNets = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("240.0.0.0/4"), netip.MustParsePrefix("64:ff9b::/96"),
-	netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("2002::/16"),
-}
-
-func public(a netip.Addr) bool {
-	a = a.Unmap()
-	for _, p := range reservedNets {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return a.IsGlobalUnicast() && !a.IsPrivate()
 }

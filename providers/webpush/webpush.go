@@ -19,6 +19,7 @@ import (
 
 	library "github.com/SherClockHolmes/webpush-go"
 
+	"github.com/herald-push/herald/internal/publicnet"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
@@ -55,7 +56,7 @@ func New(credentials []byte) (providers.Provider, error) {
 	}
 	dialer := providers.Dialer()
 	if !c.AllowPrivate {
-		dialer.Control = public
+		dialer.Control = publicnet.Control
 	}
 	transport := providers.HTTPTransport(tls)
 	transport.Proxy, transport.DialContext = nil, dialer.DialContext
@@ -121,7 +122,7 @@ func (p *Provider) attempt(ctx context.Context, d *push.Delivery, m *sealed, to 
 		_ = res.Body.Close() // the exchange has read it
 	}
 	switch {
-	case errors.Is(x.Err, errPrivate):
+	case errors.Is(x.Err, publicnet.ErrPrivate):
 		return push.Answer{}, &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the subscription leads into a private network"}
 	case !x.Answered():
 		return push.Answer{}, x.Failure(name, sendErr)

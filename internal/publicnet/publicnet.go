@@ -1,4 +1,6 @@
-package webpush
+// Package publicnet keeps connections that others have a say in, such as those
+// to a browser's push service or an app's webhook, off the machines next door.
+package publicnet
 
 import (
 	"errors"
@@ -6,13 +8,13 @@ import (
 	"syscall"
 )
 
-// errPrivate is given for an address that is not on the public internet. It
-// tells nothing of what a name resolved to, because whoever registers a
-// device may read it.
-var errPrivate = errors.New("webpush: the endpoint's address is not public")
+// ErrPrivate is given for an address that is not on the public internet. It
+// tells nothing of what a name resolved to, because whoever gave the name may
+// read it.
+var ErrPrivate = errors.New("the endpoint's address is not public")
 
-// closed are the ranges, beside those that netip knows by name, that are no
-// push service's: www.iana.org/assignments/iana-ipv4-special-registry and
+// closed are the ranges, beside those that netip knows by name, that are
+// nobody's public service: www.iana.org/assignments/iana-ipv4-special-registry and
 // iana-ipv6-special-registry. Those that carry an IPv4 address inside are
 // closed as a whole.
 var closed = []netip.Prefix{
@@ -37,18 +39,19 @@ var closed = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"),
 }
 
-// public is a [net.Dialer]'s Control: it sees each address after it was
+// Control is a [net.Dialer]'s Control: it sees each address after it was
 // resolved and before anything is sent there, so a name that resolves
 // differently the second time gains nothing.
-func public(_, address string, _ syscall.RawConn) error {
+func Control(_, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
-	if err != nil || !isPublic(at.Addr()) {
-		return errPrivate
+	if err != nil || !Is(at.Addr()) {
+		return ErrPrivate
 	}
 	return nil
 }
 
-func isPublic(a netip.Addr) bool {
+// Is tells whether an address is on the public internet.
+func Is(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
 	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
 		return false

@@ -1,4 +1,4 @@
-package webpush
+package publicnet
 
 import (
 	"net/netip"
@@ -17,11 +17,11 @@ func TestOnlyPublicAddressesAreOpen(t *testing.T) {
 		"172.32.0.1": true, "100.128.0.1": true, "192.0.1.1": true,
 	}
 	for address, want := range tests {
-		if got := isPublic(netip.MustParseAddr(address)); got != want {
-			t.Errorf("isPublic(%s) = %v, want %v", address, got, want)
+		if got := Is(netip.MustParseAddr(address)); got != want {
+			t.Errorf("Is(%s) = %v, want %v", address, got, want)
 		}
 	}
-	if public("tcp", "not an address", nil) == nil {
+	if Control("tcp", "not an address", nil) == nil {
 		t.Error("what is not an address is open")
 	}
 }
