@@ -70,6 +70,7 @@ func (s *Server) routes() {
 	e.GET("/v1/audit", s.keyed(ScopeOperate, s.listAudit))
 
 	s.chatRoutes()
+	s.webhookRoutes()
 
 	e.GET("/v1/providers/:provider/codes", s.keyed(ScopeRead, s.getCodes))
 	e.PUT("/v1/providers/:provider/codes/:code", s.keyed(ScopeAdmin, s.audited("correction.put", nil, s.putCorrection)))
@@ -112,7 +113,7 @@ func verb(r *http.Request) *http.Request {
 	if r.Method != http.MethodPost {
 		return r
 	}
-	for word, place := range map[string]string{"pause": "notifications", "resume": "notifications", "preview": "templates", "rollback": "apps"} {
+	for word, place := range map[string]string{"pause": "notifications", "resume": "notifications", "preview": "templates", "rollback": "apps", "rotate": "webhooks", "test": "webhooks", "replay": "webhooks"} {
 		if rest, ok := strings.CutSuffix(path, ":"+word); ok && strings.HasPrefix(path, "/v1/"+place+"/") {
 			r = r.WithContext(r.Context())
 			moved := *r.URL

@@ -204,6 +204,42 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 		rs, err := c.Receipts(ctx, []Receipt{{ID: "order-1.0.0", Event: Clicked, Device: "d1"}})
 		return results{rs}, err
 	},
+	"webhook_create": func(ctx context.Context, c *Client) (any, error) {
+		return c.CreateWebhook(ctx, Webhook{
+			ID: "not sent", URL: "https://shop.example.com/herald", Events: []string{"delivery.failed", "address.dead"}, Description: "orders", Batch: 20,
+		})
+	},
+	"webhook_create_faults":        func(ctx context.Context, c *Client) (any, error) { return c.CreateWebhook(ctx, Webhook{}) },
+	"webhook_create_unknown_field": func(ctx context.Context, c *Client) (any, error) { return c.CreateWebhook(ctx, Webhook{}) },
+	"webhook_list": func(ctx context.Context, c *Client) (any, error) {
+		all, err := c.Webhooks(ctx)
+		return map[string]any{"webhooks": all}, err
+	},
+	"webhook_get":         func(ctx context.Context, c *Client) (any, error) { return c.Webhook(ctx, "wh_1") },
+	"webhook_get_unknown": func(ctx context.Context, c *Client) (any, error) { return c.Webhook(ctx, "wh_9") },
+	"webhook_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutWebhook(ctx, Webhook{
+			ID: "wh_1", URL: "https://shop.example.com/herald", Events: []string{"delivery.failed", "address.dead"}, Batch: 1,
+			Enabled: new(bool), DisabledWhy: "the shop moves",
+		})
+	},
+	"webhook_delete": func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteWebhook(ctx, "wh_1") },
+	"webhook_rotate": func(ctx context.Context, c *Client) (any, error) { return c.RotateWebhook(ctx, "wh_1", time.Hour) },
+	"webhook_test":   func(ctx context.Context, c *Client) (any, error) { return c.TestWebhook(ctx, "wh_1") },
+	"webhook_replay": func(ctx context.Context, c *Client) (any, error) {
+		n, err := c.ReplayWebhook(ctx, "wh_1", WebhookQuery{})
+		return map[string]int{"replayed": n}, err
+	},
+	"webhook_replay_faults": func(ctx context.Context, c *Client) (any, error) {
+		_, err := c.ReplayWebhook(ctx, "wh_1", WebhookQuery{State: "lost"})
+		return nil, err
+	},
+	"webhook_deliveries": func(ctx context.Context, c *Client) (any, error) {
+		return c.WebhookDeliveries(ctx, "wh_1", WebhookQuery{State: "dead", Limit: 10})
+	},
+	"webhook_deliveries_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.WebhookDeliveries(ctx, "wh_1", WebhookQuery{State: "lost"})
+	},
 	"credentials_put": func(ctx context.Context, c *Client) (any, error) {
 		return c.PutCredentials(ctx, "demo", "apns", json.RawMessage(`{"key_id":"ABC1234567","team_id":"DEF7654321","key":"PEM","topic":"com.example.app"}`))
 	},
@@ -216,6 +252,7 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 var inexpressible = map[string]bool{
 	"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true,
 	"schedule_create_faults": true, "template_put_faults": true, "notification_send_rate_fault": true, "user_put_faults": true,
+	"webhook_create_faults": true, "webhook_create_unknown_field": true, "webhook_replay_faults": true,
 }
 
 // foreign are exchanges of the parts of the API that the SDK leaves to others.

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -80,9 +81,13 @@ func (r *round) settle(ctx context.Context, results []*result) error {
 		receipts = append(receipts, res.receipts...)
 	}
 	if len(receipts) > 0 {
-		// The devices may already be ringing. To lose receipts is a pity; to send
-		// again because of it would be a fault.
-		if err := r.w.parts.Recorder.Record(ctx, receipts...); err != nil {
+		err := r.w.persist(ctx, func() error { return r.w.parts.Recorder.Record(ctx, receipts...) })
+		switch {
+		case errors.Is(err, push.ErrAway):
+			return fmt.Errorf("scheduler: record receipts: %w", err) // the cells could not be written either
+		case err != nil:
+			// The devices may already be ringing. To lose receipts is a pity; to send
+			// again because of it would be a fault.
 			r.w.log.ErrorContext(ctx, "receipts lost", "receipts", len(receipts), "err", err)
 		}
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/scheduler"
 	"github.com/herald-push/herald/selector"
+	"github.com/herald-push/herald/webhooks"
 )
 
 // Config is the whole configuration of a process. Each section belongs to the
@@ -62,6 +63,7 @@ type Config struct {
 	Access       access.Config      `yaml:"access"`
 	LongConn     longconn.Config    `yaml:"longconn"`
 	IM           chatConfig         `yaml:"im"`
+	Webhooks     webhooks.Config    `yaml:"webhooks"`
 	Dashboard    DashboardConfig    `yaml:"dashboard"`
 }
 
@@ -126,6 +128,7 @@ func defaultConfig() Config {
 		Access:       access.DefaultConfig(),
 		LongConn:     longconn.DefaultConfig(),
 		IM:           chatConfig{Chat: logic.DefaultConfig(), Data: data.DefaultConfig()},
+		Webhooks:     webhooks.DefaultConfig(),
 	}
 }
 
@@ -234,7 +237,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Dashboard,
+		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Webhooks, c.Dashboard,
 	} {
 		errs = append(errs, section.Validate())
 	}

@@ -8,17 +8,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/webhooks"
 )
 
 // undertaker makes it known that addresses are dead, and what became of them.
-// What apps are told hangs here.
 type undertaker struct {
 	log  *slog.Logger
+	apps interface { // that are told
+		Bury(ctx context.Context, ds []push.Death) error
+	}
 	seen *prometheus.CounterVec
 }
 
-func newUndertaker(log *slog.Logger, reg prometheus.Registerer, providers iter.Seq[string]) *undertaker {
-	u := &undertaker{log: log, seen: prometheus.NewCounterVec(prometheus.CounterOpts{
+func newUndertaker(log *slog.Logger, reg prometheus.Registerer, apps *webhooks.Hooks, providers iter.Seq[string]) *undertaker {
+	u := &undertaker{log: log, apps: apps, seen: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "herald_dead_addresses_total",
 		Help: "Addresses that a provider said are dead, by what became of them: forgotten, renewed (registered since) or kept (too many at once to be true).",
 	}, []string{"provider", "fate"})}
@@ -33,6 +36,9 @@ func newUndertaker(log *slog.Logger, reg prometheus.Registerer, providers iter.S
 
 // tell writes deaths down; an address itself is a secret.
 func (u *undertaker) tell(ctx context.Context, ds []push.Death) {
+	if err := u.apps.Bury(ctx, ds); err != nil {
+		u.log.ErrorContext(ctx, "apps are not told of dead addresses", "addresses", len(ds), "err", err)
+	}
 	for i := range ds {
 		d := &ds[i]
 		u.seen.WithLabelValues(d.Address.Provider, string(d.Fate)).Inc()

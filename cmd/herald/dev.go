@@ -43,6 +43,7 @@ func devConfig(data string) Config {
 	c.Data = data
 	c.Database.URL = "sqlite:" + filepath.Join(data, databaseFile)
 	c.Sealing.KeyFile = filepath.Join(data, sealingFile)
+	c.Webhooks.AllowPrivate = true // who develops has the endpoint next door
 	return c
 }
 

@@ -38,6 +38,7 @@ type cli struct {
 	Replay    replayCmd    `cmd:"" group:"use" help:"Ask the record what another policy would have brought."`
 	Selector  selectorCmd  `cmd:"" group:"use" help:"Say who chooses the roads; try the selector in a simulated world."`
 	Lanes     lanesCmd     `cmd:"" group:"use" help:"Show how each provider fares: open or closed and why, rate, quotas; switch one off or on."`
+	Webhooks  webhookCmd   `cmd:"" group:"use" help:"Have the app told what came of its messages."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
 	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors without the rest."`

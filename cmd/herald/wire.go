@@ -32,6 +32,7 @@ import (
 	"github.com/herald-push/herald/push"
 	"github.com/herald-push/herald/scheduler"
 	"github.com/herald-push/herald/selector"
+	"github.com/herald-push/herald/webhooks"
 )
 
 // house is one process's parts, plugged together. Which of them run is a
@@ -49,6 +50,7 @@ type house struct {
 	tokens  *devicetoken.Tokens
 	book    *wording.Book // words notifications by the store's templates
 
+	hooks     *webhooks.Hooks  // tells apps what came of their messages
 	record    *analytics.Store // nil without ClickHouse
 	spool     *analytics.Spool
 	writer    *analytics.Writer
@@ -107,7 +109,10 @@ func (h *house) openStores(ctx context.Context) (err error) {
 	h.notes = redisstore.NewNotes(h.redis)
 	h.book = wording.NewBook(h.store)
 	h.tokens = devicetoken.New(h.store, h.cfg.DeviceTokens)
-	return nil
+	h.hooks, err = webhooks.Open(ctx, h.cfg.Webhooks, webhooks.Parts{
+		Database: h.cfg.Database.URL, Sealer: keys, Outbox: redisstore.NewOutbox(h.redis), Log: h.log, Metrics: h.metrics,
+	})
+	return err
 }
 
 // openRecord opens what is written down: the spool, ClickHouse, and the
@@ -167,10 +172,10 @@ func (h *house) wireJourney(context.Context) error {
 		Apps:     h.store,
 		Picker:   h.selector,
 		Sender:   h.providers,
-		Recorder: recorder{h.spool, h.selector},
+		Recorder: recorder{h.hooks, h.spool, h.selector},
 		Presence: h.router,
 		Letter:   live.Encode,
-		Deaths:   newUndertaker(h.log, h.metrics, maps.Keys(services)).tell,
+		Deaths:   newUndertaker(h.log, h.metrics, h.hooks, maps.Keys(services)).tell,
 		Log:      h.log,
 		Metrics:  h.metrics,
 
@@ -213,14 +218,20 @@ func (h *house) receive(ctx context.Context, rs []push.Receipt) error {
 	return nil
 }
 
-// recorder writes receipts down and lets the selector learn from them at once.
+// recorder tells apps of receipts, writes them down and lets the selector learn
+// from them at once. Apps come first: what follows says that the receipts were
+// taken, and no crash may lie between.
 type recorder struct {
+	hooks    *webhooks.Hooks
 	spool    *analytics.Spool
 	selector *selector.Selector
 }
 
 // Record implements [scheduler.Recorder].
 func (r recorder) Record(ctx context.Context, rs ...push.Receipt) error {
+	if err := r.hooks.Record(ctx, rs...); err != nil {
+		return err
+	}
 	if err := r.spool.Record(ctx, rs...); err != nil {
 		return err
 	}
@@ -272,6 +283,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Word:        h.book.Word,
 		Sides:       h.selector.Sides,
 		Lanes:       h.scheduler,
+		Webhooks:    h.hooks,
 		Members:     h.store,
 		Audit:       h.store,
 		Providers:   roads,
@@ -330,7 +342,7 @@ func (h *house) Run(ctx context.Context) error {
 	if h.cfg.does(roleConn) {
 		conns = append(conns, named{"longconn", h.conns})
 	}
-	knows := []part{named{"routing", h.router}, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"selector", h.selector}}
+	knows := []part{named{"routing", h.router}, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"selector", h.selector}, named{"webhooks", h.hooks}}
 	if h.access != nil {
 		knows = append(knows, named{"access", h.access})
 	}
@@ -352,6 +364,9 @@ func (h *house) close() {
 	}
 	if h.chatData != nil {
 		closing("chat data", h.chatData)
+	}
+	if h.hooks != nil {
+		closing("webhooks", h.hooks)
 	}
 	if h.store != nil {
 		closing("database", h.store)

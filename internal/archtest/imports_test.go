@@ -71,6 +71,7 @@ var homes = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":     {"internal/devicetoken", "providers"},
 	"github.com/ebitengine/purego":     {"internal/chdb"},
 	"github.com/coder/websocket":       {"longconn"},
+	"github.com/standard-webhooks":     {"webhooks"},
 	"github.com/alicebob/miniredis/v2": {"cmd"},
 }
 
