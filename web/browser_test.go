@@ -47,7 +47,7 @@ func startBrowser(t *testing.T) *browser {
 	if path == "" {
 		need.Missing(t, "no Chromium found: apt-get install chromium")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
@@ -136,9 +136,12 @@ func eval[T any](b *browser, expression string) T {
 // until waits for a JavaScript condition.
 func (b *browser) until(condition string) {
 	b.t.Helper()
-	wait := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(10*time.Second), chromedp.WithPollingInterval(30*time.Millisecond))
+	wait := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(30*time.Second), chromedp.WithPollingInterval(30*time.Millisecond))
 	if _, err := chromedp.Run(b.ctx, wait); err != nil {
-		b.t.Fatalf("waiting until %s: %v", condition, err)
+		where := eval[string](b, `location.href + " " + document.getElementById("live")?.dataset.state`)
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.t.Fatalf("%s: waiting until %s: %v; the browser complains: %q", where, condition, err, b.complaints)
 	}
 }
 
@@ -157,7 +160,7 @@ func (b *browser) shoot(name string) {
 	}
 }
 
-const charted = `document.querySelectorAll(".chart canvas").length >= 2 && document.getElementById("live").dataset.state === "on"`
+const charted = `document.querySelectorAll(".chart canvas").length >= document.querySelectorAll(".chart").length && document.getElementById("live").dataset.state === "on"`
 
 func TestOverviewMovesInARealBrowser(t *testing.T) {
 	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = (&fakeSandbox{}).start(t) })
@@ -237,32 +240,35 @@ func TestPagesFitEveryScreenAndTheme(t *testing.T) {
 	b := startBrowser(t)
 	b.run(chromedp.Navigate(h.link()))
 	pages := map[string]string{
-		"overview": "/", "week": "/?window=7d", "empty": "/?app=bank", "notification": "/notifications/order-8812-shipped",
+		"overview": "/", "week": "/?window=7d", "empty": "/?app=bank", "providers": "/providers", "compared": "/providers?maker=Apple&window=24h",
+		"no-providers": "/providers?app=bank", "notification": "/notifications/order-8812-shipped",
 		"delivery": "/notifications/order-8812-shipped/deliveries/phone-1", "sandbox": "/sandbox", "device": "/demo/device", "chat": "/demo/chat", "lost": "/nowhere",
 	}
-	widths := []int64{360, 768, 1920}
-	if *look != "" {
-		widths = []int64{390, 1440}
+	type screen struct {
+		width int64
+		theme string
 	}
-	for _, width := range widths {
-		for _, theme := range []string{"light", "dark"} {
-			b.screen(width, 900, theme)
-			for name, path := range pages {
-				b.run(chromedp.Navigate(h.url + path))
-				if strings.HasPrefix(path, "/?") || path == "/" {
-					b.until(charted)
-				}
-				if over := eval[int](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
-					t.Errorf("%s at %d px is %d px too wide", name, width, over)
-				}
-				ground := eval[string](b, `getComputedStyle(document.body).backgroundColor`)
-				if dark := ground == "rgb(17, 19, 15)"; dark != (theme == "dark") {
-					t.Errorf("%s in %s has the ground %s", name, theme, ground)
-				}
-				if *look != "" {
-					b.run(chromedp.Sleep(1100 * time.Millisecond)) // animations, for the picture only
-					b.shoot(fmt.Sprintf("%s-%d-%s", name, width, theme))
-				}
+	screens := []screen{{360, "light"}, {768, "dark"}, {1920, "light"}}
+	if *look != "" {
+		screens = []screen{{390, "light"}, {390, "dark"}, {1440, "light"}, {1440, "dark"}}
+	}
+	for _, sc := range screens {
+		b.screen(sc.width, 900, sc.theme)
+		for name, path := range pages {
+			b.run(chromedp.Navigate(h.url + path))
+			if eval[bool](b, `!!document.getElementById("insight")`) {
+				b.until(charted)
+			}
+			if over := eval[int](b, `document.documentElement.scrollWidth - innerWidth`); over > 0 {
+				t.Errorf("%s at %d px is %d px too wide", name, sc.width, over)
+			}
+			ground := eval[string](b, `getComputedStyle(document.body).backgroundColor`)
+			if dark := ground == "rgb(17, 19, 15)"; dark != (sc.theme == "dark") {
+				t.Errorf("%s in %s has the ground %s", name, sc.theme, ground)
+			}
+			if *look != "" {
+				b.run(chromedp.Sleep(1100 * time.Millisecond)) // animations, for the picture only
+				b.shoot(fmt.Sprintf("%s-%d-%s", name, sc.width, sc.theme))
 			}
 		}
 	}
@@ -298,7 +304,7 @@ func TestAxeFindsNothingSerious(t *testing.T) {
 	b.run(chromedp.Navigate(h.link()))
 	for _, theme := range []string{"light", "dark"} {
 		b.screen(1280, 900, theme)
-		for _, path := range []string{"/", "/?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
+		for _, path := range []string{"/", "/?app=bank", "/providers", "/providers?maker=Apple", "/providers?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
 			b.run(chromedp.Navigate(h.url + path))
 			audit(b, string(axe), theme+" "+path)
 		}

@@ -95,7 +95,11 @@ func roadColour(name string, _ int) string {
 			i += int(c)
 		}
 	}
-	return "--c" + strconv.Itoa(max(i, 0)%hues)
+	i = max(i, 0)
+	if i >= hues { // the first hue is the house's own road's
+		i = 1 + (i-hues)%(hues-1)
+	}
+	return "--c" + strconv.Itoa(i)
 }
 
 func byRoad(a, b string) int {

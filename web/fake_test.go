@@ -28,6 +28,7 @@ type fake struct {
 
 	mu         sync.Mutex
 	registered []string
+	asked      []string        // of the API
 	members    map[string]Role // people of demo by their address
 }
 
@@ -149,6 +150,53 @@ func (f *fake) Overview(_ context.Context, l Lens) (Overview, error) {
 	return o, nil
 }
 
+func (f *fake) Roads(_ context.Context, l Lens) (Roads, error) {
+	if f.away.Load() {
+		return Roads{}, ErrAway
+	}
+	n := uint64(f.reads.Add(1))
+	if !f.lively || l.App == "bank" {
+		return Roads{}, nil
+	}
+	r := Roads{Providers: []Provider{
+		{"apns", 14102 + n, 14011, 13610, 91, 12, 212, 740, 0},
+		{"fcm" + f.planted, 11480, 10297, 9122, 1183, 26, 264, 1310, 0},
+		{"live", 21930, 21930, 21418, 0, 3, 21, 64, 0},
+		{"sms", 571, 567, 361, 4, 0, 2840, 8120, 4_271_500},
+		{"vivo", 212, 202, 180, 10, 0, 400, 2120, 0},
+	}}
+	if l.Maker != "" {
+		r.Everybody = []Provider{{"apns", 44102, 44011, 43610, 91, 12, 212, 740, 0}, {"fcm", 31480, 31297, 30622, 183, 26, 264, 1310, 0}}
+	}
+	for at := l.From.Truncate(l.Step).Add(l.Step); at.Before(l.To); at = at.Add(l.Step) {
+		x := float64(at.Unix()) / l.Step.Seconds()
+		r.Kinds = append(r.Kinds,
+			KindPoint{at, "throttled", uint64(20 + 18*math.Sin(x/3))}, KindPoint{at, "unavailable" + f.planted, uint64(8 + 8*math.Sin(x/2))}, KindPoint{at, "unregistered", 3})
+		for b := range HeatBuckets {
+			if v := 900 * math.Exp(-math.Pow(float64(b)-4-math.Sin(x/5), 2)/3); v > 1 {
+				r.Heat = append(r.Heat, HeatCell{at, b, uint64(v)})
+			}
+		}
+	}
+	return r, nil
+}
+
+// api plays the API: it keeps what was asked, and refuses reasons that say no.
+func (f *fake) api(a Actor) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		f.mu.Lock()
+		f.asked = append(f.asked, fmt.Sprintf("%s %s in %s: %s %s %s", a.Who.Name, a.Role, a.App, r.Method, r.URL.Path, body))
+		f.mu.Unlock()
+		if strings.Contains(string(body), "no reason") {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = io.WriteString(w, `{"detail":"1 fault","faults":[{"field":"reason","detail":"<b>must</b> be better"}]}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{}`)
+	})
+}
+
 func (f *fake) Recent(_ context.Context, app string, limit int) ([]Notification, error) {
 	if !f.lively || app == "bank" {
 		return nil, nil
@@ -259,7 +307,7 @@ func open(t *testing.T, f *fake, change ...func(*Config)) *house {
 	done := make(chan struct{})
 	c := Config{
 		Key: []byte(strings.Repeat("k3y!", 8)), WebSocket: "ws://127.0.0.1:9/mqtt", Refresh: 200 * time.Millisecond,
-		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Lanes: f, Done: done,
+		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Lanes: f, API: f.api, Done: done,
 	}
 	for _, ch := range change {
 		ch(&c)

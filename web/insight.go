@@ -32,7 +32,7 @@ type content interface {
 
 // insights are the pages of numbers of this site.
 func (s *site) insights() []*insight {
-	return []*insight{s.overviewPage()}
+	return []*insight{s.overviewPage(), s.roadsPage()}
 }
 
 // insightView is what the template of a page of numbers shows.
@@ -43,7 +43,8 @@ type insightView struct {
 	Command  string
 	Currency string
 	CSRF     string
-	May      bool // the viewer may turn switches
+	May      bool   // the viewer may turn switches
+	Notice   string // what came of the change that was just asked for
 }
 
 // Moves says that the page moves by itself.

@@ -53,6 +53,7 @@ type Config struct {
 	Numbers       Numbers
 	Notifications Notifications
 	Lanes         Lanes   // nil leaves their table out
+	API           API     // nil turns the pages' switches off
 	Devices       Devices // with Tokens; nil turns the device page off
 	Tokens        Tokens
 	// Status tells how the stores are. It must not block.
@@ -155,6 +156,7 @@ func (s *site) routes(assets http.Handler) http.Handler {
 	for _, page := range s.insights() {
 		s.routeInsight(mux, page)
 	}
+	mux.Handle("POST /providers/{provider}", s.private(s.switchLane))
 	mux.Handle("GET /notifications", s.private(s.findNotification))
 	mux.Handle("GET /notifications/{id}", s.private(s.notification))
 	mux.Handle("GET /notifications/{id}/deliveries/{device}", s.private(s.delivery))

@@ -49,6 +49,7 @@ type Numbers interface {
 	// Choices are the words that the app's attempts over [from, to) had.
 	Choices(ctx context.Context, app string, from, to time.Time) (Choices, error)
 	Overview(ctx context.Context, l Lens) (Overview, error)
+	Roads(ctx context.Context, l Lens) (Roads, error)
 }
 
 // Totals are what came of some deliveries.
@@ -87,6 +88,31 @@ type Mover struct {
 	Impact                     float64 // deliveries won, or lost if below 0
 	Why                        string
 }
+
+// Roads is how an app's providers do.
+type Roads struct {
+	Providers []Provider // with the lens's group of devices
+	Everybody []Provider // with all devices, where the lens has a group
+	Kinds     []KindPoint
+	Heat      []HeatCell
+}
+
+// KindPoint is how many attempts failed in one way in one step.
+type KindPoint struct {
+	At   time.Time
+	Kind string
+	N    uint64
+}
+
+// HeatCell is how many proofs of one step took about as long.
+type HeatCell struct {
+	At     time.Time
+	Bucket int // ends at 2^(Bucket+4) ms; the last of [HeatBuckets] has no end
+	N      uint64
+}
+
+// HeatBuckets is how many buckets of waiting time there are.
+const HeatBuckets = 17
 
 // Counts are deliveries, each counted on every rung that it has reached: one
 // that was clicked is in Accepted, Delivered, Displayed and Clicked.

@@ -167,3 +167,28 @@ func roleOf(scopes []string) web.Role {
 	}
 	return web.Nobody
 }
+
+// apiFor serves the API in the name of somebody on the pages.
+func (h *house) apiFor(a web.Actor) http.Handler {
+	server, ok := h.door.(*api.Server)
+	if !ok {
+		return http.NotFoundHandler()
+	}
+	return server.As(api.Actor{
+		App: a.App, Scopes: scopesOf(a.Role), Who: a.Who.Name, Via: a.Who.Kind, From: a.From, House: a.Who.Kind != "key",
+	})
+}
+
+// scopesOf is what a role on the pages may ask of the API.
+func scopesOf(role web.Role) []api.Scope {
+	switch role {
+	case web.Admin:
+		return []api.Scope{api.ScopeAdmin, api.ScopeOperate, api.ScopeRead}
+	case web.Operator:
+		return []api.Scope{api.ScopeOperate, api.ScopeRead}
+	case web.Viewer, web.Analyst:
+		return []api.Scope{api.ScopeRead}
+	default:
+		return nil
+	}
+}

@@ -47,6 +47,7 @@ func (h *house) pages(x extras) (http.Handler, error) {
 		Numbers:       numbers{h.record},
 		Notifications: stories{h},
 		Lanes:         lanesPage{h},
+		API:           h.apiFor,
 		Status:        func(context.Context) web.Status { return h.status(x) },
 		Log:           h.log,
 		Done:          h.stopping,

@@ -167,7 +167,7 @@ export class Chart {
       visualMap: { show: false, min: 0, max: Math.log1p(most), dimension: 3, inRange: { color: [colour("--sunk"), colour("--accent-3"), colour("--accent"), colour("--heat")] } },
       tooltip: this.tooltip({ formatter: (p) => tip(`${time(steps[p.value[0]], true)} UTC`, [[spec.names[p.value[1]], `${number(p.value[2])} ${spec.unit}`, p.color]]) }),
       series: [{
-        type: "heatmap", encode: { x: 0, y: 1 }, emphasis: { itemStyle: { borderColor: colour("--ink"), borderWidth: 1 } },
+        type: "heatmap", progressive: 0, encode: { x: 0, y: 1 }, emphasis: { itemStyle: { borderColor: colour("--ink"), borderWidth: 1 } },
         itemStyle: { borderColor: colour("--surface"), borderWidth: 1 },
         data: (spec.cells ?? []).filter((c) => place.has(c[0])).map(([at, y, v]) => [place.get(at), y, v, Math.log1p(v)]),
       }],
