@@ -63,6 +63,9 @@ func columns() []column {
 		cells("propensities", "Array(Float32)", func(r *push.Receipt) []float32 {
 			return candidates(r, func(c push.Candidate) float32 { return c.Propensity })
 		}),
+		text("campaign", func(r *push.Receipt) string { return r.Campaign }),
+		cells("road", "UInt8", func(r *push.Receipt) uint8 { return uint8(min(max(r.Road, 0), 255)) }),
+		cells("skew_ms", "Int32", func(r *push.Receipt) int32 { return int32(r.Skew.Milliseconds()) }),
 	}
 }
 

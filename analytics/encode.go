@@ -44,7 +44,10 @@ func appendReceipt(b []byte, r *push.Receipt) []byte {
 	} {
 		b = binary.AppendVarint(b, n)
 	}
-	return appendDecision(b, r.Decision)
+	b = appendDecision(b, r.Decision)
+	b = appendText(b, r.Campaign)
+	b = binary.AppendVarint(b, int64(r.Road))
+	return binary.AppendVarint(b, int64(r.Skew))
 }
 
 // appendDecision appends how a road was chosen: the number of roads plus one,
@@ -81,9 +84,15 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// decodeReceipts undoes a run of [appendReceipt]; decided is false for spools of
-// a version that recorded no decisions.
-func decodeReceipts(rs []push.Receipt, b []byte, decided bool) ([]push.Receipt, error) {
+// Versions of the encoding, by what each added to the one before.
+const (
+	firstVersion    = iota + 1
+	decisionVersion // how a road was chosen
+	campaignVersion // campaign, road and skew
+)
+
+// decodeReceipts undoes a run of [appendReceipt] of this version or an earlier one.
+func decodeReceipts(rs []push.Receipt, b []byte, version int) ([]push.Receipt, error) {
 	d := decoder{rest: b}
 	for len(d.rest) > 0 && !d.bad {
 		var r push.Receipt
@@ -95,8 +104,12 @@ func decodeReceipts(rs []push.Receipt, b []byte, decided bool) ([]push.Receipt, 
 		r.At, r.ReceivedAt = d.time(), d.time()
 		r.SinceAccepted, r.Took = time.Duration(d.number()), time.Duration(d.number())
 		r.CostMicros, r.Bytes = d.number(), int(d.number())
-		if decided {
+		if version >= decisionVersion {
 			r.Decision = d.decision()
+		}
+		if version >= campaignVersion {
+			r.Campaign = d.text()
+			r.Road, r.Skew = int(d.number()), time.Duration(d.number())
 		}
 		rs = append(rs, r)
 	}
@@ -160,14 +173,38 @@ func tidy(r *push.Receipt, now time.Time) {
 	if r.ReceivedAt.Before(now.Add(-maxAge)) || r.ReceivedAt.After(now.Add(time.Hour)) {
 		r.ReceivedAt = now
 	}
-	if r.At.Year() < 2000 || r.At.Year() > 2100 {
+	r.SinceAccepted = min(max(r.SinceAccepted, 0), maxAge)
+	if r.At.IsZero() {
 		r.At = r.ReceivedAt
 	}
-	r.SinceAccepted = min(max(r.SinceAccepted, 0), maxAge)
+	if at := possible(r); !at.Equal(r.At) {
+		r.Skew = min(max(r.At.Sub(at), -maxSkew), maxSkew)
+		r.At = at
+	}
 	r.Took = max(r.Took, 0)
 	r.Detail = cut(r.Detail, maxDetail)
 	r.Why = cut(r.Why, maxWhy)
 }
+
+// possible is the time at the source that is nearest to what it said and can be
+// true: not before the notification was accepted and not after its evidence had
+// come, give or take a minute for clocks that are nearly right.
+func possible(r *push.Receipt) time.Time {
+	first, last := r.ReceivedAt.Add(-r.SinceAccepted-goodClock), r.ReceivedAt.Add(goodClock)
+	switch {
+	case r.At.Before(first):
+		return first.Add(goodClock)
+	case r.At.After(last):
+		return r.ReceivedAt
+	default:
+		return r.At
+	}
+}
+
+const (
+	goodClock = time.Minute         // nobody's clock is asked to be better
+	maxSkew   = 24 * 24 * time.Hour // what 32 bits of milliseconds hold; more is noted as this
+)
 
 // maxAge bounds how far back a receipt may reach; no ttl is longer.
 const maxAge = 35 * 24 * time.Hour

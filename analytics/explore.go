@@ -42,6 +42,13 @@ type Column struct {
 // explorable are what questions may read. Each has the column app, by which a
 // question sees its own app's rows alone.
 var explorable = []View{
+	{Name: "v_attempts", About: "One row for each attempt: the road and its place, the answer, how long it took, what it cost and weighed, and how it was chosen."},
+	{Name: "v_receipts", About: "One row for each piece of evidence: the answers to attempts, and what devices, apps and vendors said later, with skew_ms where a clock was wrong."},
+	{Name: "v_deliveries", About: "One row for each delivery: the highest rung it has reached, its roads, the one that brought it and after how long, and its cost. Narrow it by accepted_at or notification."},
+	{Name: "v_decisions", About: "One row for each first decision of a delivery, as decisions."},
+	{Name: "v_activity", About: "What arrived in each hour, by class, provider, device group, stage and kind: receipts, bytes, cost."},
+	{Name: "v_campaigns", About: "What arrived in each hour for each campaign."},
+	{Name: "v_errors", About: "Failures and attempts without an answer in each hour, by provider, kind and code, with the provider's last words."},
 	{Name: "receipts", About: "One row for each piece of evidence about a delivery: the answer to an attempt (answer = 1) with how its road was chosen, and what came later. Repeats may show until they are merged."},
 	{Name: "decisions", About: "One row for each first decision of a delivery: the roads there were, their scores and chances, the one chosen, and whether it brought the message (reward)."},
 	{Name: "activity_minute", About: "What arrived in each minute, summed by class, provider, device group, stage and kind. The fastest for counts over days."},

@@ -75,7 +75,7 @@ func (s *Store) retain(ctx context.Context, days int) error {
 	if days < 1 {
 		return fmt.Errorf("analytics: retention of %d days", days)
 	}
-	for table, column := range map[string]string{"receipts": "toDateTime(accepted_at)", "activity_minute": "minute", "cohort_minute": "minute"} {
+	for table, column := range map[string]string{"receipts": "toDateTime(accepted_at)", "activity_minute": "minute", "cohort_minute": "minute", "receipts_sample": "toDateTime(accepted_at)"} {
 		var definition string
 		err := s.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {name:String}",
 			clickhouse.Named("name", table)).Scan(&definition)

@@ -1,7 +1,6 @@
 package analytics
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -43,8 +42,7 @@ type segment struct {
 }
 
 const (
-	segmentMagic  = "HRLDSPL2"
-	firstMagic    = "HRLDSPL1" // of the version that recorded no decisions
+	segmentMagic  = "HRLDSPL3" // its last byte is the version of the encoding
 	segmentSuffix = ".spool"
 	frameHeader   = 8
 )
@@ -105,28 +103,37 @@ func (s *segment) load() (rs [][]push.Receipt, torn int, err error) {
 }
 
 func decodeSegment(b []byte) (rs []push.Receipt, torn int, err error) {
-	rest, decided := bytes.CutPrefix(b, []byte(segmentMagic))
-	ok := decided
-	if !ok {
-		rest, ok = bytes.CutPrefix(b, []byte(firstMagic))
-	}
-	if !ok {
+	version := versionOf(b)
+	if version == 0 {
 		if strings.HasPrefix(segmentMagic, string(b)) {
 			return nil, len(b), nil // died at the very first write
 		}
 		return nil, len(b), errors.New("analytics: not a segment of this version's spool")
 	}
+	rest := b[len(segmentMagic):]
 	for len(rest) > 0 {
 		body, ok := frameBody(rest)
 		if !ok {
 			return rs, len(rest), nil
 		}
-		if rs, err = decodeReceipts(rs, body, decided); err != nil {
+		if rs, err = decodeReceipts(rs, body, version); err != nil {
 			return nil, len(rest), err
 		}
 		rest = rest[frameHeader+len(body):]
 	}
 	return rs, 0, nil
+}
+
+// versionOf reads the version of a segment from its magic; 0 is none of ours.
+func versionOf(b []byte) int {
+	stem := len(segmentMagic) - 1
+	if len(b) <= stem || string(b[:stem]) != segmentMagic[:stem] {
+		return 0
+	}
+	if v := int(b[stem] - '0'); v >= firstVersion && v <= campaignVersion {
+		return v
+	}
+	return 0
 }
 
 // frameBody returns the body of the frame that b begins with; ok is false if

@@ -102,7 +102,7 @@ func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
 		}
 	}
 	b := appendReceipt(appendReceipt(nil, &want), &push.Receipt{At: want.At, ReceivedAt: want.At})
-	got, err := decodeReceipts(nil, b, true)
+	got, err := decodeReceipts(nil, b, campaignVersion)
 	if err != nil || len(got) != 2 {
 		t.Fatalf("decoded %d receipts, error %v; want 2", len(got), err)
 	}
@@ -113,21 +113,25 @@ func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
 		if n == len(appendReceipt(nil, &want)) || n == 0 {
 			continue // a whole receipt, or none
 		}
-		if _, err := decodeReceipts(nil, b[:n], true); err == nil {
+		if _, err := decodeReceipts(nil, b[:n], campaignVersion); err == nil {
 			t.Errorf("the first %d of %d bytes were decoded without an error", n, len(b))
 		}
 	}
 }
 
-func TestASpoolFromBeforeDecisionsIsStillRead(t *testing.T) {
-	want := push.Receipt{App: "demo", Delivery: "n.0.0", Stage: push.Accepted, At: time.Unix(1_700_000_000, 0).UTC(), ReceivedAt: time.Unix(1_700_000_001, 0).UTC()}
-	b := make([]byte, frameHeader)
-	b = appendReceipt(b, &want)
-	b = b[:len(b)-1] // the mark that nothing was decided
-	finishFrame(b)
-	got, torn, err := decodeSegment(append([]byte(firstMagic), b...))
-	if err != nil || torn != 0 || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
-		t.Errorf("read %+v, %d bytes torn, %v; want %+v", got, torn, err, want)
+func TestSpoolsOfEarlierVersionsAreStillRead(t *testing.T) {
+	// What each version did not write yet: of nothing decided its mark, then an
+	// empty campaign, no road, no skew.
+	for magic, less := range map[string]int{"HRLDSPL1": 4, "HRLDSPL2": 3, segmentMagic: 0} {
+		want := push.Receipt{App: "demo", Delivery: "n.0.0", Stage: push.Accepted, At: time.Unix(1_700_000_000, 0).UTC(), ReceivedAt: time.Unix(1_700_000_001, 0).UTC()}
+		b := make([]byte, frameHeader)
+		b = appendReceipt(b, &want)
+		b = b[:len(b)-less]
+		finishFrame(b)
+		got, torn, err := decodeSegment(append([]byte(magic), b...))
+		if err != nil || torn != 0 || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+			t.Errorf("%s: read %+v, %d bytes torn, %v; want %+v", magic, got, torn, err, want)
+		}
 	}
 }
 
@@ -148,6 +152,24 @@ func TestReceiptsOutOfRangeAreBroughtIntoIt(t *testing.T) {
 		},
 		"accepted a year ago": {
 			push.Receipt{At: now, ReceivedAt: now, SinceAccepted: 9000 * time.Hour}, push.Receipt{At: now, ReceivedAt: now, SinceAccepted: maxAge},
+		},
+		"a clock two hours fast": {
+			push.Receipt{At: now.Add(2 * time.Hour), ReceivedAt: now, SinceAccepted: time.Second},
+			push.Receipt{At: now, ReceivedAt: now, SinceAccepted: time.Second, Skew: 2 * time.Hour},
+		},
+		"a clock a day slow": {
+			push.Receipt{At: now.Add(-24 * time.Hour), ReceivedAt: now, SinceAccepted: time.Second},
+			push.Receipt{At: now.Add(-time.Second), ReceivedAt: now, SinceAccepted: time.Second, Skew: time.Second - 24*time.Hour},
+		},
+		"a clock that is nearly right": {
+			push.Receipt{At: now.Add(30 * time.Second), ReceivedAt: now}, push.Receipt{At: now.Add(30 * time.Second), ReceivedAt: now},
+		},
+		"seen days ago and told today": {
+			push.Receipt{At: now.Add(-72 * time.Hour), ReceivedAt: now, SinceAccepted: 73 * time.Hour},
+			push.Receipt{At: now.Add(-72 * time.Hour), ReceivedAt: now, SinceAccepted: 73 * time.Hour},
+		},
+		"a clock of another century": {
+			push.Receipt{At: now.AddDate(400, 0, 0), ReceivedAt: now}, push.Receipt{At: now, ReceivedAt: now, Skew: maxSkew},
 		},
 		"long words": {
 			push.Receipt{At: now, ReceivedAt: now, Detail: strings.Repeat("é", 200)}, push.Receipt{At: now, ReceivedAt: now, Detail: strings.Repeat("é", 128)},

@@ -20,6 +20,7 @@ const (
 	maxLate     = 24 * time.Hour // as long as an id is remembered
 	maxWait     = 3_600          // seconds
 	maxCollapse = 64             // bytes: APNs' limit
+	maxCampaign = 64             // bytes
 	maxParallel = 4              // roads at once
 	maxAudience = 10_000         // devices or users named one by one
 	// maxContent is what title, body and data may weigh together: the payload
@@ -36,6 +37,7 @@ type notificationRequest struct {
 	Body        string            `json:"body,omitempty"`
 	Data        map[string]string `json:"data,omitempty"`
 	CollapseKey string            `json:"collapse_key,omitempty"`
+	Campaign    string            `json:"campaign,omitempty"`
 	TTLSeconds  *int              `json:"ttl_seconds"`
 	Route       routeRequest      `json:"route,omitzero"`
 	DeliverAt   string            `json:"deliver_at,omitempty"`
@@ -119,7 +121,7 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	n := &push.Notification{
 		App: app, ID: r.ID, To: to, Class: r.Class, Title: content.Title, Body: content.Body, Data: content.Data,
 		Template: content.Template, Variables: content.Variables, Localized: content.Localized, Overrides: content.Overrides,
-		CollapseKey: r.CollapseKey, AcceptedAt: rules.now, DeliverAt: deliverAt,
+		CollapseKey: r.CollapseKey, Campaign: r.Campaign, AcceptedAt: rules.now, DeliverAt: deliverAt,
 		ExpiresAt: later(rules.now, deliverAt).Add(ttl),
 		Route:     push.Route{Roads: r.Route.Roads, Until: r.Route.Until},
 
@@ -165,6 +167,9 @@ func (r *notificationRequest) checkContent(fs *faults) {
 	}
 	if !printable(r.CollapseKey, maxCollapse) {
 		fs.addf("collapse_key", "must be at most %d bytes without control characters", maxCollapse)
+	}
+	if !printable(r.Campaign, maxCampaign) {
+		fs.addf("campaign", "must be at most %d bytes without control characters", maxCampaign)
 	}
 	data := 0
 	for k, v := range r.Data {

@@ -52,6 +52,7 @@ func TestCreateNotificationNamesTheFaultyFields(t *testing.T) {
 		"data without a name":            {`{"to":{"device":"d1"},"title":"Hi","data":{"":"v"}}`, "data"},
 		"collapse_key too long":          {`{"to":{"device":"d1"},"title":"Hi","collapse_key":"` + strings.Repeat("k", 65) + `"}`, "collapse_key"},
 		"collapse_key breaks a header":   {`{"to":{"device":"d1"},"title":"Hi","collapse_key":"a\r\nb"}`, "collapse_key"},
+		"campaign too long":              {`{"to":{"device":"d1"},"title":"Hi","campaign":"` + strings.Repeat("k", 65) + `"}`, "campaign"},
 		"a body no vendor takes":         {`{"to":{"device":"d1"},"title":"Hi","body":"` + strings.Repeat("x", 4095) + `"}`, "body"},
 		"a title no vendor takes":        {`{"to":{"device":"d1"},"title":"` + strings.Repeat("x", 4097) + `"}`, "title"},
 		"data no vendor takes":           {`{"to":{"device":"d1"},"title":"Hi","data":{"k":"` + strings.Repeat("x", 4094) + `"}}`, "data"},

@@ -44,9 +44,11 @@ type Notification struct {
 	Body        string            `json:"body,omitempty"`
 	Data        map[string]string `json:"data,omitempty"`
 	CollapseKey string            `json:"collapse_key,omitempty"`
-	TTLSeconds  int               `json:"ttl_seconds,omitempty"` // default a day
-	Route       *Route            `json:"route,omitempty"`       // default: Herald decides
-	DeliverAt   time.Time         `json:"deliver_at,omitzero"`   // default now; at most 30 days ahead
+	// Campaign is what this is part of; the record's numbers can be asked for by it.
+	Campaign   string    `json:"campaign,omitempty"`
+	TTLSeconds int       `json:"ttl_seconds,omitempty"` // default a day
+	Route      *Route    `json:"route,omitempty"`       // default: Herald decides
+	DeliverAt  time.Time `json:"deliver_at,omitzero"`   // default now; at most 30 days ahead
 	// Overrides say something to one provider alone, by its name: an object of
 	// the provider's own options, such as {"apns": {"push_type": "background"}}.
 	Overrides map[string]any `json:"overrides,omitempty"`

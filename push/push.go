@@ -83,6 +83,9 @@ type Notification struct {
 	// Localized is the content in the template's languages, by [LocaleKey].
 	Localized map[string]Content `json:"localized,omitempty"`
 	Variables map[string]string  `json:"variables,omitempty"`
+	// Campaign is the caller's name for what this is part of: the record's
+	// numbers can be asked for by it. 0 to 64 bytes.
+	Campaign string `json:"campaign,omitempty"`
 	// CollapseKey lets a newer notification replace an older one on the device.
 	// 0 to 64 bytes.
 	CollapseKey string `json:"collapse_key,omitempty"`

@@ -74,6 +74,8 @@ type Receipt struct {
 	Delivery     string `json:"delivery"`
 	Device       string `json:"device"`
 	Class        Class  `json:"class"`
+	// Campaign is the caller's name for what the notification is part of.
+	Campaign string `json:"campaign,omitempty"`
 
 	// Token is the address that a vendor's report named. Where Delivery is the id
 	// that a chunk shares, it leads to the device. It is written down nowhere.
@@ -85,9 +87,12 @@ type Receipt struct {
 	ProviderID string `json:"provider_id,omitempty"`
 	// Attempt counts the tries of the delivery, all providers together, from 1;
 	// 0 when no attempt was made or the reporter does not know.
-	Attempt int    `json:"attempt"`
-	Stage   Stage  `json:"stage"`
-	Source  Source `json:"source"`
+	Attempt int `json:"attempt"`
+	// Road is the provider's place among the roads that the delivery has taken,
+	// from 1: a second try of the same road has the same. 0 is none of them.
+	Road   int    `json:"road,omitempty"`
+	Stage  Stage  `json:"stage"`
+	Source Source `json:"source"`
 
 	// Kind, Code and Detail are set for Failed and Unknown: the kind's name
 	// ([KindName]), the provider's own code and its own words.
@@ -98,6 +103,10 @@ type Receipt struct {
 	// At is the time at the source, ReceivedAt when it reached us.
 	At         time.Time `json:"at"`
 	ReceivedAt time.Time `json:"received_at"`
+	// Skew is how far At lay outside of what is possible before the record
+	// brought it back: positive where the source's clock is fast, negative where
+	// it is slow, 0 where At is as the source said.
+	Skew time.Duration `json:"skew_ns,omitempty"`
 	// SinceAccepted is ReceivedAt minus the time the API accepted the
 	// notification (or its deliver_at when later): the person's waiting time.
 	SinceAccepted time.Duration `json:"since_accepted_ns"`

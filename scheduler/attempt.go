@@ -135,7 +135,7 @@ func (r *round) witness(res *result, reply push.Reply, began, ended time.Time) {
 	rec.Provider, rec.ProviderID, rec.Attempt = res.road.Provider, answer.ID, d.cell.Attempt
 	rec.ID = receiptID(d.ID, rec.Attempt, stage)
 	rec.Took, rec.Why, rec.Decision = ended.Sub(began), why, res.road.Decision
-	rec.CostMicros, rec.Bytes = answer.CostMicros, answer.Bytes
+	rec.CostMicros, rec.Bytes, rec.Road = answer.CostMicros, answer.Bytes, d.cell.AttemptOf(res.road.Provider)
 	if reply.Err != nil {
 		rec.Kind, rec.Code, rec.Detail = faultOf(reply.Err)
 	}
@@ -321,7 +321,7 @@ func (d *delivery) whyNone() string {
 func (d *delivery) receipt(s push.Stage, source push.Source, at time.Time) push.Receipt {
 	rec := push.Receipt{
 		App: d.App, Notification: d.Notification.ID, Delivery: d.ID, Device: d.Device, Class: d.Class,
-		Stage: s, Source: source, At: at.UTC(), ReceivedAt: at.UTC(),
+		Campaign: d.Campaign, Stage: s, Source: source, At: at.UTC(), ReceivedAt: at.UTC(),
 		SinceAccepted: at.Sub(redisstore.Start(d.Notification)),
 	}
 	if d.device != nil {

@@ -142,7 +142,13 @@ func TestFallbackTakesRoadAfterRoadUntilProof(t *testing.T) {
 	h.connects["phone"] = true
 	h.app.Policy.SMSClasses = []push.Class{push.OTP}
 	n := note("n1", "phone")
-	n.Class, n.Route.WaitSeconds = push.OTP, 1
+	n.Class, n.Route.WaitSeconds, n.Campaign = push.OTP, 1, "spring"
+	h.answer = func(_ context.Context, provider string, _ *push.Delivery) (push.Answer, error) {
+		if provider == push.SMS {
+			return push.Answer{CostMicros: 7300, Bytes: 70}, nil
+		}
+		return push.Answer{Bytes: 200}, nil
+	}
 	d := h.door()
 	h.enqueue(d, n)
 	h.work()
@@ -163,6 +169,15 @@ func TestFallbackTakesRoadAfterRoadUntilProof(t *testing.T) {
 		}
 		return ""
 	})
+	for i, want := range []push.Receipt{
+		{Provider: "live", Road: 1, Bytes: 200}, {Provider: "apns", Road: 2, Bytes: 200}, {Provider: "sms", Road: 3, Bytes: 70, CostMicros: 7300},
+	} {
+		r := h.receipts[i]
+		got := push.Receipt{Provider: r.Provider, Road: r.Road, Bytes: r.Bytes, CostMicros: r.CostMicros}
+		if got != want || r.Campaign != "spring" {
+			t.Errorf("receipt %d of campaign %q is %+v, want %+v", i+1, r.Campaign, got, want)
+		}
+	}
 	if why := h.receipts[1].Why; why != "live brought no proof; apns ranks 2" {
 		t.Errorf("why apns = %q", why)
 	}
@@ -172,7 +187,7 @@ func TestProofEndsTheJourney(t *testing.T) {
 	h := newHouse(t)
 	h.lives("phone", "apns", "fcm")
 	n := note("n1", "phone")
-	n.Route.WaitSeconds = 1
+	n.Route.WaitSeconds, n.Campaign = 1, "spring"
 	d := h.door()
 	h.enqueue(d, n)
 	h.work()
@@ -191,7 +206,7 @@ func TestProofEndsTheJourney(t *testing.T) {
 		t.Errorf("counts = %+v, want it accepted and delivered", p.Counts)
 	}
 	last := h.receipts[len(h.receipts)-1]
-	if last.ID != "n1.0.0/1/delivered" || last.Provider != "apns" || last.Class != push.Transactional || last.Country != "DE" {
+	if last.ID != "n1.0.0/1/delivered" || last.Provider != "apns" || last.Class != push.Transactional || last.Campaign != "spring" || last.Road != 1 || last.Country != "DE" {
 		t.Errorf("receipt = %+v", last)
 	}
 }
@@ -218,7 +233,7 @@ func TestReceiptMayComeBeforeTheOutcome(t *testing.T) {
 	if want := (push.Counts{Deliveries: 1, Accepted: 1, Delivered: 1, Displayed: 1}); p.Counts != want {
 		t.Errorf("counts = %+v, want %+v", p.Counts, want)
 	}
-	if got := h.receipts[0]; got.ID != "n1.0.0/1/displayed" || got.Provider != "apns" {
+	if got := h.receipts[0]; got.ID != "n1.0.0/1/displayed" || got.Provider != "apns" || got.Road != 1 {
 		t.Errorf("the early receipt is %s by %s, want n1.0.0/1/displayed by apns", got.ID, got.Provider)
 	}
 }

@@ -138,7 +138,7 @@ func (d *Door) take(ctx context.Context, rs []push.Receipt, proofs []redisstore.
 
 // fill completes a receipt with what the journal knows.
 func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Time) {
-	r.Notification, r.Device, r.Class = notification, k.Cell.Device, k.Class
+	r.Notification, r.Device, r.Class, r.Campaign = notification, k.Cell.Device, k.Class, k.Campaign
 	r.ReceivedAt = now
 	if r.At.IsZero() {
 		r.At = now
@@ -162,6 +162,7 @@ func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Ti
 	default:
 		r.Attempt = k.Cell.AttemptOf(r.Provider) // late proof of an earlier road, or of none: fetched from the inbox
 	}
+	r.Road = roadOf(&k.Cell, r.Provider)
 	r.ID = receiptID(r.Delivery, r.Attempt, r.Stage)
 	if paid := lastPaid(&k.Cell); paid != "" && r.Detail == "" && r.Stage.Reaches(push.Delivered) && !push.IsSMS(r.Provider) {
 		r.Detail = "paid twice: " + paid + " had gone out before this proof came"
@@ -193,6 +194,18 @@ func inUse(c *redisstore.Cell) (provider string, attempt int) {
 		return c.Hold.Provider, c.Attempt + 1
 	}
 	return c.LastTried(), c.Attempt
+}
+
+// roadOf is a provider's place among the roads that a delivery has taken or is
+// taking; 0 if it is none of them.
+func roadOf(c *redisstore.Cell, provider string) int {
+	if n := c.AttemptOf(provider); n > 0 || c.Hold.Kind != redisstore.Claimed || c.Hold.Provider != provider {
+		return n
+	}
+	if c.Tried == "" {
+		return 1
+	}
+	return strings.Count(c.Tried, "+") + 2
 }
 
 // describe adds the devices' dimensions. Without them a receipt still counts.

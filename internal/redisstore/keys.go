@@ -9,8 +9,8 @@ import (
 // Every Redis key of push is made here. The hash tag in braces keeps what one
 // script touches on one node of a cluster.
 //
-//	herald:{app/n:ID}      hash    a notification: body, hash, class, start, queued, cancelled, chunks, devices, expanded,
-//	                               paused, audience, pace
+//	herald:{app/n:ID}      hash    a notification: body, hash, class, campaign, start, queued, cancelled, chunks, devices,
+//	                               expanded, paused, audience, pace
 //	herald:{app/c:ID.K}    hash    chunk K of it: "n" devices, cells under "0" to "n-1", counters under "#" and a stage's letter ("#2": paid twice, and which under "2:" and their index)
 //	herald:{app/d:DEVICE}  string  a device as the source has it, for ten minutes; "" while it is being changed
 //	herald:{app/d:DEVICE}e string  what the selector has learned of the device, 32 bytes

@@ -29,6 +29,8 @@ type Known struct {
 	Cell  Cell // before the evidence
 	Class push.Class
 	Start time.Time // see [Start]
+
+	Campaign string
 }
 
 // Raise takes evidence in, in one round trip. It never lowers what is proven
@@ -84,7 +86,7 @@ func (j *Journal) describe(ctx context.Context, proofs []Proof, known []*Known) 
 	for i, p := range proofs {
 		ref := Ref{p.App, p.Notification}
 		if known[i] != nil && cmds[ref] == nil {
-			cmds[ref] = pipe.HMGet(ctx, notificationKey(p.App, p.Notification), "class", "start")
+			cmds[ref] = pipe.HMGet(ctx, notificationKey(p.App, p.Notification), "class", "start", "campaign")
 		}
 	}
 	if len(cmds) == 0 {
@@ -99,7 +101,8 @@ func (j *Journal) describe(ctx context.Context, proofs []Proof, known []*Known) 
 		}
 		fields := cmds[Ref{p.App, p.Notification}].Val()
 		class, _ := fields[0].(string)
-		known[i].Class = push.Class(class)
+		campaign, _ := fields[2].(string)
+		known[i].Class, known[i].Campaign = push.Class(class), campaign
 		known[i].Start = time.UnixMilli(int64(number(fields[1]))).UTC()
 	}
 	return nil
