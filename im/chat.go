@@ -209,6 +209,8 @@ type Said struct {
 	// Hearers are the members of a conversation of at most [SmallGroup], the
 	// sender too; nil for a larger one, whose members are asked for in pages.
 	Hearers []string
+	// Roster counts the changes of who is a member, up to this message.
+	Roster uint64
 }
 
 // SmallGroup is up to how many members each is told of every message. Larger

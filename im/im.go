@@ -12,6 +12,8 @@ import (
 type Session struct {
 	App    string
 	Device string
+	// User is whose device it is; empty for nobody's.
+	User string
 	// Serial orders the sessions of one process; it says which of two sessions
 	// of a device on the same node is the newer.
 	Serial uint64
@@ -58,6 +60,7 @@ const (
 type Receipt struct {
 	App    string
 	Device string
+	User   string // whose device it is; empty for nobody's
 	ID     string // of the message
 	Event  Event
 	// Ack is true for the protocol's own acknowledgement, false for a report

@@ -11,8 +11,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/data"
@@ -68,78 +66,14 @@ func (h *house) chatDoor() api.Chat { return api.Chat{Talk: h.chat, Groups: h.ch
 // people reaches the connected devices of users.
 type people struct{ house *house }
 
-// hands is how many devices are given a frame at a time.
-const hands = 64
-
 // Hand implements [logic.Live].
-func (p people) Hand(ctx context.Context, app string, users []string, frame im.Message) (missed []string, err error) {
-	devices, err := p.connected(ctx, app, users)
-	if err != nil {
-		return nil, err
-	}
-	reached := make([]bool, len(devices))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(hands)
-	for i, d := range devices {
-		group.Go(func() error {
-			err := p.house.router.Deliver(ctx, app, d.device, frame.ID, frame.Payload, frame.Expires)
-			reached[i] = err == nil
-			return nil // whom it did not reach is rung for
-		})
-	}
-	_ = group.Wait() // nobody fails
-	heard := make(map[string]bool, len(users))
-	for i, d := range devices {
-		heard[d.user] = heard[d.user] || reached[i]
-	}
-	for _, user := range users {
-		if !heard[user] {
-			missed = append(missed, user)
-		}
-	}
-	return missed, nil
+func (p people) Hand(ctx context.Context, app string, users []string, frame im.Message, missed func([]string)) error {
+	return p.house.router.Spread(ctx, app, users, frame, missed)
 }
 
 // Online implements [logic.Live].
 func (p people) Online(ctx context.Context, app string, users []string) ([]bool, error) {
-	devices, err := p.connected(ctx, app, users)
-	if err != nil {
-		return nil, err
-	}
-	on := make(map[string]bool, len(devices))
-	for _, d := range devices {
-		on[d.user] = true
-	}
-	all := make([]bool, len(users))
-	for i, user := range users {
-		all[i] = on[user]
-	}
-	return all, nil
-}
-
-type userDevice struct{ user, device string }
-
-// connected lists the users' devices that are connected to some node.
-func (p people) connected(ctx context.Context, app string, users []string) ([]userDevice, error) {
-	owned, err := p.house.store.UsersDevices(ctx, app, users)
-	if err != nil || len(owned) == 0 {
-		return nil, err
-	}
-	ids := make([]string, len(owned))
-	for i, d := range owned {
-		ids[i] = d.Device
-	}
-	online, err := p.house.router.Online(ctx, app, ids)
-	if err != nil {
-		return nil, err
-	}
-	var devices []userDevice
-	for i, d := range owned {
-		if online[i] {
-			devices = append(devices, userDevice{d.User, d.Device})
-		}
-	}
-	return devices, nil
+	return p.house.router.OnlineUsers(ctx, app, users)
 }
 
 // bell has the scheduler tell a user that there is something to read, by any
@@ -204,9 +138,16 @@ func preview(m *im.ChatMessage) string {
 // talk is what devices say on the live connection.
 type talk struct{ house *house }
 
+// User implements [access.Chat].
+func (t talk) User(ctx context.Context, app, device string) (string, error) {
+	return t.house.devices.Owner(ctx, app, device)
+}
+
 // Say implements [access.Chat].
-func (t talk) Say(ctx context.Context, app, device string, payload []byte) (retry bool, err error) {
-	user, err := t.house.userOf(ctx, app, device)
+func (t talk) Say(ctx context.Context, who im.Session, payload []byte) (retry bool, err error) {
+	// The session knows its user, but a device that was given to another a moment
+	// ago must not speak in the old one's name.
+	user, err := t.User(ctx, who.App, who.Device)
 	if err != nil {
 		return true, err
 	}
@@ -214,7 +155,7 @@ func (t talk) Say(ctx context.Context, app, device string, payload []byte) (retr
 	if user == "" {
 		err = &im.Refusal{Code: "no_user", Detail: "the device belongs to no user: register it with one"}
 	} else {
-		clientID, err = t.house.chat.Say(ctx, im.Actor{App: app, User: user}, payload)
+		clientID, err = t.house.chat.Say(ctx, im.Actor{App: who.App, User: user}, payload)
 	}
 	if err == nil {
 		return false, nil
@@ -224,34 +165,16 @@ func (t talk) Say(ctx context.Context, app, device string, payload []byte) (retr
 		return true, err
 	}
 	// A device that cannot be told has gone; it will say it again and be told then.
-	_ = t.house.router.Deliver(ctx, app, device, frame.ID, frame.Payload, frame.Expires)
+	_ = t.house.router.Deliver(ctx, who.App, who.Device, frame.ID, frame.Payload, frame.Expires)
 	return false, err
 }
 
-// userOf finds whose device it is; "" for nobody's.
-func (h *house) userOf(ctx context.Context, app, device string) (string, error) {
-	found, err := h.devices.Devices(ctx, app, []string{device})
-	if err != nil || found[0] == nil {
-		return "", err
-	}
-	return found[0].User, nil
-}
-
 // chatAcked takes out of reports those that are about chat, and notes them.
-func (h *house) chatAcked(ctx context.Context, reports []im.Receipt) (others []int) {
-	users := map[userDevice]string{}
+func (h *house) chatAcked(reports []im.Receipt) (others []int) {
 	for i, r := range reports {
-		if !logic.IsChat(r.ID) {
+		if !h.chat.Acked(r.App, r.User, r.ID) {
 			others = append(others, i)
-			continue
 		}
-		k := userDevice{r.App, r.Device}
-		user, known := users[k]
-		if !known {
-			user, _ = h.userOf(ctx, r.App, r.Device) // without it the bell rings once too often
-			users[k] = user
-		}
-		h.chat.Acked(r.App, user, r.ID)
 	}
 	return others
 }

@@ -74,7 +74,7 @@ type evidence struct{ house *house }
 
 // Receive implements [access.Receipts].
 func (e evidence) Receive(ctx context.Context, reports []im.Receipt) []error {
-	about := e.house.chatAcked(ctx, reports)
+	about := e.house.chatAcked(reports)
 	if len(about) == 0 {
 		return nil
 	}

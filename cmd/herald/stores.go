@@ -17,16 +17,25 @@ import (
 // devices is the store of the API's devices with the cache that workers read.
 type devices struct {
 	*sqlstore.Store
-	cache *redisstore.Devices
+	cache   *redisstore.Devices
+	dismiss func(ctx context.Context, app, device string) error
 }
 
-// PutDevice implements [api.Devices].
+// PutDevice implements [api.Devices]. A device that is another user's now has
+// to come in anew, if it is connected.
 func (d devices) PutDevice(ctx context.Context, device *push.Device) error {
+	before, err := d.cache.Owner(ctx, device.App, device.ID)
+	if err != nil {
+		return err
+	}
 	moved, err := d.Store.PutDevice(ctx, device)
 	if err != nil {
 		return err
 	}
-	return d.drop(ctx, device.App, append(moved, device.ID)...)
+	if err := d.drop(ctx, device.App, append(moved, device.ID)...); err != nil || before == device.User {
+		return err
+	}
+	return d.dismiss(ctx, device.App, device.ID)
 }
 
 // DeleteDevice implements [api.Devices].
@@ -34,7 +43,10 @@ func (d devices) DeleteDevice(ctx context.Context, app, id string) error {
 	if err := d.Store.DeleteDevice(ctx, app, id); err != nil {
 		return err
 	}
-	return d.drop(ctx, app, id)
+	if err := d.drop(ctx, app, id); err != nil {
+		return err
+	}
+	return d.dismiss(ctx, app, id)
 }
 
 // drop fails the request if the cache cannot be told: the caller asks again,

@@ -269,7 +269,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 	}
 	h.door, err = api.New(h.cfg.API, api.Parts{
 		Queue:       h.scheduler,
-		Devices:     devices{h.store, h.devices},
+		Devices:     devices{h.store, h.devices, h.router.Dismiss},
 		Apps:        h.store,
 		Keys:        keys{h.store},
 		Credentials: credentials{h.store, h.credentialsChanged},

@@ -186,12 +186,13 @@ func (a *Access) spawn(f func()) {
 // session is the tag of a connection that was let in. There are many: it is
 // kept small.
 type session struct {
-	key    string   // app/device
+	text   string   // app/device and, behind a zero byte, the user, if there is one
 	net    *network // nil if it cannot be told a keep alive
 	serial uint64
 	since  int64         // Unix ms
 	state  atomic.Uint32 // of the bits below
-	app    uint16        // bytes of key
+	app    uint16        // bytes of the app
+	key    uint16        // bytes of app/device
 }
 
 const (
@@ -200,17 +201,30 @@ const (
 	drainAgain // once more when done
 )
 
-func newSession(app, device string, serial uint64) *session {
-	return &session{key: im.Key(app, device), serial: serial, since: time.Now().UnixMilli(), app: uint16(len(app))}
+func newSession(app, device, user string, serial uint64) *session {
+	text := im.Key(app, device)
+	s := &session{text: text, serial: serial, since: time.Now().UnixMilli(), app: uint16(len(app)), key: uint16(len(text))}
+	if user != "" {
+		s.text += "\x00" + user
+	}
+	return s
 }
 
-// App and Device share the key's memory.
-func (s *session) App() string    { return s.key[:s.app] }
-func (s *session) Device() string { return s.key[s.app+1:] }
+// These share the text's memory.
+func (s *session) App() string    { return s.text[:s.app] }
+func (s *session) Device() string { return s.text[s.app+1 : s.key] }
+func (s *session) Key() string    { return s.text[:s.key] }
+
+func (s *session) User() string {
+	if len(s.text) == int(s.key) {
+		return ""
+	}
+	return s.text[s.key+1:]
+}
 
 // Session is what the other floors know of it.
 func (s *session) Session() im.Session {
-	return im.Session{App: s.App(), Device: s.Device(), Serial: s.serial, Since: time.UnixMilli(s.since).UTC()}
+	return im.Session{App: s.App(), Device: s.Device(), User: s.User(), Serial: s.serial, Since: time.UnixMilli(s.since).UTC()}
 }
 
 func (s *session) closed() bool { return s.state.Load()&isClosed != 0 }
@@ -254,7 +268,7 @@ func sessionOf(c longconn.Conn) *session {
 func (a *Access) Acked(c longconn.Conn, id string) {
 	s, now := sessionOf(c), time.Now().UTC()
 	a.proofs.add(proof{Receipt: im.Receipt{
-		App: s.App(), Device: s.Device(), ID: id, Event: im.Delivered, Ack: true, At: now, ReceivedAt: now,
+		App: s.App(), Device: s.Device(), User: s.User(), ID: id, Event: im.Delivered, Ack: true, At: now, ReceivedAt: now,
 	}})
 }
 
@@ -275,11 +289,11 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 	}
 	receipt, err := parseReport(p.Payload, time.Now().UTC())
 	if err != nil {
-		a.log.Debug("access: report not understood", "device", s.key, "err", err)
+		a.log.Debug("access: report not understood", "device", s.Key(), "err", err)
 		p.Ack(mqtt.PayloadInvalid)
 		return
 	}
-	receipt.App, receipt.Device = s.App(), s.Device()
+	receipt.App, receipt.Device, receipt.User = s.App(), s.Device(), s.User()
 	ok := a.proofs.add(proof{Receipt: receipt, done: func(err error) {
 		if err != nil {
 			p.Ack(mqtt.Unspecified)
@@ -304,7 +318,7 @@ func (a *Access) Closed(c longconn.Conn, cause longconn.Cause) {
 		now := time.Now()
 		a.networks.learn(s.net, c.Quiet(), now.Sub(time.UnixMilli(s.since)), cause, now)
 	}
-	a.log.Debug("access: session ended", "device", s.key, "cause", cause.String())
+	a.log.Debug("access: session ended", "device", s.Key(), "cause", cause.String())
 }
 
 // Here reports whether the device is connected to this node.
@@ -349,13 +363,19 @@ func translate(err error) error {
 }
 
 // Displace closes a session whose device connected to another node.
-func (a *Access) Displace(gone im.Session) {
+func (a *Access) Displace(gone im.Session) { a.close(gone, longconn.TakenOver) }
+
+// Dismiss closes a session whose device has become another user's: it has to
+// show anew who it is.
+func (a *Access) Dismiss(gone im.Session) { a.close(gone, longconn.Expired) }
+
+func (a *Access) close(gone im.Session, cause longconn.Cause) {
 	c, ok := a.hub.Get(gone.Key())
 	if !ok {
 		return
 	}
 	if s := sessionOf(c); s != nil && s.serial == gone.Serial {
-		c.Close(longconn.TakenOver)
+		c.Close(cause)
 	}
 }
 

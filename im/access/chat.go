@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
 )
@@ -14,10 +15,13 @@ const ChatTopic = "im"
 
 // Chat takes what devices say on [ChatTopic].
 type Chat interface {
+	// User tells whose device it is; empty for nobody's. It is asked at the
+	// start of each session.
+	User(ctx context.Context, app, device string) (user string, err error)
 	// Say returns once what was said is durable. An error is either a refusal,
 	// which the device has been told on its inbox, or, if retry is set, Herald's
 	// own trouble: the device is to say it again.
-	Say(ctx context.Context, app, device string, payload []byte) (retry bool, err error)
+	Say(ctx context.Context, who im.Session, payload []byte) (retry bool, err error)
 }
 
 // sayLimit bounds the work on one thing that was said.
@@ -73,12 +77,12 @@ func (t *talks) next(s *session, done bool) (p longconn.Publication, ok bool) {
 func (a *Access) sayOne(s *session, payload []byte) mqtt.Reason {
 	ctx, cancel := context.WithTimeout(a.life, sayLimit)
 	defer cancel()
-	retry, err := a.chat.Say(ctx, s.App(), s.Device(), payload)
+	retry, err := a.chat.Say(ctx, s.Session(), payload)
 	switch {
 	case err == nil:
 		return mqtt.Success
 	case retry:
-		a.log.Warn("access: what a device said was not kept", "device", s.key, "err", err)
+		a.log.Warn("access: what a device said was not kept", "device", s.Key(), "err", err)
 		return mqtt.QuotaExceeded // also what makes a 3.1.1 client come again
 	default:
 		return mqtt.Unspecified

@@ -34,8 +34,14 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 		c.Refuse(reason)
 		return
 	}
-	s := newSession(app, device, hello.Serial)
-	welcome := longconn.Welcome{Key: s.key, Tag: s, Until: until}
+	user, reason := a.ownerOf(ctx, app, device)
+	if reason != mqtt.Success {
+		a.stats.refused.Add(1)
+		c.Refuse(reason)
+		return
+	}
+	s := newSession(app, device, user, hello.Serial)
+	welcome := longconn.Welcome{Key: s.Key(), Tag: s, Until: until}
 	if imposes(hello) {
 		s.net = a.networks.of(hello)
 		welcome.KeepAlive = a.networks.offer(s.net)
@@ -49,7 +55,7 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 	a.stats.in.Add(1)
 	if err := a.presence.Register(ctx, s.Session()); err != nil {
 		a.stats.unregistered.Add(1)
-		a.log.Warn("access: session not known to other nodes yet", "device", s.key, "err", err)
+		a.log.Warn("access: session not known to other nodes yet", "device", s.Key(), "err", err)
 	}
 	if s.closed() {
 		a.presence.Unregister(s.Session()) // its end may have come before its registration
@@ -84,7 +90,7 @@ func (a *Access) renew(c longconn.Conn, token []byte, answer func(mqtt.Reason)) 
 			answer(mqtt.QuotaExceeded) // also what makes a 3.1.1 client come again
 			c.Refreshed(mqtt.ServerUnavailable, time.Time{})
 		case err != nil || app != s.App() || device != s.Device():
-			a.log.Info("access: new token refused", "device", s.key, "err", err)
+			a.log.Info("access: new token refused", "device", s.Key(), "err", err)
 			answer(mqtt.NotAuthorized)
 			c.Refreshed(mqtt.NotAuthorized, time.Time{})
 		default:
@@ -112,6 +118,19 @@ func (a *Access) identify(ctx context.Context, hello longconn.Hello) (app, devic
 		return "", "", until, mqtt.BadClientID
 	}
 	return app, device, until, mqtt.Success
+}
+
+// ownerOf finds whose device it is, or the reason to turn it away for now.
+func (a *Access) ownerOf(ctx context.Context, app, device string) (string, mqtt.Reason) {
+	if a.chat == nil {
+		return "", mqtt.Success
+	}
+	user, err := a.chat.User(ctx, app, device)
+	if err != nil {
+		a.log.Warn("access: nobody knows whose device it is", "device", im.Key(app, device), "err", err)
+		return "", mqtt.ServerUnavailable
+	}
+	return user, mqtt.Success
 }
 
 // names reports whether a user name is "app/device" or "device". Who shows a
@@ -147,7 +166,7 @@ func (a *Access) drainOnce(s *session, c longconn.Conn) {
 			a.handOver(s, c, messages)
 			return
 		}
-		a.log.Warn("access: inbox not read", "device", s.key, "err", err)
+		a.log.Warn("access: inbox not read", "device", s.Key(), "err", err)
 		wait(a.life, pause)
 	}
 }
@@ -173,7 +192,7 @@ func (a *Access) handOver(s *session, c longconn.Conn, messages []im.Message) {
 			case err == nil:
 				a.stats.drained.Add(1)
 			case errors.Is(err, longconn.ErrTooLarge):
-				a.log.Info("access: message in the inbox is too large for the device", "device", s.key, "id", m.ID)
+				a.log.Info("access: message in the inbox is too large for the device", "device", s.Key(), "id", m.ID)
 			}
 		})
 	}

@@ -36,7 +36,9 @@ type world struct {
 	inbox  map[string][]im.Message
 	record []im.Receipt
 	away   bool
-	asked  int // inbox reads
+	asked  int               // inbox reads
+	owners map[string]string // of devices
+	talked []string
 
 	access *access.Access
 	router *routing.Router
@@ -98,6 +100,22 @@ func (w *world) Receive(_ context.Context, receipts []im.Receipt) []error {
 	return errs
 }
 
+// User implements [access.Chat].
+func (w *world) User(_ context.Context, _, device string) (string, error) {
+	w.Lock()
+	defer w.Unlock()
+	if w.owners["!"] != "" {
+		return "", errAway
+	}
+	return w.owners[device], nil
+}
+
+// Say implements [access.Chat].
+func (w *world) Say(_ context.Context, who im.Session, payload []byte) (bool, error) {
+	w.Change(func() { w.talked = append(w.talked, fmt.Sprintf("%s of %q: %s", who.Key(), who.User, payload)) })
+	return false, nil
+}
+
 // recorded lists what was recorded about a device.
 func (w *world) recorded(device string) (events []string) {
 	for _, r := range w.record {
@@ -137,6 +155,7 @@ func build(t *testing.T, change ...func(*access.Config)) *world {
 	}
 	hub := longconn.NewHub()
 	w.access = access.New(cfg, hub, w, w.router, w, w, log)
+	w.access.Talk(w)
 	w.router.Host(w.access)
 	lc := longconn.DefaultConfig()
 	lc.TCP, lc.WebSocket, lc.Grace = "127.0.0.1:0", "", time.Second

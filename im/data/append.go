@@ -330,12 +330,13 @@ func (w *writing) number(ctx context.Context, ps []*pending) error {
 	})
 	next := make(map[string]uint64, len(count))
 	members := make(map[string]int, len(count))
+	rosters := make(map[string]uint64, len(count))
 	_, err := database.Collect(ctx, w.tx, raiseHeads, []any{asJSON(list), w.app}, func(scan database.Scanner) (struct{}, error) {
 		var id string
-		var head uint64
+		var head, roster uint64
 		var m int
-		err := scan(&id, &head, &m)
-		next[id], members[id] = head-uint64(count[id])+1, m
+		err := scan(&id, &head, &m, &roster)
+		next[id], members[id], rosters[id] = head-uint64(count[id])+1, m, roster
 		return struct{}{}, err
 	})
 	if err != nil {
@@ -345,7 +346,7 @@ func (w *writing) number(ctx context.Context, ps []*pending) error {
 		id := p.draft.Conversation
 		p.said.ChatMessage = p.draft.ChatMessage
 		p.said.Seq, p.said.At = next[id], at(p.at)
-		p.facts.Conversation.Members = members[id]
+		p.facts.Conversation.Members, p.said.Roster = members[id], rosters[id]
 		next[id]++
 	}
 	return nil

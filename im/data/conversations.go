@@ -84,7 +84,7 @@ func recount(ctx context.Context, tx database.Querier, app, conversation string,
 			UPDATE im_members AS m SET version = (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id)
 			WHERE m.app = $2 AND m.conversation = $3 AND m.user_id IN (SELECT value FROM json_each_text($1))`
 		count = `
-			UPDATE im_conversations AS c SET members = (SELECT count(*) FROM im_members m
+			UPDATE im_conversations AS c SET roster = c.roster + 1, members = (SELECT count(*) FROM im_members m
 				WHERE m.app = c.app AND m.conversation = c.id AND m.gone = 0 AND m.role <> 'asking')
 			WHERE c.app = $1 AND c.id = $2 RETURNING members`
 	)

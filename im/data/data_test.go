@@ -382,7 +382,7 @@ func TestMembersComeAndGo(t *testing.T) {
 		group(t, s, "g", "ann", "bob")
 		d := draft("before")
 		d.To, d.Conversation = "", "g"
-		say(t, s, d)
+		roster := say(t, s, d).Roster
 		n, err := s.PutMembers(t.Context(), "demo", "g", []im.Member{{User: "cat", Role: im.Plain}, {User: "dan", Role: im.Asking}})
 		if err != nil || n != 3 {
 			t.Fatalf("%d members, %v; want 3: who asks is none yet", n, err)
@@ -396,6 +396,14 @@ func TestMembersComeAndGo(t *testing.T) {
 		}
 		if _, bob, err := s.Conversation(t.Context(), "demo", "g", "bob"); err != nil || bob != nil {
 			t.Errorf("bob: %+v, %v", bob, err)
+		}
+		d = draft("after")
+		d.To, d.Conversation = "", "g"
+		after := say(t, s, d)
+		again := draft("and after")
+		again.To, again.Conversation = "", "g"
+		if next := say(t, s, again); after.Roster != roster+2 || next.Roster != after.Roster {
+			t.Errorf("roster %d, then two changes, then %d and %d", roster, after.Roster, next.Roster)
 		}
 		page, err := s.Members(t.Context(), "demo", "g", "ann", 10)
 		if err != nil || len(page) != 2 || page[0].User != "cat" {

@@ -42,7 +42,7 @@ const (
 		UPDATE im_conversations AS c SET head = c.head + k.n
 		FROM k
 		WHERE c.app = $2 AND c.id = k.which
-		RETURNING id, head, members`
+		RETURNING id, head, members, roster`
 
 	insertMessages = `
 		WITH k AS MATERIALIZED (SELECT value FROM json_each($1))

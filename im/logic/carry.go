@@ -15,7 +15,7 @@ const (
 	// fleeting is how long a frame is worth sending that nobody will miss.
 	fleeting = 5 * time.Second
 	// crowd is how many members of a large group are told at a time.
-	crowd = 1000
+	crowd = 2000
 	// handLimit bounds one handing over.
 	handLimit = 10 * time.Second
 )
@@ -57,40 +57,49 @@ func (l *Logic) hand(ctx context.Context, s *said) {
 		l.handCrowd(ctx, s, m)
 		return
 	}
-	missed, err := l.parts.Live.Hand(ctx, s.App, s.Hearers, m)
+	err = l.parts.Live.Hand(ctx, s.App, s.Hearers, m, func(missed []string) { l.leave(s, missed) })
 	if err != nil {
 		l.log.WarnContext(ctx, "message not handed over; its ring comes in time", "conversation", s.Conversation, "err", err)
-		return
 	}
+}
+
+// leave notes who had no device for a message. When there is no room for the
+// note, their ring comes in time.
+func (l *Logic) leave(s *said, missed []string) {
 	missed = slices.DeleteFunc(missed, func(user string) bool { return user == s.Sender })
 	if len(missed) == 0 || s.Kind == im.KindSystem {
 		return
 	}
-	if err := l.parts.Rings.RingNow(ctx, s.App, s.Conversation, missed); err != nil {
-		l.log.WarnContext(ctx, "nobody rings at once; the ring comes in time", "conversation", s.Conversation, "err", err)
+	select {
+	case l.alone <- alone{s.App, s.Conversation, missed}:
+	default:
 	}
 }
 
-// handCrowd tells the members of a large group, in pages.
-func (l *Logic) handCrowd(ctx context.Context, s *said, m im.Message) {
-	after := ""
+// ringAlone makes the bell ring at once for those who were left.
+func (l *Logic) ringAlone(ctx context.Context) {
 	for {
-		page, err := l.parts.Members.Members(ctx, s.App, s.Conversation, after, crowd)
-		if err == nil && len(page) > 0 {
-			users := make([]string, len(page))
-			for i, member := range page {
-				users[i] = member.User
+		select {
+		case a := <-l.alone:
+			if err := l.parts.Rings.RingNow(ctx, a.app, a.conversation, a.users); err != nil && ctx.Err() == nil {
+				l.log.WarnContext(ctx, "nobody rings at once; the ring comes in time", "conversation", a.conversation, "err", err)
 			}
-			after = users[len(users)-1]
-			_, err = l.parts.Live.Hand(ctx, s.App, users, m)
-		}
-		if err != nil {
-			l.log.WarnContext(ctx, "a large group was not told to its end", "conversation", s.Conversation, "err", err)
+		case <-ctx.Done():
 			return
 		}
-		if len(page) < crowd {
-			return
+	}
+}
+
+// handCrowd tells the members of a large group.
+func (l *Logic) handCrowd(ctx context.Context, s *said, m im.Message) {
+	users, err := l.crowds.of(ctx, l.parts.Members, s.App, s.Conversation, s.Roster)
+	for page := range slices.Chunk(users, crowd) {
+		if err = l.parts.Live.Hand(ctx, s.App, page, m, nil); err != nil {
+			break
 		}
+	}
+	if err != nil {
+		l.log.WarnContext(ctx, "a large group was not told to its end", "conversation", s.Conversation, "err", err)
 	}
 }
 
@@ -112,8 +121,7 @@ func (l *Logic) tell(ctx context.Context, app, conversation, but string, f frame
 	if err != nil || len(users) == 0 {
 		return err
 	}
-	_, err = l.parts.Live.Hand(ctx, app, users, m)
-	return err
+	return l.parts.Live.Hand(ctx, app, users, m, nil)
 }
 
 // passing begins the ids of frames whose acknowledgement means nothing.

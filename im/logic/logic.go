@@ -70,9 +70,10 @@ type Friends interface {
 
 // Live reaches the devices of users that are connected now.
 type Live interface {
-	// Hand gives a frame to each connected device of the users and returns the
-	// users of whom no device was written to.
-	Hand(ctx context.Context, app string, users []string, frame im.Message) (missed []string, err error)
+	// Hand sends a frame to each connected device of the users, after those that
+	// were handed over before. missed, which may be nil, hears soon, once and
+	// from anywhere, of whom no device was written to; not after an error.
+	Hand(ctx context.Context, app string, users []string, frame im.Message, missed func(users []string)) error
 	// Online tells which of the users have a connected device.
 	Online(ctx context.Context, app string, users []string) ([]bool, error)
 }
@@ -155,6 +156,14 @@ type Logic struct {
 	limits *limits
 	halls  []chan *said
 	acks   *acks
+	crowds crowds
+	alone  chan alone // who had no device for what was said
+}
+
+// alone are hearers of a message who have no device that is connected.
+type alone struct {
+	app, conversation string
+	users             []string
 }
 
 // said is a message on its way to those who hear it.
@@ -166,13 +175,14 @@ type said struct {
 // The halls carry what was said to its hearers, each the conversations that
 // fall to it, one message after the other.
 const (
-	halls     = 32
-	hallSpace = 1024
+	halls      = 32
+	hallSpace  = 1024
+	aloneSpace = 4096
 )
 
 // New makes a logic floor.
 func New(cfg Config, parts Parts) *Logic {
-	l := &Logic{cfg: cfg, parts: parts, log: parts.Log, now: time.Now, limits: newLimits(cfg), halls: make([]chan *said, halls)}
+	l := &Logic{cfg: cfg, parts: parts, log: parts.Log, now: time.Now, limits: newLimits(cfg), halls: make([]chan *said, halls), alone: make(chan alone, aloneSpace)}
 	for i := range l.halls {
 		l.halls[i] = make(chan *said, hallSpace)
 	}
@@ -190,6 +200,7 @@ func (l *Logic) Run(ctx context.Context) error {
 	}
 	group.Go(func() { l.acks.run(ctx) })
 	group.Go(func() { l.ringAll(ctx) })
+	group.Go(func() { l.ringAlone(ctx) })
 	group.Wait()
 	return nil
 }

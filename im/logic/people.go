@@ -104,6 +104,5 @@ func (l *Logic) stir(ctx context.Context, app, user string) error {
 	if err != nil {
 		return err
 	}
-	_, err = l.parts.Live.Hand(ctx, app, []string{user}, m)
-	return err
+	return l.parts.Live.Hand(ctx, app, []string{user}, m, nil)
 }

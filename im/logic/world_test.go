@@ -61,11 +61,12 @@ func open(t *testing.T, change func(*logic.Config)) *world {
 }
 
 // Hand implements [logic.Live]: the devices acknowledge at once.
-func (w *world) Hand(_ context.Context, app string, users []string, m im.Message) (missed []string, err error) {
+func (w *world) Hand(_ context.Context, app string, users []string, m im.Message, tell func([]string)) error {
 	var f map[string]any
 	if err := json.Unmarshal(m.Payload, &f); err != nil {
-		return nil, err
+		return err
 	}
+	var missed []string
 	for _, user := range users {
 		w.mu.Lock()
 		on := w.online[user]
@@ -79,7 +80,10 @@ func (w *world) Hand(_ context.Context, app string, users []string, m im.Message
 		}
 		w.Acked(app, user, m.ID)
 	}
-	return missed, nil
+	if tell != nil {
+		tell(missed)
+	}
+	return nil
 }
 
 // Online implements [logic.Live].

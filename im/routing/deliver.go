@@ -42,7 +42,7 @@ func (r *Router) Deliver(ctx context.Context, app, device, id string, payload []
 		last = place
 	}
 	if last.Node != "" {
-		r.forget(d, last)
+		r.forget(Entry{Device: d, Place: last})
 	}
 	return im.ErrNotHere
 }
@@ -52,9 +52,9 @@ func (r *Router) Deliver(ctx context.Context, app, device, id string, payload []
 var errUnheard = fmt.Errorf("%w: its node is not listening", im.ErrNotHere)
 
 // forget removes an entry that proved wrong.
-func (r *Router) forget(d Device, p im.Place) {
+func (r *Router) forget(e Entry) {
 	select {
-	case r.changes <- change{entry: Entry{Device: d, Place: p}, leave: true}:
+	case r.changes <- change{entry: e, leave: true}:
 	default:
 	}
 }
@@ -84,11 +84,7 @@ func (r *Router) await(ctx context.Context, start func(done func(error))) error 
 func (r *Router) carry(ctx context.Context, d Device, to im.Place, m im.Message) error {
 	var seq uint64
 	err := r.await(ctx, func(done func(error)) {
-		r.mu.Lock()
-		r.seq++
-		seq = r.seq
-		r.pending[seq] = done
-		r.mu.Unlock()
+		seq = r.expect(func(_ []byte, err error) { done(err) })
 		r.post(to.Node, func(b []byte) []byte { return appendDeliver(b, seq, d, m) }, seq)
 	})
 	r.mu.Lock()
@@ -97,19 +93,32 @@ func (r *Router) carry(ctx context.Context, d Device, to im.Place, m im.Message)
 	return err
 }
 
+// report hears what became of a delivery: of all of it, or of each of its
+// devices, as numbers of outcomes.
+type report func(each []byte, err error)
+
+// expect gives a delivery to another node its sequence.
+func (r *Router) expect(done report) uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq++
+	r.pending[r.seq] = done
+	return r.seq
+}
+
 // displace asks another node to close the session that it still has.
 func (r *Router) displace(d Device, from im.Place) {
-	r.post(from.Node, func(b []byte) []byte { return appendDisplace(b, d, from) }, 0)
+	r.post(from.Node, func(b []byte) []byte { return appendClosing(b, itemDisplace, d, from) }, 0)
 }
 
 // resolve reports on a delivery; an answer that comes too late finds nobody.
-func (r *Router) resolve(seq uint64, err error) {
+func (r *Router) resolve(seq uint64, each []byte, err error) {
 	r.mu.Lock()
 	done := r.pending[seq]
 	delete(r.pending, seq)
 	r.mu.Unlock()
 	if done != nil {
-		done(err)
+		done(each, err)
 	}
 }
 
@@ -138,7 +147,7 @@ func (r *Router) post(node string, item func([]byte) []byte, seq uint64) {
 	}
 	if r.ended || len(p.items) > maxWaiting {
 		r.mu.Unlock()
-		r.resolve(seq, im.ErrFull)
+		r.resolve(seq, nil, im.ErrFull)
 		return
 	}
 	if len(p.items) == 0 {
@@ -187,7 +196,7 @@ func (r *Router) send(node string, p *peer) {
 			continue
 		}
 		for _, seq := range seqs {
-			r.resolve(seq, err)
+			r.resolve(seq, nil, err)
 		}
 	}
 }

@@ -18,12 +18,18 @@ import (
 //	deliver:  seq, app, device, id, expiry (Unix ms; 0 means never), payload
 //	result:   seq, outcome
 //	displace: app, device, boot, serial
+//	dismiss:  the same
+//	spread:   seq, app, id, expiry, payload, number of devices, each device
+//	results:  seq, an outcome's number (1 byte) for each device
 const frameVersion = 1
 
 const (
 	itemDeliver  = 1
 	itemResult   = 2
 	itemDisplace = 3
+	itemDismiss  = 4
+	itemSpread   = 5
+	itemResults  = 6
 )
 
 // outcomes are the results a node may answer with; the number on the wire is
@@ -49,20 +55,38 @@ func appendHeader(b []byte, sender string) []byte {
 
 func appendDeliver(b []byte, seq uint64, d Device, m im.Message) []byte {
 	b = binary.AppendUvarint(append(b, itemDeliver), seq)
-	b = appendText(appendText(appendText(b, d.App), d.Device), m.ID)
+	return appendMessage(appendText(appendText(b, d.App), d.Device), m)
+}
+
+func appendMessage(b []byte, m im.Message) []byte {
 	var expiry uint64
 	if !m.Expires.IsZero() {
 		expiry = uint64(max(m.Expires.UnixMilli(), 1))
 	}
-	return appendText(binary.AppendUvarint(b, expiry), m.Payload)
+	return appendText(binary.AppendUvarint(appendText(b, m.ID), expiry), m.Payload)
+}
+
+func appendSpread(b []byte, seq uint64, app string, m im.Message, devices []string) []byte {
+	b = binary.AppendUvarint(append(b, itemSpread), seq)
+	b = appendMessage(appendText(b, app), m)
+	b = binary.AppendUvarint(b, uint64(len(devices)))
+	for _, d := range devices {
+		b = appendText(b, d)
+	}
+	return b
+}
+
+func appendResults(b []byte, seq uint64, each []byte) []byte {
+	return appendText(binary.AppendUvarint(append(b, itemResults), seq), each)
 }
 
 func appendResult(b []byte, seq, outcome uint64) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(append(b, itemResult), seq), outcome)
 }
 
-func appendDisplace(b []byte, d Device, p im.Place) []byte {
-	b = appendText(appendText(append(b, itemDisplace), d.App), d.Device)
+// appendClosing is of the kind itemDisplace or itemDismiss.
+func appendClosing(b []byte, kind byte, d Device, p im.Place) []byte {
+	b = appendText(appendText(append(b, kind), d.App), d.Device)
 	return binary.AppendUvarint(appendText(b, p.Boot), p.Serial)
 }
 
@@ -95,6 +119,15 @@ func (c *cursor) bytes() []byte {
 
 func (c *cursor) text() string { return string(c.bytes()) }
 
+func (c *cursor) message() im.Message {
+	id, expiry, payload := c.text(), c.number(), c.bytes()
+	m := im.Message{ID: id, Payload: payload}
+	if expiry > 0 {
+		m.Expires = time.UnixMilli(int64(expiry))
+	}
+	return m
+}
+
 // receive acts on a frame. One that cannot be read is from a node of another
 // version: its deliveries will count as unknown there.
 func (r *Router) receive(frame []byte) {
@@ -113,10 +146,17 @@ func (r *Router) receive(frame []byte) {
 		case itemResult:
 			seq, outcome := c.number(), c.number()
 			if !c.bad {
-				r.resolve(seq, outcomes[min(outcome, uint64(len(outcomes)-1))])
+				r.resolve(seq, nil, outcomes[min(outcome, uint64(len(outcomes)-1))])
 			}
-		case itemDisplace:
-			r.receiveDisplace(&c)
+		case itemSpread:
+			r.receiveSpread(&c, sender)
+		case itemResults:
+			seq, each := c.number(), c.bytes()
+			if !c.bad {
+				r.resolve(seq, each, nil)
+			}
+		case itemDisplace, itemDismiss:
+			r.receiveClosing(&c, kind)
 		default:
 			c.bad = true
 		}
@@ -127,7 +167,7 @@ func (r *Router) receive(frame []byte) {
 }
 
 func (r *Router) receiveDeliver(c *cursor, sender string) {
-	seq, app, device, id, expiry, payload := c.number(), c.text(), c.text(), c.text(), c.number(), c.bytes()
+	seq, app, device, m := c.number(), c.text(), c.text(), c.message()
 	if c.bad {
 		return
 	}
@@ -138,18 +178,18 @@ func (r *Router) receiveDeliver(c *cursor, sender string) {
 		answer(im.ErrNotHere)
 		return
 	}
-	m := im.Message{ID: id, Payload: payload}
-	if expiry > 0 {
-		m.Expires = time.UnixMilli(int64(expiry))
-	}
 	r.local.Deliver(app, device, m, answer)
 }
 
-func (r *Router) receiveDisplace(c *cursor) {
+func (r *Router) receiveClosing(c *cursor, kind byte) {
 	s := im.Session{App: c.text(), Device: c.text()}
 	boot := c.text()
 	s.Serial = c.number()
-	if !c.bad && r.local != nil && boot == r.boot {
+	switch {
+	case c.bad || r.local == nil || boot != r.boot:
+	case kind == itemDismiss:
+		r.local.Dismiss(s)
+	default:
 		r.local.Displace(s)
 	}
 }

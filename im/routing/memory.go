@@ -14,6 +14,7 @@ import (
 type Memory struct {
 	mu     sync.Mutex
 	places map[digest]spot
+	users  map[Device]map[string]spot // Device names a user here; by the user's devices
 	nodes  []process
 	seed1  maphash.Seed
 	seed2  maphash.Seed
@@ -77,7 +78,7 @@ type lease struct {
 
 // NewMemory returns an empty one.
 func NewMemory() *Memory {
-	return &Memory{places: map[digest]spot{}, seed1: maphash.MakeSeed(), seed2: maphash.MakeSeed(), leases: map[string]lease{}, ears: map[string]func([]byte){}}
+	return &Memory{places: map[digest]spot{}, users: map[Device]map[string]spot{}, seed1: maphash.MakeSeed(), seed2: maphash.MakeSeed(), leases: map[string]lease{}, ears: map[string]func([]byte){}}
 }
 
 // Enter implements [Registry].
@@ -102,9 +103,33 @@ func (m *Memory) Enter(_ context.Context, entries []Entry) ([]Outcome, error) {
 			m.epoch++
 			m.places[key] = spot{e.Serial, m.epoch, uint32(e.Since.Unix()), m.number(e.Node, e.Boot)}
 		}
+		if (o.Result == Entered || o.Result == Known) && e.User != "" {
+			m.own(e, m.places[key])
+		}
 		outcomes[i] = o
 	}
 	return outcomes, nil
+}
+
+// own notes that a device is its user's.
+func (m *Memory) own(e Entry, s spot) {
+	user := Device{e.App, e.User}
+	if m.users[user] == nil {
+		m.users[user] = map[string]spot{}
+	}
+	m.users[user][e.Device.Device] = s
+}
+
+// disown takes the note back if it is of that session.
+func (m *Memory) disown(e Entry) {
+	user := Device{e.App, e.User}
+	devices := m.users[user]
+	if p := m.place(devices[e.Device.Device]); p.Node != e.Node || p.Boot != e.Boot || p.Serial != e.Serial {
+		return
+	}
+	if delete(devices, e.Device.Device); len(devices) == 0 {
+		delete(m.users, user)
+	}
 }
 
 // Leave implements [Registry].
@@ -116,6 +141,7 @@ func (m *Memory) Leave(_ context.Context, entries []Entry) error {
 		if p := m.place(m.places[key]); p.Node == e.Node && p.Boot == e.Boot && p.Serial == e.Serial {
 			delete(m.places, key)
 		}
+		m.disown(e)
 	}
 	return nil
 }
@@ -127,12 +153,33 @@ func (m *Memory) Find(_ context.Context, devices []Device) ([]im.Place, error) {
 	places := make([]im.Place, len(devices))
 	now := time.Now()
 	for i, d := range devices {
-		p := m.place(m.places[m.digest(d)])
-		if l := m.leases[p.Node]; l.boot == p.Boot && now.Before(l.ends) {
+		if p := m.place(m.places[m.digest(d)]); m.alive(p, now) {
 			places[i] = p
 		}
 	}
 	return places, nil
+}
+
+// alive tells whether a place's process has its lease.
+func (m *Memory) alive(p im.Place, now time.Time) bool {
+	l := m.leases[p.Node]
+	return l.boot == p.Boot && now.Before(l.ends)
+}
+
+// Users implements [Registry].
+func (m *Memory) Users(_ context.Context, app string, users []string) ([][]Located, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	found := make([][]Located, len(users))
+	now := time.Now()
+	for i, user := range users {
+		for device, s := range m.users[Device{app, user}] {
+			if p := m.place(s); m.alive(p, now) {
+				found[i] = append(found[i], Located{device, p})
+			}
+		}
+	}
+	return found, nil
 }
 
 // Renew implements [Registry].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -60,6 +61,7 @@ type desk struct {
 	sessions  map[string]im.Session
 	got       []string
 	displaced []im.Session
+	dismissed []im.Session
 	restored  []im.Session
 	answer    error
 	mute      bool // never report
@@ -99,6 +101,8 @@ func (d *desk) Displace(s im.Session) {
 		}
 	})
 }
+
+func (d *desk) Dismiss(s im.Session) { d.Change(func() { d.dismissed = append(d.dismissed, s) }) }
 
 func (d *desk) Restored(s im.Session) { d.Change(func() { d.restored = append(d.restored, s) }) }
 
@@ -163,9 +167,13 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// connect brings a device in, "user:device" or "device" for nobody's.
 func (n *node) connect(t *testing.T, device string, serial uint64) im.Session {
 	t.Helper()
 	s := im.Session{App: "demo", Device: device, Serial: serial, Since: time.Now()}
+	if user, own, ok := strings.Cut(device, ":"); ok {
+		s.User, s.Device = user, own
+	}
 	n.desk.Change(func() { n.desk.sessions[s.Key()] = s })
 	if err := n.Register(t.Context(), s); err != nil {
 		t.Fatal(err)

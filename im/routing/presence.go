@@ -43,6 +43,7 @@ func (r *Router) entry(s im.Session) Entry {
 	return Entry{
 		Device: Device{s.App, s.Device},
 		Place:  im.Place{Node: r.cfg.Node, Boot: r.boot, Serial: s.Serial, Since: s.Since},
+		User:   s.User,
 	}
 }
 
@@ -142,7 +143,9 @@ func (r *Router) answer(c change, err error) {
 	case c.waiter.taken.CompareAndSwap(false, true):
 		c.waiter.done <- err
 	case err == nil && r.local != nil:
-		r.local.Restored(im.Session{App: c.entry.App, Device: c.entry.Device.Device, Serial: c.entry.Serial, Since: c.entry.Since})
+		r.local.Restored(im.Session{
+			App: c.entry.App, Device: c.entry.Device.Device, User: c.entry.User, Serial: c.entry.Serial, Since: c.entry.Since,
+		})
 	}
 }
 

@@ -5,6 +5,10 @@ import (
 	_ "embed" // the scripts
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,9 +23,17 @@ var enterSource string
 //go:embed leave.lua
 var leaveSource string
 
+//go:embed own.lua
+var ownSource string
+
+//go:embed disown.lua
+var disownSource string
+
 // Redis is a [Registry] and [Link] for nodes that share a Redis.
 //
 // Keys: herald:{app/p:device} is a device's presence (see enter.lua),
+// herald:{app/u:user} a hash of the user's devices that are connected, each with
+// its presence (see own.lua),
 // herald:node:{node} a node's lease, whose value is the process's boot; the
 // node's channel has the same name.
 type Redis struct {
@@ -29,6 +41,8 @@ type Redis struct {
 	expiry time.Duration
 	enter  *redis.Script
 	leave  *redis.Script
+	own    *redis.Script
+	disown *redis.Script
 
 	mu     sync.Mutex
 	leases map[string]lease // as read a moment ago; ends is until when that is good
@@ -46,12 +60,16 @@ func NewRedis(client redis.UniversalClient, cfg Config) *Redis {
 		expiry: 3 * cfg.Sweep,
 		enter:  redis.NewScript(enterSource),
 		leave:  redis.NewScript(leaveSource),
+		own:    redis.NewScript(ownSource),
+		disown: redis.NewScript(disownSource),
 		leases: map[string]lease{},
 	}
 }
 
-func presenceKey(d Device) string { return "herald:{" + d.App + "/p:" + d.Device + "}" }
-func nodeKey(node string) string  { return "herald:node:{" + node + "}" }
+func presenceKey(d Device) string     { return "herald:{" + d.App + "/p:" + d.Device + "}" }
+func userKey(app, user string) string { return "herald:{" + app + "/u:" + user + "}" }
+
+func nodeKey(node string) string { return "herald:node:{" + node + "}" }
 
 // Enter implements [Registry].
 func (r *Redis) Enter(ctx context.Context, entries []Entry) ([]Outcome, error) {
@@ -67,16 +85,30 @@ func (r *Redis) Enter(ctx context.Context, entries []Entry) ([]Outcome, error) {
 		return nil, err
 	}
 	outcomes := make([]Outcome, len(entries))
+	var owned []Entry
 	for i, cmd := range cmds {
 		answer, err := cmd.Slice()
-		if err != nil || len(answer) != 2 {
+		if err != nil || len(answer) != 3 {
 			return nil, fmt.Errorf("routing: enter.lua answered %v: %w", answer, err)
 		}
 		result, _ := answer[0].(int64)
 		before, _ := answer[1].(string)
+		now, _ := answer[2].(string)
 		outcomes[i] = Outcome{Result: Result(result), Before: parsePlace(before)}
+		if entries[i].User != "" && (outcomes[i].Result == Entered || outcomes[i].Result == Known) {
+			e := entries[i]
+			e.Place = parsePlace(now)
+			owned = append(owned, e)
+		}
 	}
-	return outcomes, nil
+	if len(owned) == 0 {
+		return outcomes, nil
+	}
+	_, err = r.run(ctx, r.own, len(owned), func(i int) (string, []any) {
+		e := owned[i]
+		return userKey(e.App, e.User), []any{e.Device.Device, formatPlace(e.Place), e.Epoch, r.expiry.Milliseconds()}
+	})
+	return outcomes, err
 }
 
 // Leave implements [Registry].
@@ -84,6 +116,17 @@ func (r *Redis) Leave(ctx context.Context, entries []Entry) error {
 	_, err := r.run(ctx, r.leave, len(entries), func(i int) (string, []any) {
 		e := entries[i]
 		return presenceKey(e.Device), []any{e.Node, e.Boot, e.Serial}
+	})
+	if err != nil {
+		return err
+	}
+	owned := slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool { return e.User == "" })
+	if len(owned) == 0 {
+		return nil
+	}
+	_, err = r.run(ctx, r.disown, len(owned), func(i int) (string, []any) {
+		e := owned[i]
+		return userKey(e.App, e.User), []any{e.Device.Device, e.Node, e.Boot, e.Serial}
 	})
 	return err
 }
@@ -131,7 +174,7 @@ func (r *Redis) Find(ctx context.Context, devices []Device) ([]im.Place, error) 
 	for i, cmd := range cmds {
 		places[i] = parsePlace(cmd.Val())
 	}
-	boots, err := r.boots(ctx, places)
+	boots, err := r.boots(ctx, slices.Values(places))
 	if err != nil {
 		return nil, err
 	}
@@ -143,13 +186,49 @@ func (r *Redis) Find(ctx context.Context, devices []Device) ([]im.Place, error) 
 	return places, nil
 }
 
+// Users implements [Registry].
+func (r *Redis) Users(ctx context.Context, app string, users []string) ([][]Located, error) {
+	cmds := make([]*redis.MapStringStringCmd, len(users))
+	_, err := r.client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, user := range users {
+			cmds[i] = p.HGetAll(ctx, userKey(app, user))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("routing: presence in redis: %w", err)
+	}
+	found := make([][]Located, len(users))
+	for i, cmd := range cmds {
+		for device, place := range cmd.Val() {
+			found[i] = append(found[i], Located{device, parsePlace(place)})
+		}
+	}
+	boots, err := r.boots(ctx, func(yield func(im.Place) bool) {
+		for _, devices := range found {
+			for _, d := range devices {
+				if !yield(d.Place) {
+					return
+				}
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i := range found {
+		found[i] = slices.DeleteFunc(found[i], func(d Located) bool { return d.Node == "" || boots[d.Node] != d.Boot })
+	}
+	return found, nil
+}
+
 // boots returns which process holds the lease of each node in places.
-func (r *Redis) boots(ctx context.Context, places []im.Place) (map[string]string, error) {
+func (r *Redis) boots(ctx context.Context, places iter.Seq[im.Place]) (map[string]string, error) {
 	boots := map[string]string{}
 	var ask []string
 	now := time.Now()
 	r.mu.Lock()
-	for _, p := range places {
+	for p := range places {
 		if _, seen := boots[p.Node]; seen || p.Node == "" {
 			continue
 		}
@@ -187,14 +266,23 @@ func (r *Redis) boots(ctx context.Context, places []im.Place) (map[string]string
 }
 
 // parsePlace reads the value that enter.lua writes; anything else is nowhere.
-func parsePlace(s string) (p im.Place) {
-	var since int64
-	n, _ := fmt.Sscan(s, &p.Node, &p.Boot, &p.Serial, &p.Epoch, &since)
-	if n != 5 {
+func parsePlace(s string) im.Place {
+	f := strings.Split(s, " ")
+	if len(f) != 5 || f[0] == "" {
 		return im.Place{}
 	}
-	p.Since = time.UnixMilli(since).UTC()
-	return p
+	serial, err1 := strconv.ParseUint(f[2], 10, 64)
+	epoch, err2 := strconv.ParseUint(f[3], 10, 64)
+	since, err3 := strconv.ParseInt(f[4], 10, 64)
+	if err1 != nil || err2 != nil || err3 != nil {
+		return im.Place{}
+	}
+	return im.Place{Node: f[0], Boot: f[1], Serial: serial, Epoch: epoch, Since: time.UnixMilli(since).UTC()}
+}
+
+// formatPlace writes a place as enter.lua does.
+func formatPlace(p im.Place) string {
+	return fmt.Sprintf("%s %s %d %d %d", p.Node, p.Boot, p.Serial, p.Epoch, p.Since.UnixMilli())
 }
 
 // Renew implements [Registry].

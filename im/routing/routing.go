@@ -35,6 +35,9 @@ type Local interface {
 	Deliver(app, device string, m im.Message, done func(error))
 	// Displace closes the session because the device connected elsewhere.
 	Displace(s im.Session)
+	// Dismiss closes the session because the device has become another user's:
+	// it has to come in anew.
+	Dismiss(s im.Session)
 	// Restored says that the session was unknown to the other nodes for a
 	// while: its inbox may hold what they could not hand over.
 	Restored(s im.Session)
@@ -52,6 +55,8 @@ type Registry interface {
 	// Find returns where devices are; nowhere is the zero place. An entry whose
 	// node has no lease counts as nowhere.
 	Find(ctx context.Context, devices []Device) ([]im.Place, error)
+	// Users returns where the users' devices are, by the same rule.
+	Users(ctx context.Context, app string, users []string) ([][]Located, error)
 	// Renew extends a node's lease. lost means that there was none.
 	Renew(ctx context.Context, node, boot string, lease time.Duration) (lost bool, err error)
 	// Retire ends a node's lease.
@@ -75,7 +80,14 @@ type Device struct{ App, Device string }
 type Entry struct {
 	Device
 	im.Place
+	User    string // whose device it is; empty for nobody's
 	Restore bool
+}
+
+// Located is a user's device and where it is.
+type Located struct {
+	Device string
+	im.Place
 }
 
 // Outcome is what became of an entry.
@@ -165,7 +177,7 @@ type Router struct {
 
 	mu      sync.Mutex
 	seq     uint64
-	pending map[uint64]func(error) // deliveries on their way, by sequence
+	pending map[uint64]report // deliveries on their way, by sequence
 	peers   map[string]*peer
 	ended   bool
 	senders sync.WaitGroup
@@ -184,7 +196,7 @@ func New(cfg Config, registry Registry, link Link, log *slog.Logger) *Router {
 		lookups:  make(chan lookup, 1024),
 		// Another process of the same name may still get answers to its own.
 		seq:     rand.Uint64() >> 8,
-		pending: map[uint64]func(error){},
+		pending: map[uint64]report{},
 		peers:   map[string]*peer{},
 	}
 }

@@ -125,6 +125,7 @@ func (d *Devices) Changed(ctx context.Context, app string, ids ...string) error 
 	pipe := d.rdb.Pipeline()
 	for _, id := range ids {
 		pipe.Set(ctx, deviceKey(app, id), "", changing)
+		pipe.Set(ctx, ownerKey(app, id), "", changing)
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return fmt.Errorf("redisstore: drop cached devices: %w", away(err))

@@ -13,6 +13,7 @@ import (
 //	                               expanded, paused, audience, pace
 //	herald:{app/c:ID.K}    hash    chunk K of it: "n" devices, cells under "0" to "n-1", counters under "#" and a stage's letter ("#2": paid twice, and which under "2:" and their index)
 //	herald:{app/d:DEVICE}  string  a device as the source has it, for ten minutes; "" while it is being changed
+//	herald:{app/d:DEVICE}o string  whose device it is, as the source has it, for a week after it was last asked for
 //	herald:{app/d:DEVICE}e string  what the selector has learned of the device, 32 bytes
 //	herald:{app/s:DAY}     string  micros that the app has spent on a day
 //	herald:{selector}/news, /snapshot  stream, hash  what the selectors of all workers have learned in common
@@ -69,6 +70,9 @@ func chunkKey(app, id string, chunk int) string {
 }
 
 func deviceKey(app, device string) string { return prefix + app + "/d:" + device + "}" }
+
+// ownerKey lies on the same node as the device.
+func ownerKey(app, device string) string { return deviceKey(app, device) + "o" }
 
 func inboxKey(app, device string) string { return prefix + app + "/i:" + device + "}" }
 

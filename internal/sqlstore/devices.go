@@ -184,15 +184,3 @@ func split(text string, fields ...*string) error {
 }
 
 var errColumns = errors.New("a row does not have the columns it should")
-
-// Owned is a device and the user it belongs to.
-type Owned struct{ User, Device string }
-
-// UsersDevices returns the devices of the users, in no order.
-func (s *Store) UsersDevices(ctx context.Context, app string, users []string) ([]Owned, error) {
-	const query = `SELECT user_id, id FROM devices WHERE app = $1 AND user_id IN (SELECT value FROM json_each_text($2)) AND user_id <> ''`
-	found, err := database.Collect(ctx, s.db.Read(), query, []any{app, database.List(users)}, func(scan database.Scanner) (o Owned, err error) {
-		return o, scan(&o.User, &o.Device)
-	})
-	return found, fail("devices of users of app "+app, err)
-}
