@@ -2,6 +2,7 @@ package selector
 
 import (
 	"context"
+	"fmt"
 	"hash/fnv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type event struct {
 	online   bool
 	at       float64
 	attempt  int
+	delivery string // of a later attempt: where the earlier ones are found
 	cost     int64
 	evidence string
 	policy   string
@@ -38,6 +40,9 @@ func (s *Selector) Observe(r *push.Receipt) {
 		key: attemptKey(r.Delivery, r.Provider), provider: r.Provider, kind: kindOfReceipt(r), device: r.Device,
 		class: r.Class, stage: r.Stage, fault: r.Kind, report: r.Source == push.AppReport && r.Stage != push.Delivered,
 		online: r.Provider == push.Live, at: unix(r.ReceivedAt), attempt: r.Attempt, cost: r.CostMicros, evidence: r.Evidence,
+	}
+	if r.Attempt > 1 {
+		e.delivery = r.Delivery
 	}
 	if r.Decision != nil {
 		e.online, e.policy = r.Decision.Online, r.Decision.Policy
@@ -161,24 +166,62 @@ func (s *Selector) take(e *event) *track {
 	return nil
 }
 
-// send begins to wait for the receipt of a delivery's first attempt. Later ones
-// teach nothing: a device that got the first copy says no more about a second.
+// send begins to wait for the receipt of an attempt. One that follows another
+// teaches by its receipt as the first does, and by its silence less: perhaps the
+// device can be reached by no road. So does one of which it is not known whether
+// the provider has it.
 func (s *Selector) send(e *event) {
-	if e.attempt > 1 || !s.waiting.wants(e.key) {
+	if !s.waiting.wants(e.key) {
 		return
 	}
 	p := s.waiting.proof(e.kind.app, e.provider)
 	cell := s.names.cell(s.brain, e.kind)
 	evidence := brain.DecodeEvidence(e.evidence)
 	*s.waiting.add(e.key) = track{
-		Track: s.brain.Send(cell, &evidence, providerNumber(e.provider), e.online, e.at, s.proving[*p]),
+		Track: s.brain.Send(cell, &evidence, providerNumber(e.provider), e.online, e.at, s.proving[*p], s.reach(e)),
 		key:   e.key, device: strings.Clone(e.device), proof: p, // a part of a text would keep the whole
-		arm: s.armOf(e.kind.app, e.class, e.policy),
+		arm: s.armOf(e),
 	}
 }
 
-// mostLessons bounds one trip to the memory.
-const mostLessons = 2000
+const (
+	// doubtful is how probably a provider that did not answer has the message.
+	doubtful = 0.5
+	// followed is how probably a device can be reached after a silence of which
+	// nothing is known: another worker made that attempt.
+	followed = 0.6
+)
+
+// reach is the probability that the device can be reached at all and that the
+// provider has the message, as far as earlier attempts tell.
+func (s *Selector) reach(e *event) float32 {
+	reach := float32(1)
+	if e.stage == push.Unknown {
+		reach = doubtful
+	}
+	if e.attempt <= 1 {
+		return reach
+	}
+	after := float32(followed)
+	var stranger brain.Evidence
+	for _, provider := range numbered {
+		if t := s.waiting.tracks[attemptKey(e.delivery, provider)]; t != nil && provider != e.provider {
+			if t.Proven() {
+				return reach
+			}
+			after = min(after, s.brain.Reach(&t.Track, &stranger, e.at))
+		}
+	}
+	return reach * after
+}
+
+const (
+	// mostLessons bounds one trip to the memory.
+	mostLessons = 2000
+	// mergeTries is how often it is tried to add to a device's evidence that
+	// other workers change at the same time.
+	mergeTries = 4
+)
 
 // learn takes the steps: it reads the evidence of the devices concerned, changes
 // it together with the shared beliefs, and writes it back. While the memory is
@@ -200,17 +243,17 @@ func (s *Selector) learnSome(ctx context.Context, lessons []lesson) {
 			devices = append(devices, l.Device())
 		}
 	}
-	kept := make([]string, len(devices))
+	was := make([]string, len(devices))
 	away := s.parts.Memory == nil
 	if !away {
 		found, err := s.parts.Memory.Evidence(ctx, devices)
 		if err == nil {
-			kept = found
+			was = found
 		}
 		away = err != nil
 	}
-	evidence := make([]brain.Evidence, len(kept))
-	for i, text := range kept {
+	evidence := make([]brain.Evidence, len(was))
+	for i, text := range was {
 		evidence[i] = brain.DecodeEvidence(text)
 	}
 	s.mu.Lock()
@@ -226,15 +269,40 @@ func (s *Selector) learnSome(ctx context.Context, lessons []lesson) {
 		}
 	}
 	s.mu.Unlock()
-	if away {
-		return
+	if !away {
+		s.complain(ctx, "devices' evidence is not kept", s.keepEvidence(ctx, devices, was, evidence))
 	}
-	for i := range evidence {
-		kept[i] = string(evidence[i].Append(nil))
+}
+
+// keepEvidence writes what devices have taught. Where another worker has written
+// meanwhile, what was learned here is added to that.
+func (s *Selector) keepEvidence(ctx context.Context, devices []push.DeviceKey, was []string, evidence []brain.Evidence) error {
+	for range mergeTries {
+		texts := make([]string, len(evidence))
+		for i := range evidence {
+			texts[i] = string(evidence[i].Append(nil))
+		}
+		stands, err := s.parts.Memory.KeepEvidence(ctx, devices, was, texts)
+		if err != nil {
+			return err
+		}
+		lost := 0
+		s.mu.Lock()
+		for i := range devices {
+			if stands[i] == texts[i] {
+				continue
+			}
+			merged := s.brain.Merge(brain.DecodeEvidence(stands[i]), brain.DecodeEvidence(was[i]), evidence[i], unix(s.now()))
+			devices[lost], was[lost], evidence[lost] = devices[i], stands[i], merged
+			lost++
+		}
+		s.mu.Unlock()
+		if lost == 0 {
+			return nil
+		}
+		devices, was, evidence = devices[:lost], was[:lost], evidence[:lost]
 	}
-	if err := s.parts.Memory.KeepEvidence(ctx, devices, kept); err != nil && ctx.Err() == nil {
-		s.log.WarnContext(ctx, "devices' evidence is not kept", "devices", len(devices), "err", err)
-	}
+	return fmt.Errorf("selector: evidence of %d devices changes all the time", len(devices))
 }
 
 // Patience is how long silence on a road is worth bearing before the next is
@@ -261,36 +329,7 @@ func (s *Selector) Patience(provider string, d *push.Device, n *push.Notificatio
 		}
 	}
 	if w.Next == 0 { // an SMS is what is left
-		w.Next, w.Price = 0.97, 0.1
+		w.Next, w.Price = 0.97, price(n.Class)
 	}
 	return time.Duration(s.brain.Patience(&w, &e) * float64(time.Second))
-}
-
-// halfWorth is after how many seconds a message is worth half.
-func halfWorth(c push.Class) float64 {
-	switch c {
-	case push.Call:
-		return 10
-	case push.OTP:
-		return 30
-	case push.Chat:
-		return 120
-	case push.Transactional:
-		return 600
-	default:
-		return 3 * 3600
-	}
-}
-
-// annoyance is what a second copy costs, in the worth of a message that arrives.
-// Devices drop what they have shown, so it is mostly battery and quota.
-func annoyance(c push.Class) float32 {
-	switch c {
-	case push.OTP, push.Call:
-		return 0.02
-	case push.Marketing:
-		return 0.2
-	default:
-		return 0.08
-	}
 }

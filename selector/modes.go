@@ -85,12 +85,13 @@ func (a *arm) add(tried, arrived float64) {
 	}
 }
 
-// armOf finds the side that an attempt counts for. Callers hold mu.
-func (s *Selector) armOf(app string, class push.Class, policy string) *arm {
-	if policy != policyAuto && policy != policyStatic {
+// armOf finds the side that an attempt counts for: the first of a delivery
+// alone, later ones being of another kind. Callers hold mu.
+func (s *Selector) armOf(e *event) *arm {
+	if e.attempt > 1 || e.policy != policyAuto && e.policy != policyStatic {
 		return nil
 	}
-	return s.arm(armKey{app, class, policy})
+	return s.arm(armKey{e.kind.app, e.class, e.policy})
 }
 
 func (s *Selector) arm(k armKey) *arm {

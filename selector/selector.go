@@ -31,8 +31,9 @@ type Record interface {
 type Memory interface {
 	// Evidence returns what is kept for each device, "" for nothing.
 	Evidence(ctx context.Context, devices []push.DeviceKey) ([]string, error)
-	// KeepEvidence replaces it.
-	KeepEvidence(ctx context.Context, devices []push.DeviceKey, evidence []string) error
+	// KeepEvidence replaces what was kept by new evidence, and returns what stands
+	// there now: the new, or what another process has written since.
+	KeepEvidence(ctx context.Context, devices []push.DeviceKey, was, evidence []string) ([]string, error)
 	// Spend adds to what an app has spent on a day, and returns the sum.
 	Spend(ctx context.Context, app, day string, micros int64) (int64, error)
 }
@@ -132,20 +133,22 @@ func (s *Selector) Rank(q *push.Question) []push.Choice {
 
 // counsel is one question being answered.
 type counsel struct {
-	s        *Selector
-	q        *push.Question
-	rule     push.SelectionRule
-	cell     int32
-	evidence brain.Evidence
-	ask      brain.Ask
-	decision brain.Decision
-	names    [brain.MostRoads]string // of the decision's roads
-	paid     []push.Choice           // text messages: after all that is free
-	late     []push.Choice           // tried before, or closed
-	choices  []push.Choice
-	policy   string // who decided, for the record
-	wished   string
-	note     string // why it was not the selector's to decide
+	s         *Selector
+	q         *push.Question
+	rule      push.SelectionRule
+	cell      int32
+	evidence  brain.Evidence
+	ask       brain.Ask
+	decision  brain.Decision
+	dear      brain.Decision          // of the text messages
+	names     [brain.MostRoads]string // of the decision's roads
+	paid      []push.Choice           // text messages: after all that is free
+	late      []push.Choice           // tried before, or closed
+	choices   []push.Choice
+	policy    string // who decided, for the record
+	wished    string
+	note      string // why it was not the selector's to decide
+	paidFirst bool   // what is free is hardly worth its time
 }
 
 // weigh sorts the providers into those to choose from and the others, and asks
@@ -182,6 +185,7 @@ func (c *counsel) weigh() {
 	for i := range c.decision.N {
 		c.names[i] = numbers[c.decision.Roads[i].Provider]
 	}
+	c.weighPaid()
 }
 
 // order puts the chosen road first and the others after it by their value; or,
@@ -206,7 +210,12 @@ func (c *counsel) order() {
 			}
 			return 0
 		})
-		c.choices = append(append(c.choices, c.paid...), c.late...)
+		if c.paidFirst = c.hopeless(); c.paidFirst {
+			c.choices = append(c.paid, c.choices...)
+		} else {
+			c.choices = append(c.choices, c.paid...)
+		}
+		c.choices = append(c.choices, c.late...)
 		return
 	}
 	// What was tried or is closed keeps its place behind; text messages have
@@ -234,10 +243,24 @@ func (c *counsel) record() *push.Decision {
 	if c.policy == string(push.ModeAuto) && d.N > 0 {
 		out.Propensity, out.Explored = float64(d.Roads[d.Chosen].Propensity), d.Explored
 	}
-	out.Roads = make([]push.Candidate, d.N)
+	if c.paidFirst {
+		out.Propensity, out.Explored = 1, false
+	}
+	out.Roads = make([]push.Candidate, d.N, d.N+len(c.paid))
 	for i := range d.N {
 		r := &d.Roads[i]
 		out.Roads[i] = push.Candidate{Provider: c.names[i], Score: r.Value, Propensity: r.Propensity}
+		if c.paidFirst {
+			out.Roads[i].Propensity = 0
+		}
+	}
+	if c.paidFirst {
+		for i, p := range c.paid {
+			out.Roads = append(out.Roads, push.Candidate{Provider: p.Provider, Score: float32(p.Score)})
+			if i == 0 {
+				out.Roads[d.N].Propensity = 1
+			}
+		}
 	}
 	return out
 }
@@ -251,10 +274,8 @@ func (c *counsel) explain() {
 		case ch.Why != "":
 		case i == 0:
 			ch.Why = c.words(ch.Provider)
-		case c.q.Words:
+		case c.q.Words, push.IsSMS(ch.Provider):
 			ch.Why = c.sentence(ch.Provider)
-		case push.IsSMS(ch.Provider):
-			ch.Why = "text messages come after what is free"
 		default:
 			ch.Why = "next in the selector's order"
 		}

@@ -46,6 +46,8 @@ type memory struct {
 	kept  map[push.DeviceKey]string
 	spent map[string]int64
 	err   error
+	// meanwhile is what others do between reading and writing.
+	meanwhile func(d push.DeviceKey)
 }
 
 func (m *memory) Evidence(_ context.Context, devices []push.DeviceKey) ([]string, error) {
@@ -58,16 +60,23 @@ func (m *memory) Evidence(_ context.Context, devices []push.DeviceKey) ([]string
 	return all, m.err
 }
 
-func (m *memory) KeepEvidence(_ context.Context, devices []push.DeviceKey, evidence []string) error {
+func (m *memory) KeepEvidence(_ context.Context, devices []push.DeviceKey, was, evidence []string) ([]string, error) {
 	m.Lock()
 	defer m.Unlock()
 	if m.kept == nil {
 		m.kept = map[push.DeviceKey]string{}
 	}
+	stands := make([]string, len(devices))
 	for i, d := range devices {
-		m.kept[d] = evidence[i]
+		if m.meanwhile != nil {
+			m.meanwhile(d)
+		}
+		if m.kept[d] == was[i] {
+			m.kept[d] = evidence[i]
+		}
+		stands[i] = m.kept[d]
 	}
-	return m.err
+	return stands, m.err
 }
 
 func (m *memory) Spend(_ context.Context, app, day string, micros int64) (int64, error) {

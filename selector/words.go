@@ -23,7 +23,7 @@ func (c *counsel) words(provider string) string {
 		b.WriteString("; ")
 		b.WriteString(c.brief(other))
 	}
-	if i := c.index(provider); i >= 0 && c.policy == string(push.ModeAuto) && c.decision.N > 1 {
+	if i := c.index(provider); i >= 0 && c.policy == string(push.ModeAuto) && c.decision.N > 1 && !c.paidFirst {
 		fmt.Fprintf(&b, "; taken with probability %s", percent(float64(c.decision.Roads[i].Propensity)))
 		if c.decision.Explored {
 			b.WriteString(", to learn")
@@ -74,7 +74,7 @@ func (c *counsel) sentence(provider string) string {
 	i := c.index(provider)
 	if i < 0 {
 		if push.IsSMS(provider) {
-			return "text messages come after what is free"
+			return c.paidSentence(provider)
 		}
 		return "it was not weighed"
 	}
@@ -91,6 +91,9 @@ func (c *counsel) sentence(provider string) string {
 	fmt.Fprintf(&b, ", believed %.2f", r.Delivered)
 	if parts := effects(&a); parts != "" {
 		fmt.Fprintf(&b, " (%s)", parts)
+	}
+	if seconds := c.s.brain.Typical(number, c.q.Online); seconds > 0 {
+		fmt.Fprintf(&b, ", half of it within %.2g s", seconds)
 	}
 	if r.OnTime < 0.98 {
 		fmt.Fprintf(&b, ", %s of it within %s", percent(float64(r.OnTime)), span(c.q.Left))

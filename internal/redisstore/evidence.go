@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	_ "embed" // evidence.lua
 	"errors"
 	"fmt"
 	"strconv"
@@ -24,10 +25,16 @@ const (
 
 // Brains keeps what the selectors of all workers have learned. It is safe for
 // concurrent use.
-type Brains struct{ rdb redis.UniversalClient }
+type Brains struct {
+	rdb      redis.UniversalClient
+	evidence script
+}
+
+//go:embed evidence.lua
+var evidenceLua string
 
 // NewBrains keeps it in rdb.
-func NewBrains(rdb redis.UniversalClient) *Brains { return &Brains{rdb} }
+func NewBrains(rdb redis.UniversalClient) *Brains { return &Brains{rdb, newScript(evidenceLua)} }
 
 // Evidence returns what is kept for each device, "" for nothing: one round trip.
 func (b *Brains) Evidence(ctx context.Context, devices []push.DeviceKey) ([]string, error) {
@@ -42,16 +49,29 @@ func (b *Brains) Evidence(ctx context.Context, devices []push.DeviceKey) ([]stri
 	return found, nil
 }
 
-// KeepEvidence replaces it: one round trip.
-func (b *Brains) KeepEvidence(ctx context.Context, devices []push.DeviceKey, evidence []string) error {
-	pipe := b.rdb.Pipeline()
+// KeepEvidence replaces what was kept for each device by new evidence, unless
+// somebody else has changed it, and returns what stands there now.
+func (b *Brains) KeepEvidence(ctx context.Context, devices []push.DeviceKey, was, evidence []string) ([]string, error) {
+	calls := make([]call, len(devices))
 	for i, d := range devices {
-		pipe.Set(ctx, evidenceKey(d.App, d.ID), evidence[i], evidenceLife)
+		calls[i] = call{b.evidence, evidenceKey(d.App, d.ID), []any{was[i], evidence[i], evidenceLife.Milliseconds()}}
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return fmt.Errorf("redisstore: keep evidence of %d devices: %w", len(devices), away(err))
+	cmds, err := run(ctx, b.rdb, calls)
+	if err != nil {
+		return nil, fmt.Errorf("redisstore: keep evidence of %d devices: %w", len(devices), err)
 	}
-	return nil
+	stands := make([]string, len(devices))
+	for i, cmd := range cmds {
+		switch text, err := cmd.Text(); {
+		case errors.Is(err, redis.Nil):
+			stands[i] = evidence[i]
+		case err != nil:
+			return nil, fmt.Errorf("redisstore: keep evidence: %w", err)
+		default:
+			stands[i] = text
+		}
+	}
+	return stands, nil
 }
 
 // Spend adds to what an app has spent on a day, and returns the sum.

@@ -28,7 +28,7 @@ func TestEvidenceTravelsWithTheDevice(t *testing.T) {
 	brains, devices := NewBrains(rdb), NewDevices(rdb, known{})
 	evidence := strings.Repeat("\x00\xff", 16)
 	key := push.DeviceKey{App: "demo", ID: "phone"}
-	if err := brains.KeepEvidence(t.Context(), []push.DeviceKey{key}, []string{evidence}); err != nil {
+	if _, err := brains.KeepEvidence(t.Context(), []push.DeviceKey{key}, []string{""}, []string{evidence}); err != nil {
 		t.Fatal(err)
 	}
 	for _, when := range []string{"from the source", "from the cache"} {
@@ -43,6 +43,28 @@ func TestEvidenceTravelsWithTheDevice(t *testing.T) {
 	got, err := brains.Evidence(t.Context(), []push.DeviceKey{{App: "demo", ID: "nobody"}, key})
 	if err != nil || got[0] != "" || got[1] != evidence {
 		t.Errorf("after a change of the device: %q, %v; want its evidence kept", got, err)
+	}
+}
+
+func TestEvidenceThatOthersChangedStands(t *testing.T) {
+	brains := NewBrains(connect(t))
+	a, b := push.DeviceKey{App: "demo", ID: "a"}, push.DeviceKey{App: "demo", ID: "b"}
+	for _, step := range []struct {
+		when                       string
+		wasA, wasB, beA, beB, a, b string
+	}{
+		{"nothing was there", "", "", "a1", "b1\x00", "a1", "b1\x00"},
+		{"it is as it was read", "a1", "b1\x00", "a2", "b2", "a2", "b2"},
+		{"one has changed since", "a1", "b2", "a3", "b3", "a2", "b3"},
+		{"one was thought to be new", "a2", "", "a4", "b4", "a4", "b3"},
+	} {
+		got, err := brains.KeepEvidence(t.Context(), []push.DeviceKey{a, b}, []string{step.wasA, step.wasB}, []string{step.beA, step.beB})
+		if err != nil || got[0] != step.a || got[1] != step.b {
+			t.Fatalf("%s: %q stands, %v; want %q and %q", step.when, got, err, step.a, step.b)
+		}
+		if kept, err := brains.Evidence(t.Context(), []push.DeviceKey{a, b}); err != nil || kept[0] != step.a || kept[1] != step.b {
+			t.Errorf("%s: %q is kept, %v; want %q and %q", step.when, kept, err, step.a, step.b)
+		}
 	}
 }
 

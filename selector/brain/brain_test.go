@@ -92,7 +92,7 @@ func TestALateReceiptTakesTheSilenceBack(t *testing.T) {
 			}
 			for i, came := range history {
 				at := someday + float64(i)
-				track := b.Send(b.Cell(f), e, provider, online, at, true)
+				track := b.Send(b.Cell(f), e, provider, online, at, true, 1)
 				if came {
 					b.Proof(&track, e, 2, at)
 					b.Settle(&track, e, at)
@@ -102,7 +102,7 @@ func TestALateReceiptTakesTheSilenceBack(t *testing.T) {
 			}
 		}
 		at := someday + 100
-		a := late.Send(late.Cell(f), &lateDevice, provider, online, at, true)
+		a := late.Send(late.Cell(f), &lateDevice, provider, online, at, true, 1)
 		late.Settle(&a, &lateDevice, at+60)
 		if a.silent {
 			late.unstep(&a, &late.kinds[late.Cell(f)], &lateDevice, at+61)
@@ -129,7 +129,7 @@ func TestBeliefsStayBeliefs(t *testing.T) {
 			switch rapid.IntRange(0, 4).Draw(t, "event") {
 			case 0, 1:
 				cell := b.Cell(anyFeatures(t))
-				tracks = append(tracks, b.Send(cell, &devices[who], rapid.IntRange(0, 5).Draw(t, "provider"), rapid.Bool().Draw(t, "online"), now, true))
+				tracks = append(tracks, b.Send(cell, &devices[who], rapid.IntRange(0, 5).Draw(t, "provider"), rapid.Bool().Draw(t, "online"), now, true, 1))
 				owners = append(owners, who)
 			case 2:
 				if n := len(tracks); n > 0 {
@@ -164,7 +164,7 @@ func TestPropensitiesSumToOneAndLeaveNobodyOut(t *testing.T) {
 		var e Evidence
 		cell := b.Cell(anyFeatures(t))
 		for range rapid.IntRange(0, 40).Draw(t, "evidence") {
-			track := b.Send(cell, &e, rapid.IntRange(0, MostRoads-1).Draw(t, "provider"), true, someday, true)
+			track := b.Send(cell, &e, rapid.IntRange(0, MostRoads-1).Draw(t, "provider"), true, someday, true, 1)
 			if rapid.Bool().Draw(t, "came") {
 				b.Proof(&track, &e, 1, someday)
 				b.Settle(&track, &e, someday)
@@ -202,7 +202,7 @@ func TestTwoBrainsLearnFromEachOther(t *testing.T) {
 	for _, b := range []*Brain{one, two} {
 		for i := range 200 {
 			var e Evidence
-			track := b.Send(b.Cell(f), &e, 1, false, someday, true)
+			track := b.Send(b.Cell(f), &e, 1, false, someday, true, 1)
 			if i%10 < 7 {
 				b.Proof(&track, &e, 1, someday)
 				b.Settle(&track, &e, someday)
@@ -250,7 +250,7 @@ func TestAnOutageIsNoticedBlamedAndForgiven(t *testing.T) {
 							continue
 						}
 						e = Evidence{}
-						track := b.Send(cell(b, country), &e, 1, false, now, true)
+						track := b.Send(cell(b, country), &e, 1, false, now, true, 1)
 						if !bad && i < 18 {
 							b.Proof(&track, &e, 0.4, now)
 							b.Settle(&track, &e, now)
@@ -294,7 +294,7 @@ func TestAnOutageDoesNotPoisonWhatIsKnown(t *testing.T) {
 	var waiting []Track
 	second := func(outage bool) {
 		for range 20 {
-			track := b.Send(cell, &e, 1, false, now, true)
+			track := b.Send(cell, &e, 1, false, now, true, 1)
 			if !outage {
 				b.Proof(&track, &e, 0.4, now)
 				b.Settle(&track, &e, now)
@@ -353,7 +353,7 @@ func BenchmarkReceipt(b *testing.B) {
 	var e Evidence
 	b.ReportAllocs()
 	for b.Loop() {
-		track := brain.Send(cell, &e, 3, true, someday, true)
+		track := brain.Send(cell, &e, 3, true, someday, true, 1)
 		brain.Proof(&track, &e, 2, someday)
 		brain.Settle(&track, &e, someday)
 	}

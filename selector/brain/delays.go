@@ -136,3 +136,22 @@ func (d *delays) onTime(provider int, online bool, ttl float64) float32 {
 	h := &d.share[at(provider, online)]
 	return min(1, h.by(ttl)/h.by(Horizon))
 }
+
+// Typical is by how many seconds half of a road's receipts have come, 0 while too
+// few are known.
+func (b *Brain) Typical(provider int, online bool) float64 {
+	i := at(provider, online)
+	var n float32
+	for _, c := range b.delays.counts[i] {
+		n += c
+	}
+	if n < 3*delayPrior {
+		return 0
+	}
+	for k, by := range b.delays.share[i] {
+		if by >= 0.5 {
+			return edges[k]
+		}
+	}
+	return 0
+}

@@ -52,7 +52,8 @@ type effects struct {
 	keys      []Row
 	now       []gauss // rows × providers
 	base      []gauss // as they were when last told to others
-	dirty     []bool  // by row: now differs from base
+	priors    []float32
+	dirty     []bool // by row: now differs from base
 }
 
 func newEffects(cfg *Config, providers int) *effects {
@@ -72,6 +73,7 @@ func (s *effects) row(r Row) int32 {
 		g := s.prior(r, p)
 		s.now = append(s.now, g)
 		s.base = append(s.base, g)
+		s.priors = append(s.priors, g.m)
 	}
 	return i
 }
@@ -105,14 +107,24 @@ func (g gauss) unmove(gradient, information, prior float32) gauss {
 	return gauss{g.m - v*gradient, v}
 }
 
-// drift lets the beliefs of all rows grow less sure as time passes.
+// drift lets the beliefs of all rows grow less sure as time passes, and those of
+// narrow families fall back to their prior as slowly as that takes them there.
+// Without that, families that the same devices share would wander apart: one up,
+// one down, their sum the same.
 func (s *effects) drift(seconds float64) {
 	more := s.cfg.Drift * float32(seconds/86400)
 	for i, key := range s.keys {
 		most := s.cfg.Spread[key.Family]
+		keep := float32(1)
+		if key.Family != ByBias {
+			keep = 1 - more/most/2
+		}
 		for j := i * s.providers; j < (i+1)*s.providers; j++ {
-			s.now[j].v = min(s.now[j].v+more, max(most, s.now[j].v))
-			s.base[j].v = min(s.base[j].v+more, max(most, s.base[j].v))
+			prior := s.priors[j]
+			for _, g := range [...]*gauss{&s.now[j], &s.base[j]} {
+				g.v = min(g.v+more, max(most, g.v))
+				g.m = prior + (g.m-prior)*keep
+			}
 		}
 	}
 }

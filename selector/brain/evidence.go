@@ -116,6 +116,32 @@ func (e *Evidence) set(i int, g gauss) {
 	e.mean[i], e.spare[i] = int16(m), uint16(v)
 }
 
+// Merge adds what one process has learned of a device, which turned before into
+// after, to what stands there by now because others learned too. Precisions add,
+// and so do means times precisions, as in a [Change].
+func (b *Brain) Merge(current, before, after Evidence, now float64) Evidence {
+	current.relax(now, b.cfg.Device, b.cfg.HalfLife)
+	before.relax(now, b.cfg.Device, b.cfg.HalfLife)
+	after.relax(now, b.cfg.Device, b.cfg.HalfLife)
+	for i := range Slots {
+		provider := int(after.roads>>(i*slotBits)&slotMask) - 1
+		if provider < 0 {
+			continue
+		}
+		was, is := gauss{0, b.cfg.Device}, after.get(i)
+		if k := before.slot(provider); k >= 0 {
+			was = before.get(k)
+		}
+		if was == is {
+			continue
+		}
+		k := current.make(provider, b.cfg.Device)
+		g := current.get(k).plus(Change{Shift: is.m/is.v - was.m/was.v, Precision: 1/is.v - 1/was.v})
+		current.set(k, gauss{g.m, min(g.v, b.cfg.Device)})
+	}
+	return current
+}
+
 // fade is how much of a device's difference is left after the time since it was
 // last true: an Ornstein-Uhlenbeck process falls back to its mean so.
 func (e *Evidence) fade(now float64, halfLife float32) float32 {

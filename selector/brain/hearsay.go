@@ -1,8 +1,8 @@
 package brain
 
 // Hearsay is what is said of roads before anything was seen of them, as the
-// mean of an effect in logits: our own connection works while it stands, a
-// maker's road works on its own phones, and FCM hardly works in mainland China.
+// mean of an effect in logits: our own connection works while it stands, a text
+// message arrives, a maker's road works on its own phones, and FCM hardly works in mainland China.
 // A few hundred receipts outweigh it.
 func Hearsay(r Row, provider, maker, country string) float32 {
 	switch r.Family {
@@ -12,6 +12,8 @@ func Hearsay(r Row, provider, maker, country string) float32 {
 			return 2.5
 		case provider == "live":
 			return -3
+		case provider == "sms", provider == "smpp":
+			return 3
 		default:
 			return 1
 		}

@@ -3,6 +3,14 @@ package brain
 // steps are the ages in seconds at which it is asked again whether to act.
 var patienceSteps = [...]float64{1.5, 3, 5, 8, 12, 17, 23, 30, 40, 55, 75, 100, 160, 300, 600, 1200}
 
+const (
+	// leastPart of the time in which a message loses half its worth costs 3 % of
+	// it. To act sooner than that is impatience: what it gains is less than what
+	// is guessed at.
+	leastPart = 24
+	mostLeast = 30 // seconds
+)
+
 // Wait is the question how long silence on a road is worth bearing.
 type Wait struct {
 	Cell     int32
@@ -36,9 +44,13 @@ func (b *Brain) Patience(w *Wait, e *Evidence) float64 {
 		worth := exp(float32(-0.693 * age / w.HalfWorth))
 		return missing*w.Next*worth - (1-missing)*w.Twice - w.Price
 	}
+	least := LeastPatience(w.HalfWorth)
 	for i, age := range patienceSteps {
 		if age >= w.TTL {
 			return 0
+		}
+		if age < least {
+			continue
 		}
 		now := act(age)
 		if now <= 0 {
@@ -53,4 +65,16 @@ func (b *Brain) Patience(w *Wait, e *Evidence) float64 {
 		}
 	}
 	return 0
+}
+
+// LeastPatience is the shortest that [Brain.Patience] is for a message that is
+// worth half after so many seconds.
+func LeastPatience(halfWorth float64) float64 {
+	least := min(halfWorth/leastPart, mostLeast)
+	for _, age := range patienceSteps {
+		if age >= least {
+			return age
+		}
+	}
+	return least
 }

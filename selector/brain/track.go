@@ -31,8 +31,11 @@ func (t *Track) Proven() bool { return t.proven }
 
 // Send begins to wait for the receipt of an attempt that the provider took.
 // Without expect its silence will say nothing about the road's health: nobody
-// knows yet whether its receipts come at all.
-func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now float64, expect bool) Track {
+// knows yet whether its receipts come at all. reach is the probability that the
+// device can be reached at all and the provider has the message: 1 for a first
+// attempt; what [Brain.Reach] says for one that follows a silence, whose own
+// silence is partly foretold by that. A receipt counts in full.
+func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now float64, expect bool, reach float32) Track {
 	c := &b.kinds[cell]
 	g := b.belief(c, e, provider, online, now)
 	if b.health.sick&(1<<provider) == 0 { // a sick road is watched whatever is known, or it would never be well
@@ -40,13 +43,27 @@ func (b *Brain) Send(cell int32, e *Evidence, provider int, online bool, now flo
 	}
 	likely := float32(0)
 	if expect {
-		likely = min(b.curves.chance(g.m), surest) * b.coverage.of(provider, c.Country, online)
+		likely = min(b.curves.chance(g.m), surest) * b.coverage.of(provider, c.Country, online) * reach
 	}
 	b.health.sent(c, provider, now, likely)
 	return Track{
 		sent: now, cell: cell, provider: uint8(provider), online: online, watched: expect,
-		health: b.health.mutes(c, provider, now),
+		health: b.health.mutes(c, provider, now) * reach,
 	}
+}
+
+// unreachable is how many devices are out of reach of every road at a time,
+// about: without network, or switched off.
+const unreachable = 0.1
+
+// Reach is the probability that a device can be reached by any road, now that an
+// attempt has brought no receipt yet: the surer that attempt was, the less.
+func (b *Brain) Reach(t *Track, e *Evidence, now float64) float32 {
+	c := &b.kinds[t.cell]
+	p := int(t.provider)
+	q := b.coverage.of(p, c.Country, t.online) * t.health * b.delays.share[at(p, t.online)].by(now-t.sent)
+	pi := min(b.curves.chance(b.belief(c, e, p, t.online, now).m), surest)
+	return 1 - unreachable/(unreachable+(1-unreachable)*(1-q*pi))
 }
 
 // familiar reports whether a road is known well enough to miss its receipts: to

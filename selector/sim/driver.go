@@ -99,7 +99,7 @@ func (d *Driver) Sent(n *Notice, road int) {
 	} else {
 		h = &held{}
 	}
-	*h = held{Track: d.brain.Send(d.cell(n), &d.evidence[n.Device], road, n.Online, n.At+epoch, true), key: key(n.ID, road), device: n.Device}
+	*h = held{Track: d.brain.Send(d.cell(n), &d.evidence[n.Device], road, n.Online, n.At+epoch, true, 1), key: key(n.ID, road), device: n.Device}
 	d.tracks[h.key] = h
 	d.due = append(d.due, h)
 }
