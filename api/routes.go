@@ -17,10 +17,13 @@ var document []byte
 func (s *Server) routes() {
 	e := s.echo
 	e.PUT("/v1/devices/:device", s.keyed(ScopeDevice, s.byHand("device.put", s.getDevice, s.putDevice)))
+	e.GET("/v1/devices", s.keyed(ScopeRead, s.listDevices))
+	e.GET("/v1/devices/:device/state", s.keyed(ScopeRead, s.getDeviceState))
 	e.GET("/v1/devices/:device", s.keyed(ScopeRead, s.getDevice))
 	e.DELETE("/v1/devices/:device", s.keyed(ScopeDevice, s.byHand("device.delete", s.getDevice, s.deleteDevice)))
 	e.POST("/v1/devices/:device/token", s.keyed(ScopeDevice, s.mintToken))
 
+	e.GET("/v1/notifications", s.keyed(ScopeRead, s.listNotifications))
 	e.POST("/v1/notifications", s.keyed(ScopeSend, s.byHand("notification.send", nil, s.createNotification)))
 	e.POST(`/v1/notifications\:batch`, s.keyed(ScopeSend, s.createBatch))
 	e.POST(`/v1/notifications\:validate`, s.keyed(ScopeSend, s.validateNotification))
@@ -28,6 +31,7 @@ func (s *Server) routes() {
 	e.DELETE("/v1/notifications/:notification", s.keyed(ScopeSend, s.audited("notification.cancel", s.getNotification, s.cancelNotification), ScopeOperate))
 	e.POST("/v1/notifications/:notification/~pause", s.keyed(ScopeSend, s.audited("notification.pause", s.getNotification, s.pauseNotification), ScopeOperate))
 	e.POST("/v1/notifications/:notification/~resume", s.keyed(ScopeSend, s.audited("notification.resume", s.getNotification, s.resumeNotification), ScopeOperate))
+	e.POST("/v1/notifications/:notification/~rate", s.keyed(ScopeSend, s.audited("notification.rate", s.getNotification, s.rateNotification), ScopeOperate))
 	e.GET("/v1/notifications/:notification/deliveries", s.keyed(ScopeRead, s.listDeliveries))
 
 	e.GET("/v1/schedules", s.keyed(ScopeRead, s.listSchedules))
@@ -63,11 +67,23 @@ func (s *Server) routes() {
 	e.POST("/v1/apps/:app/keys", s.keyed(ScopeAdmin, s.audited("key.create", nil, s.createKey)))
 	e.DELETE("/v1/apps/:app/keys/:key", s.keyed(ScopeAdmin, s.audited("key.revoke", s.getKey, s.deleteKey)))
 
+	e.GET("/v1/apps/:app/providers", s.keyed(ScopeAdmin, s.listProviders))
 	e.GET("/v1/apps/:app/members", s.keyed(ScopeAdmin, s.listPeople))
 	e.PUT("/v1/apps/:app/members/:member", s.keyed(ScopeAdmin, s.audited("member.put", s.getPerson, s.putPerson)))
 	e.GET("/v1/apps/:app/members/:member", s.keyed(ScopeAdmin, s.getPerson))
 	e.DELETE("/v1/apps/:app/members/:member", s.keyed(ScopeAdmin, s.audited("member.delete", s.getPerson, s.deletePerson)))
 	e.GET("/v1/audit", s.keyed(ScopeOperate, s.listAudit))
+
+	e.GET("/v1/queues", s.keyed(ScopeRead, s.listQueues))
+	e.GET("/v1/queues/:queue/tasks", s.keyed(ScopeOperate, s.listTasks))
+	e.POST("/v1/queues/:queue/tasks/~retry", s.keyed(ScopeOperate, s.audited("task.retry_all", nil, s.retryTasks)))
+	e.DELETE("/v1/queues/:queue/tasks", s.keyed(ScopeOperate, s.audited("task.drop_all", nil, s.dropTasks)))
+	e.GET("/v1/queues/:queue/tasks/:task", s.keyed(ScopeOperate, s.getTask))
+	e.POST("/v1/queues/:queue/tasks/:task/~retry", s.keyed(ScopeOperate, s.audited("task.retry", s.getTask, s.retryTask)))
+	e.DELETE("/v1/queues/:queue/tasks/:task", s.keyed(ScopeOperate, s.audited("task.drop", s.getTask, s.dropTask)))
+	e.GET("/v1/nodes", s.keyed(ScopeRead, s.listNodes))
+	e.POST("/v1/nodes/:node/~drain", s.keyed(ScopeOperate, s.audited("node.drain", nil, s.drainNode)))
+	e.POST("/v1/nodes/:node/~keep", s.keyed(ScopeOperate, s.audited("node.keep", nil, s.keepNode)))
 
 	s.chatRoutes()
 	s.webhookRoutes()
@@ -113,7 +129,11 @@ func verb(r *http.Request) *http.Request {
 	if r.Method != http.MethodPost {
 		return r
 	}
-	for word, place := range map[string]string{"pause": "notifications", "resume": "notifications", "preview": "templates", "rollback": "apps", "rotate": "webhooks", "test": "webhooks", "replay": "webhooks"} {
+	for word, place := range map[string]string{
+		"pause": "notifications", "resume": "notifications", "rate": "notifications", "preview": "templates",
+		"rollback": "apps", "retry": "queues", "drain": "nodes", "keep": "nodes",
+		"rotate": "webhooks", "test": "webhooks", "replay": "webhooks",
+	} {
 		if rest, ok := strings.CutSuffix(path, ":"+word); ok && strings.HasPrefix(path, "/v1/"+place+"/") {
 			r = r.WithContext(r.Context())
 			moved := *r.URL

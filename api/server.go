@@ -89,6 +89,7 @@ type Parts struct {
 	Webhooks    Webhooks
 	Members     Members
 	Audit       Audit
+	Desk        Desk
 	Firings     Firings
 	Templates   Templates
 	// Word gives a notification that names a template its content.
@@ -172,7 +173,7 @@ func (p *Parts) complete() error {
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 		"Templates": p.Templates == nil, "Word": p.Word == nil,
-		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil,
+		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil, "Desk": p.Desk == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("api: part %s is missing", name))

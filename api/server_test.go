@@ -108,7 +108,7 @@ func TestPathsNobodyServes(t *testing.T) {
 		"no such path":             {"GET", "/v1/nothing", 404},
 		"no such verb":             {"POST", "/v1/notifications:send", 404},
 		"a verb asked with GET":    {"GET", "/v1/notifications:batch", 405},
-		"the list of all":          {"GET", "/v1/notifications", 405},
+		"a list of all to put":     {"PUT", "/v1/notifications", 405},
 		"an escaped colon":         {"POST", "/v1/notifications%3Avalidate", 200},
 		"a provider nobody has":    {"PUT", "/v1/apps/demo/providers/pigeon", 404},
 		"credentials for live":     {"PUT", "/v1/apps/demo/providers/live", 404},

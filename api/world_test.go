@@ -52,6 +52,9 @@ type world struct {
 	members     map[string]push.Member
 	changes     []push.Change
 	auditErr    error
+	tasks       []push.QueueTask
+	rate        int
+	drained     string
 	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
@@ -64,6 +67,7 @@ func newWorld() *world {
 		keys:        map[string]Key{},
 		credentials: map[string]CredentialsInfo{},
 		secrets:     map[string]string{},
+		tasks:       someTasks(),
 		queued:      map[string]push.Progress{},
 		hashes:      map[string][32]byte{},
 		members:     map[string]push.Member{"demo/ann@example.com": {App: "demo", Email: "ann@example.com", Role: "operator", CreatedAt: noon, UpdatedAt: noon}},
@@ -546,7 +550,7 @@ func (w *world) furnish() Parts {
 		Chat:        Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
 		Codes:       map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},
 		Corrections: w,
-		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w, Webhooks: hookWorld{}, Members: w, Audit: w,
+		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w, Webhooks: hookWorld{}, Members: w, Audit: w, Desk: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},
 		Callbacks: map[string]Callback{"sms": signedCallback, "huawei": answeredCallback},

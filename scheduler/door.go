@@ -32,6 +32,7 @@ type Door struct {
 	lanes   *redisstore.Lanes
 	deaths  *deaths
 	metrics *doorMetrics
+	flow    flow
 
 	mu   sync.Mutex
 	open [len(queues)]*group    // the groups that notifications may still join, by urgency; nil if none
@@ -151,6 +152,7 @@ func (d *Door) commit(ctx context.Context, journal *redisstore.Journal, members 
 		fail(members, err)
 		return
 	}
+	d.noteCampaigns(ctx, members)
 	for _, lot := range lots(members) {
 		refs := lot.refs()
 		row := d.share.row(lot.app, lot.urgency, lot.devices)

@@ -12,35 +12,24 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/herald-push/herald/internal/redisstore"
+	"github.com/herald-push/herald/push"
 )
 
-// QueueState is what an operator sees of a queue, in tasks.
-type QueueState struct {
-	Queue     string `json:"queue"`
-	Pending   int    `json:"pending"`
-	Active    int    `json:"active"`
-	Scheduled int    `json:"scheduled"` // later: deliver_at, retries, fallback timers
-	Retry     int    `json:"retry"`     // failed for Herald's own trouble, to run again
-	Archived  int    `json:"archived"`  // given up after many such failures
-	// OldestSeconds is how long the oldest pending task has waited.
-	OldestSeconds float64 `json:"oldest_seconds"`
-}
-
 // QueueStates lists the queues, most urgent first.
-func (d *Door) QueueStates() ([]QueueState, error) {
+func (d *Door) QueueStates() ([]push.QueueState, error) {
 	inspector := asynq.NewInspectorFromRedisClient(d.parts.Redis)
 	begun, err := inspector.Queues()
 	if err != nil {
 		return nil, fmt.Errorf("scheduler: list queues: %w", err)
 	}
-	states := make([]QueueState, 0, len(queues))
+	states := make([]push.QueueState, 0, len(queues))
 	for _, q := range queues {
 		due, err := d.due.State(context.Background(), q)
 		if err != nil {
 			return nil, fmt.Errorf("scheduler: %w", err)
 		}
-		states = append(states, QueueState{Queue: q, Active: due.Held, Scheduled: due.Entries})
-		s := &states[len(states)-1]
+		states = append(states, push.QueueState{Queue: q, Active: due.Held, Scheduled: due.Entries})
+		s, total := &states[len(states)-1], 0
 		for _, row := range rows(q) {
 			if !slices.Contains(begun, row) {
 				continue // nothing was ever put there
@@ -55,7 +44,11 @@ func (d *Door) QueueStates() ([]QueueState, error) {
 			s.Active += info.Active
 			s.Scheduled += info.Scheduled
 			s.OldestSeconds = max(s.OldestSeconds, info.Latency.Seconds())
+			s.Processed += info.Processed
+			s.Failed += info.Failed
+			total += info.ProcessedTotal
 		}
+		s.PerSecond = d.flow.rate(q, total, time.Now())
 	}
 	return states, nil
 }

@@ -286,6 +286,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Webhooks:    h.hooks,
 		Members:     h.store,
 		Audit:       h.store,
+		Desk:        desk{h.scheduler, h},
 		Providers:   roads,
 		Canary:      h.providers.Canary,
 		Overrides:   overrides(),
@@ -344,7 +345,7 @@ func (h *house) Run(ctx context.Context) error {
 	}
 	knows := []part{named{"routing", h.router}, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"selector", h.selector}, named{"webhooks", h.hooks}}
 	if h.access != nil {
-		knows = append(knows, named{"access", h.access})
+		knows = append(knows, named{"access", h.access}, named{"nodes", &crier{house: h, began: time.Now().UTC()}})
 	}
 	return runStages(ctx, []part{named{"api", h.door}}, workers, conns, knows, []part{named{"analytics", h.writer}})
 }

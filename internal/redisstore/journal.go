@@ -174,7 +174,7 @@ func (j *Journal) Load(ctx context.Context, refs []Ref) ([]*Record, error) {
 	pipe := j.rdb.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(refs))
 	for i, r := range refs {
-		cmds[i] = pipe.HMGet(ctx, notificationKey(r.App, r.ID), "body", "cancelled", "expanded", "chunks", "devices", "paused", "audience", "pace")
+		cmds[i] = pipe.HMGet(ctx, notificationKey(r.App, r.ID), "body", "cancelled", "expanded", "chunks", "devices", "paused", "audience", "pace", "rate")
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, fmt.Errorf("redisstore: load %d notifications: %w", len(refs), away(err))
@@ -194,6 +194,9 @@ func (j *Journal) Load(ctx context.Context, refs []Ref) ([]*Record, error) {
 		}
 		if err := json.Unmarshal([]byte(body), r.Notification); err != nil {
 			return nil, fmt.Errorf("redisstore: decode notification %s: %w", refs[i].ID, err)
+		}
+		if fields[8] != nil {
+			r.Notification.RatePerMinute = number(fields[8])
 		}
 		records[i] = r
 	}
@@ -222,6 +225,18 @@ func (j *Journal) Pause(ctx context.Context, app, id string) error {
 // Resume takes the mark of [Journal.Pause] away. A rate begins to count anew.
 func (j *Journal) Resume(ctx context.Context, app, id string) error {
 	return j.mark(ctx, app, id, "resume", func(key string) error { return j.rdb.HDel(ctx, key, "paused", "pace").Err() })
+}
+
+// SetRate gives a notification another rate, which begins to count anew;
+// [push.ErrNotFound].
+func (j *Journal) SetRate(ctx context.Context, r Ref, perMinute int) error {
+	return j.mark(ctx, r.App, r.ID, "set rate", func(key string) error {
+		pipe := j.rdb.TxPipeline()
+		pipe.HSet(ctx, key, "rate", perMinute)
+		pipe.HDel(ctx, key, "pace")
+		_, err := pipe.Exec(ctx)
+		return err
+	})
 }
 
 // mark changes a notification's record if it is there.

@@ -10,7 +10,7 @@ import (
 // script touches on one node of a cluster.
 //
 //	herald:{app/n:ID}      hash    a notification: body, hash, class, campaign, start, queued, cancelled, chunks, devices,
-//	                               expanded, paused, audience, pace
+//	                               expanded, paused, audience, pace, rate (an operator's, instead of the body's)
 //	herald:{app/c:ID.K}    hash    chunk K of it: "n" devices, cells under "0" to "n-1", counters under "#" and a stage's letter ("#2": paid twice, and which under "2:" and their index)
 //	herald:{app/d:DEVICE}  string  a device as the source has it, for ten minutes; "" while it is being changed
 //	herald:{app/d:DEVICE}o string  whose device it is, as the source has it, for a week after it was last asked for
@@ -24,6 +24,9 @@ import (
 //	herald:{due/QUEUE}     zset    the ticks (unix ms) at which something is due; the entries of one are a list under ":TICK",
 //	                               "/n" counts them, "/leases" and "/held" have the lots that workers have in hand
 //	herald:{note/KEY}      string  what a provider must know again, or a hash with a sheet of words
+//	herald:{app/l}         zset    campaigns and what is for later: notification → when it was accepted (unix ms)
+//	herald:{nodes}         hash    node → what it says of its live connections: JSON
+//	herald:{nodes}/drain   hash    node → until when (unix s) it is asked to send its connections elsewhere
 //	herald:{awaited}       zset    PROVIDER, a zero byte, APP → until when (unix s) receipts are waited for
 //	herald:{app/q:PROVIDER:QUOTA:DAY}   hash  a quota of the app: "used", and what each worker holds of it: "units until"
 //	herald:{app/v:PROVIDER:QUOTA:DAY:B} hash  device → how much of its own quota is used; bucket B has devices by their hash
@@ -36,6 +39,14 @@ const prefix = "herald:{"
 const outboxKey = prefix + "hooks}/out"
 
 const awaitedKey = prefix + "awaited}"
+
+// The keys of nodes are read together, so they are on one node.
+const (
+	nodesKey = prefix + "nodes}"
+	drainKey = nodesKey + "/drain"
+)
+
+func campaignsKey(app string) string { return prefix + app + "/l}" }
 
 func noteKey(key string) string { return prefix + "note/" + key + "}" }
 
