@@ -41,6 +41,7 @@ var mayImport = map[string][]string{
 // engine, and the servers of tests all say alike what they lack.
 var guests = map[string][]string{
 	"api":                     {"internal/audience", "internal/wording", "internal/strictjson"},
+	"gateway":                 {"internal/strictjson"},
 	"providers/providertest":  {"internal/freeport", "internal/h2"},
 	"providers":               {"internal/h2", "internal/strictjson"},
 	"providers/custom":        {"internal/publicnet"},
