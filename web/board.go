@@ -137,3 +137,14 @@ func (b *board) load(ctx context.Context, page *insight, v view) *reading {
 func (b *board) choices(ctx context.Context, app string, now time.Time) (Choices, error) {
 	return b.site.Numbers.Choices(ctx, app, now.Add(-7*24*time.Hour), now)
 }
+
+// forget has the next look at a page read anew, after something was changed.
+func (b *board) forget(page *insight) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k := range b.entries {
+		if k.page == page.name {
+			delete(b.entries, k)
+		}
+	}
+}

@@ -160,7 +160,7 @@ func (b *browser) shoot(name string) {
 	}
 }
 
-const charted = `document.querySelectorAll(".chart canvas").length >= document.querySelectorAll(".chart").length && document.getElementById("live").dataset.state === "on"`
+const charted = `document.querySelectorAll(".chart:not([data-drawn])").length === 0 && document.getElementById("live").dataset.state === "on"`
 
 func TestOverviewMovesInARealBrowser(t *testing.T) {
 	h := open(t, &fake{lively: true}, func(c *Config) { c.Sandbox = (&fakeSandbox{}).start(t) })
@@ -241,7 +241,7 @@ func TestPagesFitEveryScreenAndTheme(t *testing.T) {
 	b.run(chromedp.Navigate(h.link()))
 	pages := map[string]string{
 		"overview": "/", "week": "/?window=7d", "empty": "/?app=bank", "providers": "/providers", "compared": "/providers?maker=Apple&window=24h",
-		"no-providers": "/providers?app=bank", "notification": "/notifications/order-8812-shipped",
+		"no-providers": "/providers?app=bank", "choice": "/choice", "no-choice": "/choice?app=bank", "journeys": "/journeys", "no-journeys": "/journeys?app=bank", "notification": "/notifications/order-8812-shipped",
 		"delivery": "/notifications/order-8812-shipped/deliveries/phone-1", "sandbox": "/sandbox", "device": "/demo/device", "chat": "/demo/chat", "lost": "/nowhere",
 	}
 	type screen struct {
@@ -304,7 +304,7 @@ func TestAxeFindsNothingSerious(t *testing.T) {
 	b.run(chromedp.Navigate(h.link()))
 	for _, theme := range []string{"light", "dark"} {
 		b.screen(1280, 900, theme)
-		for _, path := range []string{"/", "/?app=bank", "/providers", "/providers?maker=Apple", "/providers?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
+		for _, path := range []string{"/", "/?app=bank", "/providers", "/providers?maker=Apple", "/providers?app=bank", "/choice", "/choice?app=bank", "/journeys", "/journeys?app=bank", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
 			b.run(chromedp.Navigate(h.url + path))
 			audit(b, string(axe), theme+" "+path)
 		}

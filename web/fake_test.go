@@ -181,6 +181,66 @@ func (f *fake) Roads(_ context.Context, l Lens) (Roads, error) {
 	return r, nil
 }
 
+func (f *fake) Choice(_ context.Context, l Lens) (Choice, error) {
+	if f.away.Load() {
+		return Choice{}, ErrAway
+	}
+	if !f.lively || l.App == "bank" {
+		return Choice{}, nil
+	}
+	c := Choice{
+		Uplifts: []Uplift{
+			{"chat", 8120, 7714, 902, 812, Estimate{0.0498, 0.0301, 0.0695}},
+			{"marketing" + f.planted, 24_880, 22_601, 0, 0, Estimate{}},
+		},
+		WhatIf: []WhatIf{
+			{"logged", 33_000, 33_000, Estimate{0.948, 0.945, 0.951}, Estimate{0.948, 0.945, 0.951}, Estimate{0.948, 0.945, 0.951}},
+			{"best", 33_000, 29_118.4, Estimate{0.951, 0.947, 0.955}, Estimate{0.952, 0.949, 0.955}, Estimate{0.952, 0.949, 0.955}},
+			{"order", 33_000, 8114.2, Estimate{0.903, 0.881, 0.925}, Estimate{0.899, 0.89, 0.908}, Estimate{0.901, 0.893, 0.909}},
+			{"random", 33_000, 61.7, Estimate{0.7, 0.41, 0.99}, Estimate{0.72, 0.52, 0.92}, Estimate{0.74, 0.6, 0.88}},
+		},
+		Last: []Pick{
+			{"order-8812-shipped", "phone-1", "transactional", "live", "auto", "live 98 % of 212 delivered for Xiaomi in CN over 7 days, the device is connected; fcm 61 % of 40; taken with probability 99 %" + f.planted, 0.99, false, l.To.Add(-3 * time.Second)},
+			{"autumn-sale", "phone-9" + f.planted, "marketing", "fcm", "auto", "fcm 81 % of 91; taken with probability 2 % to learn", 0.02, true, l.To.Add(-9 * time.Second)},
+		},
+		Selection: Selection{
+			Rules: []SelectionRule{{"chat", "ab", []string{"live", "fcm" + f.planted}, 0.9}, {"", "auto", nil, 0}},
+			Sides: []Side{{"chat", "auto", 8120, 7714, ""}, {"chat", "static", 902, 812, ""}, {"otp", "auto", 410, 300, "brings less than the static order" + f.planted}},
+		},
+	}
+	for at := l.From.Truncate(l.Step).Add(l.Step); at.Before(l.To); at = at.Add(l.Step) {
+		x := float64(at.Unix()) / l.Step.Seconds()
+		for i, road := range []string{"apns", "fcm" + f.planted, "live", "oppo", "xiaomi"} {
+			n := uint64(400 + 220*math.Sin(x/4+float64(2*i)))
+			c.Picks = append(c.Picks, PickPoint{at, road, n, n / 50})
+		}
+	}
+	return c, nil
+}
+
+func (f *fake) Journeys(_ context.Context, l Lens) (Journeys, error) {
+	if f.away.Load() {
+		return Journeys{}, ErrAway
+	}
+	if !f.lively || l.App == "bank" {
+		return Journeys{}, nil
+	}
+	return Journeys{
+		Ways: []Way{
+			{[]string{"live"}, "delivered", "live", 21418}, {[]string{"apns"}, "delivered", "apns", 13102}, {[]string{"fcm" + f.planted}, "delivered", "fcm", 9122},
+			{[]string{"live", "apns"}, "delivered", "apns", 1840}, {[]string{"live", "fcm" + f.planted}, "delivered", "fcm", 1210}, {[]string{"apns"}, "accepted", "", 702},
+			{[]string{"fcm" + f.planted}, "accepted", "", 611}, {[]string{"fcm" + f.planted, "sms"}, "delivered", "sms", 361}, {[]string{"apns", "sms"}, "delivered", "apns", 122},
+			{[]string{"live", "fcm" + f.planted, "sms"}, "accepted", "", 88}, {[]string{"fcm" + f.planted, "apns"}, "failed", "", 41}, {nil, "expired", "", 12},
+		},
+		Spent: []Spent{
+			{"live", 21418, []float64{6, 2, 1, 21}, []float64{20, 3, 2, 64}}, {"apns", 14942, []float64{8, 310, 61, 142}, []float64{24, 1600, 140, 610}},
+			{"fcm" + f.planted, 10332, []float64{7, 402, 88, 201}, []float64{22, 2010, 190, 1100}}, {"sms", 361, []float64{7, 5900, 140, 2210}, []float64{31, 8200, 220, 6300}},
+		},
+		Late:  []Late{{"apns", 122, 2100, 9800, 915_000}, {"fcm" + f.planted, 61, 3300, 14_000, 412_000}},
+		Texts: []Texts{{"otp" + f.planted, 571, 361, 4_271_500, 1640, 12_300_000}, {"transactional", 40, 31, 300_000, 8112, 60_840_000}},
+	}, nil
+}
+
 // api plays the API: it keeps what was asked, and refuses reasons that say no.
 func (f *fake) api(a Actor) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -191,6 +251,10 @@ func (f *fake) api(a Actor) http.Handler {
 		if strings.Contains(string(body), "no reason") {
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = io.WriteString(w, `{"detail":"1 fault","faults":[{"field":"reason","detail":"<b>must</b> be better"}]}`)
+			return
+		}
+		if r.Method == http.MethodGet {
+			_, _ = io.WriteString(w, `{"kill":false,"rules":[{"mode":"static","order":["sms"]}],"sides":[]}`)
 			return
 		}
 		_, _ = io.WriteString(w, `{}`)

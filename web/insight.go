@@ -32,7 +32,7 @@ type content interface {
 
 // insights are the pages of numbers of this site.
 func (s *site) insights() []*insight {
-	return []*insight{s.overviewPage(), s.roadsPage()}
+	return []*insight{s.overviewPage(), s.roadsPage(), s.choicePage(), s.journeysPage()}
 }
 
 // insightView is what the template of a page of numbers shows.
@@ -44,6 +44,7 @@ type insightView struct {
 	Currency string
 	CSRF     string
 	May      bool   // the viewer may turn switches
+	Admin    bool   // the viewer may say who chooses
 	Notice   string // what came of the change that was just asked for
 }
 
@@ -97,7 +98,7 @@ func (s *site) look(r *http.Request, sess *session, page *insight) (insightView,
 func (s *site) insightView(ctx context.Context, sess *session, page *insight, v view) insightView {
 	return insightView{
 		reading: s.board.get(ctx, page, v), page: page, Windows: windows[:], Command: s.Command, Currency: s.Currency,
-		CSRF: sess.CSRF, May: sess.may(v.app, Operator),
+		CSRF: sess.CSRF, May: sess.may(v.app, Operator) && s.API != nil, Admin: sess.may(v.app, Admin) && s.API != nil,
 	}
 }
 
@@ -186,6 +187,11 @@ func (v insightView) Steps(name, title, unit, means string) head {
 // Now is Head for what is as of now.
 func (v insightView) Now(name, title, unit, means string) head {
 	return v.head(name, title, unit, means)
+}
+
+// Bare is Now for what there is no file of.
+func (v insightView) Bare(name, title, unit, means string) head {
+	return head{Name: name, Title: title, Unit: unit, Means: means}
 }
 
 func (v insightView) head(name, title, unit, means string) head {

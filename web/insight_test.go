@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/csv"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -10,7 +11,7 @@ import (
 )
 
 // insightPaths are the pages of numbers.
-var insightPaths = map[string]string{"overview": "/", "providers": "/providers"}
+var insightPaths = map[string]string{"overview": "/", "providers": "/providers", "choice": "/choice", "journeys": "/journeys"}
 
 func TestAPageOfNumbersKeepsItsFiltersInItsLinks(t *testing.T) {
 	h := open(t, &fake{lively: true})
@@ -122,5 +123,97 @@ func TestALaneIsSwitchedInTheViewersName(t *testing.T) {
 	}
 	if !slices.Equal(f.asked, want) {
 		t.Errorf("the API was asked %q, want %q", f.asked, want)
+	}
+}
+
+func TestAnAdminSaysWhoChooses(t *testing.T) {
+	f := &fake{lively: true}
+	h := open(t, f)
+	admin, reader := h.withKey(t, "hk_admin"), h.withKey(t, "hk_read")
+	_, page := admin.get("/choice")
+	_, readers := reader.get("/choice")
+	if !strings.Contains(page, `name="order-chat" value="live, fcm"`) || strings.Contains(readers, "<form method=\"post\" action=\"/choice") {
+		t.Error("rules are for admins to change, and only for them")
+	}
+	tests := map[string]struct {
+		v      *visitor
+		page   string
+		form   url.Values
+		status int
+		says   string // the body of the change that the API is asked for, or what the page says
+	}{
+		"a reader":           {reader, readers, url.Values{"do": {"kill"}}, 403, "needs the role admin"},
+		"the switch":         {admin, page, url.Values{"do": {"kill"}}, 303, `{"kill":true,"rules":[{"mode":"static","order":["sms"]}]}`},
+		"rules":              {admin, page, url.Values{"mode-": {"shadow"}, "mode-chat": {"ab"}, "share-chat": {"12.5"}, "order-chat": {" live ,, fcm"}, "mode-otp": {"static"}}, 303, `{"kill":false,"rules":[{"class":"otp","mode":"static"},{"class":"chat","mode":"ab","order":["live","fcm"],"share":0.125},{"mode":"shadow"}]}`},
+		"no rules":           {admin, page, url.Values{"mode-": {"auto"}}, 303, `{"kill":false,"rules":[]}`},
+		"a share of all":     {admin, page, url.Values{"mode-chat": {"ab"}, "share-chat": {"100"}}, 422, "share of chat must be between 0 and 100"},
+		"a share of nothing": {admin, page, url.Values{"mode-": {"ab"}}, 422, "share of every class must be between"},
+	}
+	for name, tt := range tests {
+		f.asked = nil
+		tt.form.Set("csrf", csrfOf(tt.page))
+		res, body := tt.v.post("/choice?app=demo", tt.form)
+		if len(f.asked) > 1 {
+			body = f.asked[1]
+		}
+		if res.StatusCode != tt.status || !strings.Contains(body, tt.says) {
+			t.Errorf("%s: %s, asked %q; want %d and %s", name, res.Status, f.asked, tt.status, tt.says)
+		}
+	}
+}
+
+func TestTheGainIsMeasuredOrEstimated(t *testing.T) {
+	sides := []Uplift{
+		{"chat", 100, 80, 100, 50, Estimate{0.3, 0.174, 0.426}},
+		{"otp", 300, 300, 0, 0, Estimate{}}, // no A/B
+		{"marketing", 100, 50, 100, 50, Estimate{0, -0.139, 0.139}},
+	}
+	log := []WhatIf{
+		{Policy: "logged", Decisions: 9, DR: Estimate{0.9, 0.8, 1}}, {Policy: "order", Decisions: 9, DR: Estimate{0.8, 0.7, 0.9}},
+	}
+	tests := map[string]struct {
+		c    Choice
+		want string
+	}{
+		"an A/B":           {Choice{Uplifts: sides, WhatIf: log}, "+15.0 of +5.6 to +24.4, measured, sure true"},
+		"the log":          {Choice{WhatIf: log}, "+10.0 of −4.1 to +24.1, estimated, sure false"},
+		"neither":          {Choice{}, "none"},
+		"no decisions yet": {Choice{WhatIf: []WhatIf{{Policy: "logged"}, {Policy: "order"}}}, "none"},
+	}
+	for name, tt := range tests {
+		got := "none"
+		if g := (&choiceRead{tt.c}).Gain(); g != nil {
+			got = fmt.Sprintf("%s of %s, %s, sure %v", g.Points(), g.PointBounds(), g.How, g.Sure)
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestStreamsAddUpToTheDeliveries(t *testing.T) {
+	j, err := (&fake{lively: true}).Journeys(t.Context(), Lens{App: "demo"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := &journeysRead{j}
+	into, out := map[string]uint64{}, map[string]uint64{}
+	for _, l := range read.flow().Links {
+		out[l.From] += l.Value
+		into[l.To] += l.Value
+	}
+	if out["start"] != read.Deliveries() {
+		t.Errorf("%d begin, of %d", out["start"], read.Deliveries())
+	}
+	var ended uint64
+	for name, n := range into {
+		if strings.HasPrefix(name, "end ") {
+			ended += n
+		} else if n != out[name] {
+			t.Errorf("%s: %d come, %d go", name, n, out[name])
+		}
+	}
+	if ended != read.Deliveries() {
+		t.Errorf("%d end, of %d", ended, read.Deliveries())
 	}
 }

@@ -236,6 +236,7 @@ func (s *site) switchLane(w http.ResponseWriter, r *http.Request, sess *session)
 	case err != nil:
 		return err
 	}
+	s.board.forget(page)
 	http.Redirect(w, r, v.Here(), http.StatusSeeOther)
 	return nil
 }

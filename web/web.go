@@ -157,6 +157,7 @@ func (s *site) routes(assets http.Handler) http.Handler {
 		s.routeInsight(mux, page)
 	}
 	mux.Handle("POST /providers/{provider}", s.private(s.switchLane))
+	mux.Handle("POST /choice", s.private(s.sayWhoChooses))
 	mux.Handle("GET /notifications", s.private(s.findNotification))
 	mux.Handle("GET /notifications/{id}", s.private(s.notification))
 	mux.Handle("GET /notifications/{id}/deliveries/{device}", s.private(s.delivery))

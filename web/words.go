@@ -50,6 +50,8 @@ type Numbers interface {
 	Choices(ctx context.Context, app string, from, to time.Time) (Choices, error)
 	Overview(ctx context.Context, l Lens) (Overview, error)
 	Roads(ctx context.Context, l Lens) (Roads, error)
+	Choice(ctx context.Context, l Lens) (Choice, error)
+	Journeys(ctx context.Context, l Lens) (Journeys, error)
 }
 
 // Totals are what came of some deliveries.

@@ -44,7 +44,7 @@ func (h *house) pages(x extras) (http.Handler, error) {
 		OIDC:          oidc,
 		Secure:        strings.HasPrefix(h.cfg.PublicURL, "https://"),
 		Apps:          tenants{h.store},
-		Numbers:       numbers{h.record},
+		Numbers:       numbers{h.record, h},
 		Notifications: stories{h},
 		Lanes:         lanesPage{h},
 		API:           h.apiFor,

@@ -13,8 +13,11 @@ import (
 	"github.com/herald-push/herald/web"
 )
 
-// numbers answers the overview from ClickHouse.
-type numbers struct{ record *analytics.Store } // nil without ClickHouse
+// numbers answers the pages of numbers from ClickHouse.
+type numbers struct {
+	record *analytics.Store // nil without ClickHouse
+	house  *house
+}
 
 // lensOf is the pages' lens in the record's words.
 func lensOf(l web.Lens) analytics.Lens {

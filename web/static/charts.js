@@ -53,6 +53,7 @@ function tip(head, rows) {
 /** One chart in an element. */
 export class Chart {
   constructor(element) {
+    this.element = element;
     this.chart = echarts.init(element, null, { renderer: "canvas" });
     new ResizeObserver(() => this.chart.resize()).observe(element);
     document.addEventListener("theme", () => this.spec && this.draw(this.spec));
@@ -60,7 +61,11 @@ export class Chart {
 
   draw(spec) {
     this.spec = spec;
-    if (!spec) return this.chart.clear();
+    this.element.dataset.drawn = spec ? spec.kind : "none";
+    // Streams and bars of nothing have no axes to show: the words below say why.
+    const bare = { flow: "links", bars: "names" }[spec?.kind];
+    this.element.hidden = Boolean(bare && !spec[bare]?.length);
+    if (!spec || this.element.hidden) return this.chart.clear();
     const make = { lines: this.lines, stacks: this.stacks, shares: this.stacks, heat: this.heat, flow: this.flow, bars: this.bars, plot: this.plot }[spec.kind];
     // Merging keeps a tooltip open while the numbers move; what changes its
     // shape is drawn anew.
@@ -142,7 +147,7 @@ export class Chart {
     const half = (spec.step * 1000) / 2;
     return {
       xAxis: { ...xAxis, min: (xAxis.min ?? spec.from) - half, max: (xAxis.max ?? spec.to) + half },
-      yAxis: { ...yAxis, ...(shares ? { max: 100, axisLabel: { ...yAxis.axisLabel, formatter: (v) => `${v} %` } } : {}) },
+      yAxis: { ...yAxis, ...(shares ? { max: 100, interval: 25, axisLabel: { ...yAxis.axisLabel, formatter: (v) => `${v} %` } } : {}) },
       tooltip: { ...this.stepTip(spec, (p) => (shares ? `${share(p.value[1])}, ${number(p.value[2])}` : `${number(p.value[1])} ${spec.unit}`)), axisPointer: { type: "shadow", shadowStyle: { color: colour("--ink-2", 12) } } },
       series: all.map((s) => ({
         name: s.name, type: "bar", stack: "all", barCategoryGap: "18%", barMaxWidth: 28, data: some ? points(s) : [],
