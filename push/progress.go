@@ -102,5 +102,5 @@ type Proof struct {
 	Detail     string    `json:"detail,omitempty"`
 	At         time.Time `json:"at"`
 	ReceivedAt time.Time `json:"received_at"`
-	AfterMs    float64   `json:"after_ms"` // from acceptance by the API to arrival of the proof
+	AfterMs    float64   `json:"after_ms"` // from acceptance by the API, or the end of what held it, to arrival of the proof
 }

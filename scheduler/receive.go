@@ -101,8 +101,17 @@ func proof(r *push.Receipt) (redisstore.Proof, error) {
 	}
 	return redisstore.Proof{
 		App: r.App, Notification: notification, Chunk: chunk, Index: index, Stage: r.Stage, Device: r.Device,
-		Free: r.Stage.Reaches(push.Delivered) && !push.IsSMS(r.Provider),
+		Free: r.Stage.Reaches(push.Delivered) && !push.IsSMS(r.Provider), InVain: inVain(r),
 	}, nil
+}
+
+// inVain is the provider that says itself that a message it took will not
+// arrive, "" if the receipt says anything else.
+func inVain(r *push.Receipt) string {
+	if r.Stage != push.Failed || r.Source != push.VendorCallback {
+		return ""
+	}
+	return r.Provider
 }
 
 // take raises the cells and returns the receipts that hold, filled in.
@@ -128,12 +137,32 @@ func (d *Door) take(ctx context.Context, rs []push.Receipt, proofs []redisstore.
 		good = append(good, *r)
 	}
 	d.describe(ctx, good)
+	if err := d.hurry(ctx, proofs, known); err != nil {
+		return nil, err
+	}
 	if len(letters) > 0 {
 		if err := d.inbox.Drop(ctx, letters); err != nil {
 			return nil, fmt.Errorf("empty inboxes: %w", err)
 		}
 	}
 	return good, nil
+}
+
+// hurry has a look taken at once at deliveries whose road says that they do not
+// arrive: the next one need not wait until this one's silence would be believed.
+func (d *Door) hurry(ctx context.Context, proofs []redisstore.Proof, known []*redisstore.Known) error {
+	now := time.Now()
+	for i, k := range known {
+		if k == nil || !k.Cell.InVain(proofs[i].InVain) {
+			continue
+		}
+		look := job{proofs[i].App, proofs[i].Notification, proofs[i].Chunk, []int{k.Index}}
+		entry := redisstore.DueEntry{At: now, Text: dueText(taskCheck, 0, 0, look)}
+		if err := d.due.Put(ctx, k.Class.Urgency(), entry); err != nil {
+			return fmt.Errorf("hurry: %w", err)
+		}
+	}
+	return nil
 }
 
 // fill completes a receipt with what the journal knows.
@@ -143,7 +172,7 @@ func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Ti
 	if r.At.IsZero() {
 		r.At = now
 	}
-	r.SinceAccepted = now.Sub(k.Start)
+	r.SinceAccepted = max(0, now.Sub(k.Cell.Start(k.Start)))
 
 	current, attempt := inUse(&k.Cell)
 	switch {

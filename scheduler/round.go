@@ -141,8 +141,16 @@ func newDelivery(p *parcel, s redisstore.Slot) *delivery {
 			Notification: p.n, Device: s.Cell.Device,
 			ID: push.DeliveryID(p.n.ID, p.chunk.Number, s.Index),
 		},
-		parcel: p, index: s.Index, seen: s.Cell, cell: s.Cell,
+		parcel: p, index: s.Index, seen: s.Cell, cell: letGo(s.Cell),
 	}
+}
+
+// letGo is a cell that notes until when a rule held it, if one did.
+func letGo(c redisstore.Cell) redisstore.Cell {
+	if c.Hold.Kind == redisstore.Retry && c.Hold.Provider == "" {
+		c.Held = c.Hold.At
+	}
+	return c
 }
 
 // wants tells whether a delivery is this round's to go on with, and notes on
@@ -300,7 +308,7 @@ func (r *round) claim(ctx context.Context, ds []*delivery) ([]*delivery, error) 
 			if !refused {
 				got = append(got, d)
 			} else if r.wants(d.parcel, d.index, &slot) {
-				d.seen, d.cell = slot, slot
+				d.seen, d.cell = slot, letGo(slot)
 				again = append(again, d)
 			}
 		}

@@ -168,6 +168,28 @@ func TestWhatIsHeldGoesWhenQuietHoursEnd(t *testing.T) {
 	}
 }
 
+func TestTheTimeThatARuleHoldsIsNoDelay(t *testing.T) {
+	accepted := time.Now().Add(-8 * time.Hour).UTC()
+	n := note("n1", "phone")
+	n.AcceptedAt = accepted
+	p := &parcel{n: n}
+	for name, tt := range map[string]struct {
+		hold redisstore.Hold
+		want time.Duration // from acceptance to the attempt, a minute ago
+	}{
+		"nothing held it":              {redisstore.Hold{}, 8*time.Hour - time.Minute},
+		"its road was tried again":     {redisstore.Hold{Kind: redisstore.Retry, At: accepted.Add(7 * time.Hour).UnixMilli(), Provider: "apns"}, 8*time.Hour - time.Minute},
+		"a rule held it for 7 hours":   {redisstore.Hold{Kind: redisstore.Retry, At: accepted.Add(7 * time.Hour).UnixMilli()}, time.Hour - time.Minute},
+		"it was ended before that was": {redisstore.Hold{Kind: redisstore.Retry, At: accepted.Add(9 * time.Hour).UnixMilli()}, 0},
+	} {
+		d := newDelivery(p, redisstore.Slot{Cell: redisstore.Cell{Hold: tt.hold}})
+		rec := d.receipt(push.Accepted, push.VendorReply, accepted.Add(8*time.Hour-time.Minute))
+		if got := rec.SinceAccepted.Round(time.Second); got != tt.want {
+			t.Errorf("%s: it took %v, want %v", name, got, tt.want)
+		}
+	}
+}
+
 func TestWhatIsHeldLongerThanItIsWorthExpires(t *testing.T) {
 	h := newHouse(t)
 	h.lives("phone", "apns")

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -92,10 +93,12 @@ func dueText(kind string, try, parks int, j job) string {
 }
 
 // dueWork undoes [dueText] for the entries of a lot: one piece of work for each
-// kind, number of tries and app.
+// kind, number of tries and app, in which a chunk is one job, however many
+// entries named it.
 func dueWork(entries []string) (kinds map[string][]*work, err error) {
 	kinds = make(map[string][]*work, 2)
 	byHead := make(map[string]*work, 2)
+	places := make(map[string]int, len(entries)) // of each chunk's job, by head
 	for _, text := range entries {
 		f := strings.Split(text, " ")
 		if len(f) != 6 {
@@ -128,9 +131,28 @@ func dueWork(entries []string) (kinds map[string][]*work, err error) {
 				j.Indexes = append(j.Indexes, index)
 			}
 		}
+		chunk := head + " " + f[3] + " " + f[4]
+		if k, ok := places[chunk]; ok {
+			w.Jobs[k].join(j.Indexes)
+			continue
+		}
+		places[chunk] = len(w.Jobs)
 		w.Jobs = append(w.Jobs, j)
 	}
 	return kinds, nil
+}
+
+// join adds deliveries to a job of the same chunk; nil is all.
+func (j *job) join(indexes []int) {
+	if j.Indexes == nil || indexes == nil {
+		j.Indexes = nil
+		return
+	}
+	for _, i := range indexes {
+		if !slices.Contains(j.Indexes, i) {
+			j.Indexes = append(j.Indexes, i)
+		}
+	}
 }
 
 // keepTime takes what is due in a queue until ctx ends, and lets what is in

@@ -104,3 +104,22 @@ func TestFallbackOfADeadWorkerIsTakenUp(t *testing.T) {
 		return ""
 	})
 }
+
+func TestAChunkIsOneJobHoweverManyTimersNameIt(t *testing.T) {
+	entry := func(kind string, chunk int, indexes ...int) string {
+		return dueText(kind, 0, 0, job{"demo", "n1", chunk, indexes})
+	}
+	kinds, err := dueWork([]string{
+		entry(taskCheck, 0, 1, 2), entry(taskCheck, 0, 2, 3), entry(taskCheck, 1, 4), entry(taskCheck, 1), entry(taskDeliver, 0, 5),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []job{{"demo", "n1", 0, []int{1, 2, 3}}, {"demo", "n1", 1, nil}}
+	if got := kinds[taskCheck]; len(got) != 1 || !reflect.DeepEqual(got[0].Jobs, want) {
+		t.Errorf("checks = %+v, want one with %+v", got, want)
+	}
+	if got := kinds[taskDeliver]; len(got) != 1 || len(got[0].Jobs) != 1 {
+		t.Errorf("deliveries = %+v, want one job of their own", got)
+	}
+}

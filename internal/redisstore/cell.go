@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/herald-push/herald/push"
 )
@@ -18,6 +19,7 @@ type Cell struct {
 	Attempt int        // attempts with a recorded answer
 	Since   int64      // when the road in use was first tried, unix ms; 0 before
 	Wait    int64      // how long that road may stay without proof, in ms; 0 is the class's default
+	Held    int64      // until when a rule held it, unix ms; 0 is never: its time counts from then
 	Tried   string     // providers used, oldest first, joined by "+"
 	Hold    Hold       // why nobody else should go on with it now
 	Device  string
@@ -41,6 +43,26 @@ const (
 	Retry   HoldKind = 'r' // a later task tries the same road again
 	Waiting HoldKind = 'w' // no road is left, but it lies in the inbox of a live device
 )
+
+// Start is when the delivery's time begins to count, given when its
+// notification's did: what a rule has held it for is no delay.
+func (c *Cell) Start(notification time.Time) time.Time {
+	if held := time.UnixMilli(c.Held).UTC(); c.Held != 0 && held.After(notification) {
+		return held
+	}
+	return notification
+}
+
+// InVain reports whether a provider's word that the message does not arrive ends
+// the wait for it: the delivery is on that road, and nobody has it in hand.
+func (c *Cell) InVain(provider string) bool {
+	switch c.Stage {
+	case push.Accepted, push.HandedOver, push.Unknown:
+		return c.Hold.Kind == Free && provider != "" && c.LastTried() == provider
+	default:
+		return false
+	}
+}
 
 // HasTried reports whether a provider was used before.
 func (c *Cell) HasTried(provider string) bool { return c.AttemptOf(provider) > 0 }
@@ -115,12 +137,16 @@ func (c *Cell) String() string {
 	return string(b)
 }
 
-// appendSince writes Since and, if there is one, Wait.
+// appendSince writes Since and, if there are any, Wait and Held.
 func appendSince(b []byte, c *Cell) []byte {
 	b = strconv.AppendInt(b, c.Since, 10)
 	if c.Wait != 0 {
 		b = append(b, '+')
 		b = strconv.AppendInt(b, c.Wait, 10)
+	}
+	if c.Held != 0 {
+		b = append(b, '@')
+		b = strconv.AppendInt(b, c.Held, 10)
 	}
 	return b
 }
@@ -136,14 +162,18 @@ func parseCell(s string) (Cell, error) {
 	if !ok || len(stage) != 1 {
 		return c, fmt.Errorf("redisstore: %q is not a cell", s)
 	}
-	var err1, err2, err3 error
+	var err1, err2, err3, err4 error
 	c.Attempt, err1 = strconv.Atoi(attempt)
+	since, till, held := strings.Cut(since, "@")
 	since, wait, waits := strings.Cut(since, "+")
 	c.Since, err2 = strconv.ParseInt(since, 10, 64)
 	if waits {
 		c.Wait, err3 = strconv.ParseInt(wait, 10, 64)
 	}
-	if err1 != nil || err2 != nil || err3 != nil {
+	if held {
+		c.Held, err4 = strconv.ParseInt(till, 10, 64)
+	}
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil {
 		return c, fmt.Errorf("redisstore: %q is not a cell", s)
 	}
 	c.Stage, c.Tried, c.Hold, c.Device = stageOf(stage[0]), tried, parseHold(hold), device

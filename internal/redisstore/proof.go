@@ -21,6 +21,9 @@ type Proof struct {
 	// Free says that it proves arrival by a road that costs nothing: what was
 	// paid for another was paid twice.
 	Free bool
+	// InVain is the provider that says itself that the message will not arrive,
+	// "" if none does: see [Cell.InVain].
+	InVain string
 }
 
 // Known is what the journal knows about a delivery that evidence came for.
@@ -39,7 +42,7 @@ func (j *Journal) Raise(ctx context.Context, proofs []Proof) ([]*Known, error) {
 	calls := make([]call, len(proofs))
 	for i, p := range proofs {
 		calls[i] = call{j.scripts.raise, chunkKey(p.App, p.Notification, p.Chunk), []any{
-			indexName(p.Index), string(letter(p.Stage)), p.Device, p.Free,
+			indexName(p.Index), string(letter(p.Stage)), p.Device, p.Free, p.InVain,
 		}}
 	}
 	cmds, err := run(ctx, j.rdb, calls)

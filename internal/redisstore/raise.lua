@@ -1,7 +1,8 @@
 -- Takes in one piece of evidence.
 -- KEYS[1] chunk
 -- ARGV    index ('' if only the device is known), stage, device ('' if the reporter does not know it),
---         '1' if it proves arrival by a road that costs nothing
+--         '1' if it proves arrival by a road that costs nothing,
+--         the provider that says the message will not arrive ('' if none does)
 -- RETURNS the index and the cell as it was, or nil if there is no such delivery of this device
 local index, cell = ARGV[1], nil
 if index ~= '' then
@@ -13,6 +14,11 @@ if not cell then return false end
 local old, attempt, since, tried, hold, device = parse(cell)
 if ARGV[3] ~= '' and ARGV[3] ~= device then return false end
 if ARGV[4] == '1' and paid(tried) then paidTwice(KEYS[1], index) end
+if ARGV[5] ~= '' and hold == '' and RANK[old] >= RANK.u and RANK[old] <= RANK.h and string.match(tried, '[^+]*$') == ARGV[5] then
+  -- Cell.InVain: its road may stay without proof no longer.
+  since = string.match(since, '^%d+') .. '+1' .. (string.match(since, '@%d+$') or '')
+  redis.call('HSET', KEYS[1], index, table.concat({ old, attempt, since, tried, hold, device }, ','))
+end
 if RANK[ARGV[2]] > RANK[old] then
   redis.call('HSET', KEYS[1], index, table.concat({ ARGV[2], attempt, since, tried, hold, device }, ','))
   count(old, ARGV[2])

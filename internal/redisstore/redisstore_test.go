@@ -57,6 +57,7 @@ func TestCellsSurviveTheirText(t *testing.T) {
 			Stage: stages.Draw(t, "stage"), Attempt: rapid.IntRange(0, 99).Draw(t, "attempt"),
 			Since: rapid.Int64Range(0, 1<<45).Draw(t, "since"), Tried: rapid.StringMatching(`([a-z]+(\+[a-z]+)*)?`).Draw(t, "tried"),
 			Hold: holds.Draw(t, "hold"), Device: rapid.String().Draw(t, "device"),
+			Wait: rapid.Int64Range(0, 1<<30).Draw(t, "wait"), Held: rapid.Int64Range(0, 1<<45).Draw(t, "held"),
 		}
 		got, err := parseCell(c.String())
 		if err != nil || got != c {
