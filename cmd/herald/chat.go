@@ -14,6 +14,7 @@ import (
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/link"
 	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/push"
 )
@@ -25,10 +26,13 @@ type chatConfig struct {
 	Database string       `yaml:"database"`
 	Chat     logic.Config `yaml:"chat"`
 	Data     data.Config  `yaml:"data"`
+	Link     link.Config  `yaml:"link"`
 }
 
 // Validate reports every fault at once, each under the key that has it.
-func (c chatConfig) Validate() error { return errors.Join(c.Chat.Validate(), c.Data.Validate()) }
+func (c chatConfig) Validate() error {
+	return errors.Join(c.Chat.Validate(), c.Data.Validate(), c.Link.Validate())
+}
 
 // url is the database of the conversations.
 func (c chatConfig) url(rest string) string {
@@ -44,20 +48,67 @@ func (c chatConfig) url(rest string) string {
 	return rest
 }
 
-// wireChat opens the two upper floors of messaging: logic over data.
-func (h *house) wireChat(ctx context.Context) (err error) {
-	if h.chatData, err = data.Open(ctx, h.cfg.IM.url(h.cfg.Database.URL), h.cfg.IM.Data, h.log); err != nil {
+// wireChat opens the two upper floors of messaging, logic over data, in
+// processes that need them: those that serve the API, which speaks for business
+// services, and those of the role im. Connections of such a process are led
+// there in memory, those of others over the link.
+func (h *house) wireChat(ctx context.Context) error {
+	if !h.cfg.does(roleAPI) && !h.cfg.does(roleIM) {
+		return h.wireRemoteChat()
+	}
+	kept, err := data.Open(ctx, h.cfg.IM.url(h.cfg.Database.URL), h.cfg.IM.Data, h.log)
+	if err != nil {
 		return err
 	}
-	kept := h.chatData
+	h.chatData = kept
 	h.chat = logic.New(h.cfg.IM.Chat, logic.Parts{
 		Messages: kept, Conversations: kept, Members: kept, Cursors: kept, Rings: kept, Friends: kept,
 		Live: people{h}, Bell: bell{h}, Log: h.log,
 	})
+	h.acked = h.chat.Acked
 	if h.access != nil {
 		h.access.Talk(talk{h})
 	}
+	if !h.cfg.does(roleIM) || h.cfg.IM.Link.Listen == "" {
+		return nil
+	}
+	secret, err := h.cfg.Sealing.text()
+	if err != nil {
+		return err
+	}
+	h.linkServer, err = link.Open(ctx, h.cfg.IM.Link, []byte(strings.TrimSpace(secret)), talk{h}, h.nodes, h.log)
+	return err
+}
+
+// wireRemoteChat leads what devices of this process say to the processes of the
+// role im.
+func (h *house) wireRemoteChat() error {
+	if h.access == nil {
+		return nil
+	}
+	secret, err := h.cfg.Sealing.text()
+	if err != nil {
+		return err
+	}
+	if h.linkClient, err = link.NewClient(h.cfg.IM.Link, []byte(strings.TrimSpace(secret)), h.nodes, h.log); err != nil {
+		return err
+	}
+	h.acked = h.linkClient.Acked
+	h.access.Talk(remoteTalk{h})
 	return nil
+}
+
+// remoteTalk is what devices say where the logic floor is elsewhere.
+type remoteTalk struct{ house *house }
+
+// User implements [access.Chat].
+func (t remoteTalk) User(ctx context.Context, app, device string) (string, error) {
+	return t.house.devices.Owner(ctx, app, device)
+}
+
+// Say implements [access.Chat].
+func (t remoteTalk) Say(ctx context.Context, who im.Session, payload []byte) (bool, error) {
+	return t.house.linkClient.Say(ctx, who, payload)
 }
 
 // chatDoor is what the API has of messaging.
@@ -169,12 +220,17 @@ func (t talk) Say(ctx context.Context, who im.Session, payload []byte) (retry bo
 	return false, err
 }
 
+// Acked implements [link.Logic].
+func (t talk) Acked(app, user, id string) { t.house.chat.Acked(app, user, id) }
+
 // chatAcked takes out of reports those that are about chat, and notes them.
 func (h *house) chatAcked(reports []im.Receipt) (others []int) {
 	for i, r := range reports {
-		if !h.chat.Acked(r.App, r.User, r.ID) {
+		if !logic.IsChat(r.ID) {
 			others = append(others, i)
+			continue
 		}
+		h.acked(r.App, r.User, r.ID)
 	}
 	return others
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/link"
 	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
@@ -31,7 +32,7 @@ import (
 // Config is the whole configuration of a process. Each section belongs to the
 // package that reads it; this file only puts them together.
 type Config struct {
-	// Roles is what this process does: any of api, worker and conn.
+	// Roles is what this process does: any of api, worker, conn and im.
 	Roles []string `yaml:"roles"`
 	// Data is the folder for what must outlive the process: the spool of
 	// events that ClickHouse has not taken yet.
@@ -107,10 +108,11 @@ const (
 	roleAPI    = "api"    // takes notifications and answers questions
 	roleWorker = "worker" // sends them
 	roleConn   = "conn"   // holds the devices' live connections
+	roleIM     = "im"     // decides about what people say, for connections of other processes
 )
 
 // allRoles in the order of the journey.
-func allRoles() []string { return []string{roleAPI, roleWorker, roleConn} }
+func allRoles() []string { return []string{roleAPI, roleWorker, roleConn, roleIM} }
 
 // defaultConfig is what an empty file and environment mean.
 func defaultConfig() Config {
@@ -127,7 +129,7 @@ func defaultConfig() Config {
 		Routing:      routing.DefaultConfig(),
 		Access:       access.DefaultConfig(),
 		LongConn:     longconn.DefaultConfig(),
-		IM:           chatConfig{Chat: logic.DefaultConfig(), Data: data.DefaultConfig()},
+		IM:           chatConfig{Chat: logic.DefaultConfig(), Data: data.DefaultConfig(), Link: link.DefaultConfig()},
 		Webhooks:     webhooks.DefaultConfig(),
 	}
 }

@@ -21,7 +21,7 @@ type configFlags struct {
 // serveCmd is Herald in production.
 type serveCmd struct {
 	configFlags
-	Roles []string `placeholder:"ROLE" help:"What this process does, instead of what the configuration says: api, worker, conn."`
+	Roles []string `placeholder:"ROLE" help:"What this process does, instead of what the configuration says: api, worker, conn, im."`
 }
 
 func (s *serveCmd) Run(ctx context.Context) error {

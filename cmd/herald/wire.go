@@ -20,6 +20,7 @@ import (
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/link"
 	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
@@ -55,12 +56,16 @@ type house struct {
 	spool     *analytics.Spool
 	writer    *analytics.Writer
 	selector  *selector.Selector
+	nodes     *routing.Redis
 	router    *routing.Router
 	providers *providers.Set
 	scheduler *scheduler.Scheduler
 
-	chatData *data.Store
-	chat     *logic.Logic
+	chatData   *data.Store                // nil without the roles api and im, as chat
+	chat       *logic.Logic               //
+	linkServer *link.Server               // nil where no other process's devices are served
+	linkClient *link.Client               // nil where chat is not
+	acked      func(app, user, id string) // takes what devices acknowledge of chat
 
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
@@ -154,8 +159,8 @@ func (h *house) migrate(ctx context.Context) {
 // wireLive finds devices on their nodes, and holds their connections if this
 // process is a node.
 func (h *house) wireLive(ctx context.Context) (err error) {
-	nodes := routing.NewRedis(h.redis, h.cfg.Routing)
-	h.router = routing.New(h.cfg.Routing, nodes, nodes, h.log)
+	h.nodes = routing.NewRedis(h.redis, h.cfg.Routing)
+	h.router = routing.New(h.cfg.Routing, h.nodes, h.nodes, h.log)
 	if !h.cfg.does(roleConn) {
 		return nil
 	}
@@ -343,7 +348,16 @@ func (h *house) Run(ctx context.Context) error {
 	if h.cfg.does(roleConn) {
 		conns = append(conns, named{"longconn", h.conns})
 	}
-	knows := []part{named{"routing", h.router}, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"selector", h.selector}, named{"webhooks", h.hooks}}
+	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}}
+	if h.chat != nil {
+		knows = append(knows, named{"chat", h.chat}, named{"chat data", h.chatData})
+	}
+	if h.linkServer != nil {
+		workers = append(workers, named{"im link", h.linkServer})
+	}
+	if h.linkClient != nil {
+		knows = append(knows, named{"im link", h.linkClient})
+	}
 	if h.access != nil {
 		knows = append(knows, named{"access", h.access}, named{"nodes", &crier{house: h, began: time.Now().UTC()}})
 	}

@@ -11,17 +11,11 @@ import (
 	"github.com/herald-push/herald/im"
 )
 
-// Acked notes that a device of a user took the frame of that id. Ids that are
-// none of chat's are passed over with false.
-func (l *Logic) Acked(app, user, id string) bool {
-	if strings.HasPrefix(id, passing) {
-		return true
-	}
-	conversation, seq, ok := ParseMessageID(id)
-	if ok && user != "" {
+// Acked notes that a device of a user took the frame of that id.
+func (l *Logic) Acked(app, user, id string) {
+	if conversation, seq, ok := ParseMessageID(id); ok && user != "" {
 		l.acks.add(im.Cursor{App: app, User: user, Conversation: conversation, Received: seq})
 	}
-	return ok
 }
 
 // IsChat tells whether an id names a frame of chat.
