@@ -14,6 +14,7 @@ type metrics struct {
 	dead, disabled        prometheus.Counter
 	pending, deadLetters  prometheus.Gauge
 	failing, off, waiting prometheus.Gauge
+	outbox                prometheus.Gauge
 }
 
 func newMetrics() *metrics {
@@ -34,6 +35,7 @@ func newMetrics() *metrics {
 		waiting:     gauge("herald_webhook_oldest_seconds", "How long the oldest of the pending events of webhooks that do not fail has been waiting."),
 		deadLetters: gauge("herald_webhook_dead_letters", "Events that were given up and can be replayed."),
 		failing:     gauge("herald_webhook_failing", "Webhooks whose last calls failed."),
+		outbox:      gauge("herald_webhook_outbox", "Entries of the outbox: events that are not in SQL yet."),
 		off:         gauge("herald_webhook_off", "Webhooks that are disabled."),
 	}
 	for _, result := range []string{"ok", "refused", "unanswered"} {
@@ -43,7 +45,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.calls, m.took, m.dead, m.disabled, m.pending, m.waiting, m.deadLetters, m.failing, m.off}
+	return []prometheus.Collector{m.calls, m.took, m.dead, m.disabled, m.pending, m.waiting, m.deadLetters, m.failing, m.off, m.outbox}
 }
 
 // Describe implements [prometheus.Collector].
@@ -90,6 +92,9 @@ func (h *Hooks) takeStock(ctx context.Context) error {
 	h.metrics.deadLetters.Set(float64(dead))
 	h.metrics.failing.Set(float64(failing))
 	h.metrics.off.Set(float64(off))
+	if n, err := h.outbox.Len(ctx); err == nil { // Redis has an alert of its own
+		h.metrics.outbox.Set(float64(n))
+	}
 	h.metrics.waiting.Set(0)
 	if oldest > 0 {
 		h.metrics.waiting.Set(h.now().Sub(at(oldest)).Seconds())

@@ -39,6 +39,8 @@ type Outbox interface {
 	// Take waits a moment for entries. What was taken and not done comes again.
 	Take(ctx context.Context) (ids []string, entries [][]byte, err error)
 	Done(ctx context.Context, ids []string) error
+	// Len is how many entries there are, taken or not.
+	Len(ctx context.Context) (int64, error)
 }
 
 // Sealer keeps secrets unreadable at rest.

@@ -185,7 +185,7 @@ func (h *house) wireJourney(context.Context) error {
 		Metrics:  h.metrics,
 
 		Users:     h.store,
-		Schedules: h.store,
+		Schedules: watchedSchedules{h.store, h.hooks},
 		Wording:   h.book.Word,
 		Limits:    h.providers.Limits,
 	})
@@ -273,7 +273,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		return err
 	}
 	h.door, err = api.New(h.cfg.API, api.Parts{
-		Queue:       h.scheduler,
+		Queue:       watchedQueue{h.scheduler, h.hooks},
 		Devices:     devices{h.store, h.devices, h.router.Dismiss},
 		Apps:        h.store,
 		Keys:        keys{h.store},
@@ -342,7 +342,7 @@ func (h *house) Run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, func() { close(h.stopping) })()
 	var workers, conns []part
 	if h.cfg.does(roleWorker) {
-		workers = append(workers, named{"scheduler", h.scheduler})
+		workers = append(workers, named{"scheduler", h.scheduler}, named{"watcher", h.hooks.NewWatcher(h.scheduler)})
 		h.awaitReceipts(ctx)
 	}
 	if h.cfg.does(roleConn) {

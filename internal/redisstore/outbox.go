@@ -88,3 +88,12 @@ func (o *Outbox) Done(ctx context.Context, ids []string) error {
 	}
 	return nil
 }
+
+// Len is how many entries there are, taken or not.
+func (o *Outbox) Len(ctx context.Context) (int64, error) {
+	n, err := o.rdb.XLen(ctx, outboxKey).Result()
+	if err != nil {
+		return 0, fmt.Errorf("redisstore: length of the outbox: %w", away(err))
+	}
+	return n, nil
+}
