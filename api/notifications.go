@@ -43,6 +43,7 @@ func (s *Server) enqueue(ctx context.Context, app string, raw []byte) (push.Prog
 	if n.ID == "" {
 		n.ID = newID()
 	}
+	n.Trace, _ = ctx.Value(traceKey{}).(string)
 	return s.parts.Queue.Enqueue(ctx, n, hash)
 }
 

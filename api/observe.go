@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
 	"net/http"
@@ -14,6 +15,9 @@ import (
 
 const maxRequestID = 64
 
+// traceKey is where a request's context has the trace of what it hands in.
+type traceKey struct{}
+
 // observe surrounds every request: it gives it an id and a time limit for the
 // wire, survives its panics, answers its errors, counts it and logs it.
 func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
@@ -22,6 +26,14 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 		c.Response().Header().Set(echo.HeaderXRequestID, pickRequestID(c.Request().Header.Get(echo.HeaderXRequestID)))
 		release := s.limitWire(c)
 		defer release()
+		if s.parts.Trace != nil {
+			ctx, traced, end := s.parts.Trace(c.Request())
+			if traced != "" {
+				ctx = context.WithValue(ctx, traceKey{}, traced)
+			}
+			c.SetRequest(c.Request().WithContext(ctx))
+			defer func() { end(routeName(c), c.Response().Status) }()
+		}
 
 		if err := survive(next, c); err != nil {
 			s.fail(err, c)

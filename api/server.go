@@ -124,6 +124,11 @@ type Parts struct {
 	// Listener is where Run answers; not needed for Handler alone.
 	Listener net.Listener
 
+	// Trace begins the trace of a request, if it is to have one: traced is what
+	// the notifications carry with them then, and end gets what came of the
+	// request. nil traces nothing.
+	Trace func(r *http.Request) (ctx context.Context, traced string, end func(route string, status int))
+
 	Log *slog.Logger     // default: none
 	Now func() time.Time // default: time.Now
 }

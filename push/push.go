@@ -112,6 +112,9 @@ type Notification struct {
 	// sending: the later of AcceptedAt and DeliverAt plus the caller's ttl.
 	AcceptedAt time.Time `json:"accepted_at"`
 	ExpiresAt  time.Time `json:"expires_at"`
+	// Trace is the W3C traceparent under which its story is told to a collector;
+	// "" for most, which are not traced.
+	Trace string `json:"trace,omitempty"`
 }
 
 // Audience names who is to be reached; exactly one field is set,

@@ -127,6 +127,8 @@ type Receipt struct {
 	AppVersion string `json:"app_version,omitempty"`
 	Country    string `json:"country,omitempty"`
 	Carrier    string `json:"carrier,omitempty"`
+	// Trace is [Notification.Trace]; it is not recorded.
+	Trace string `json:"-"`
 	// Evidence is [Device.Evidence]; it is not recorded.
 	Evidence string `json:"-"`
 }

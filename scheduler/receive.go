@@ -168,7 +168,7 @@ func (d *Door) hurry(ctx context.Context, proofs []redisstore.Proof, known []*re
 // fill completes a receipt with what the journal knows.
 func fill(r *push.Receipt, notification string, k *redisstore.Known, now time.Time) {
 	r.Notification, r.Device, r.Class, r.Campaign = notification, k.Cell.Device, k.Class, k.Campaign
-	r.ReceivedAt = now
+	r.ReceivedAt, r.Trace = now, k.Trace
 	if r.At.IsZero() {
 		r.At = now
 	}

@@ -22,6 +22,7 @@ import (
 	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
+	"github.com/herald-push/herald/internal/tracing"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/scheduler"
@@ -65,6 +66,7 @@ type Config struct {
 	LongConn     longconn.Config    `yaml:"longconn"`
 	IM           chatConfig         `yaml:"im"`
 	Webhooks     webhooks.Config    `yaml:"webhooks"`
+	Tracing      tracing.Config     `yaml:"tracing"`
 	Dashboard    DashboardConfig    `yaml:"dashboard"`
 }
 
@@ -239,7 +241,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Webhooks, c.Dashboard,
+		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Webhooks, c.Tracing, c.Dashboard,
 	} {
 		errs = append(errs, section.Validate())
 	}
@@ -255,7 +257,7 @@ func (c LogConfig) logger() *slog.Logger {
 	_ = level.UnmarshalText([]byte(c.Level)) // checked by Validate
 	options := &slog.HandlerOptions{Level: level}
 	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		return slog.New(tracing.LogHandler(slog.NewJSONHandler(os.Stderr, options)))
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(tracing.LogHandler(slog.NewTextHandler(os.Stderr, options)))
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/herald-push/herald/internal/devicetoken"
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/sqlstore"
+	"github.com/herald-push/herald/internal/tracing"
 	"github.com/herald-push/herald/internal/wording"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/providers"
@@ -51,6 +52,7 @@ type house struct {
 	tokens  *devicetoken.Tokens
 	book    *wording.Book // words notifications by the store's templates
 
+	tracer    *tracing.Tracer  // nil where nothing is traced
 	hooks     *webhooks.Hooks  // tells apps what came of their messages
 	record    *analytics.Store // nil without ClickHouse
 	spool     *analytics.Spool
@@ -106,6 +108,9 @@ func (h *house) openStores(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if h.tracer, err = tracing.New(ctx, h.cfg.Tracing, version); err != nil {
+		return err
+	}
 	h.shared = redisstore.NewTokens(h.redis, keys)
 	if h.store, err = sqlstore.Open(ctx, h.cfg.Database.URL, keys, h.log); err != nil {
 		return err
@@ -118,6 +123,14 @@ func (h *house) openStores(ctx context.Context) (err error) {
 		Database: h.cfg.Database.URL, Sealer: keys, Outbox: redisstore.NewOutbox(h.redis), Log: h.log, Metrics: h.metrics,
 	})
 	return err
+}
+
+// traceRequest begins traces at the door; nil where nothing is traced.
+func (h *house) traceRequest() func(*http.Request) (context.Context, string, func(string, int)) {
+	if h.tracer == nil {
+		return nil
+	}
+	return h.tracer.Request
 }
 
 // openRecord opens what is written down: the spool, ClickHouse, and the
@@ -177,7 +190,7 @@ func (h *house) wireJourney(context.Context) error {
 		Apps:     h.store,
 		Picker:   h.selector,
 		Sender:   h.providers,
-		Recorder: recorder{h.hooks, h.spool, h.selector},
+		Recorder: recorder{h.hooks, h.spool, h.selector, h.tracer},
 		Presence: h.router,
 		Letter:   live.Encode,
 		Deaths:   newUndertaker(h.log, h.metrics, h.hooks, maps.Keys(services)).tell,
@@ -230,6 +243,7 @@ type recorder struct {
 	hooks    *webhooks.Hooks
 	spool    *analytics.Spool
 	selector *selector.Selector
+	tracer   *tracing.Tracer
 }
 
 // Record implements [scheduler.Recorder].
@@ -243,6 +257,7 @@ func (r recorder) Record(ctx context.Context, rs ...push.Receipt) error {
 	for i := range rs {
 		r.selector.Observe(&rs[i])
 	}
+	r.tracer.Receipts(rs)
 	return nil
 }
 
@@ -301,6 +316,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Checks:      checks,
 		Mounts:      map[string]http.Handler{"/": pages},
 		Metrics:     h.metrics,
+		Trace:       h.traceRequest(),
 		Listener:    door,
 		Log:         h.log,
 	})
@@ -357,6 +373,9 @@ func (h *house) Run(ctx context.Context) error {
 	}
 	if h.linkClient != nil {
 		knows = append(knows, named{"im link", h.linkClient})
+	}
+	if h.tracer != nil {
+		knows = append(knows, named{"tracing", h.tracer})
 	}
 	if h.access != nil {
 		knows = append(knows, named{"access", h.access}, named{"nodes", &crier{house: h, began: time.Now().UTC()}})

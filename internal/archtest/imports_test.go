@@ -75,6 +75,7 @@ var homes = map[string][]string{
 	"github.com/ebitengine/purego":     {"internal/chdb"},
 	"github.com/coder/websocket":       {"longconn"},
 	"github.com/standard-webhooks":     {"webhooks"},
+	"go.opentelemetry.io/otel":         {"internal/tracing"},
 	"github.com/alicebob/miniredis/v2": {"cmd"},
 }
 

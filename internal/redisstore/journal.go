@@ -92,7 +92,7 @@ func (j *Journal) Accept(ctx context.Context, entries []Entry) ([]Verdict, error
 		}
 		calls[i] = call{j.scripts.accept, notificationKey(n.App, n.ID), []any{
 			hex.EncodeToString(e.Hash[:]), body, string(n.Class), Start(n).UnixMilli(), expiry(n),
-			chunks, devices, n.Campaign,
+			chunks, devices, n.Campaign, n.Trace,
 		}}
 	}
 	cmds, err := run(ctx, j.rdb, calls)

@@ -34,6 +34,7 @@ type Known struct {
 	Start time.Time // see [Start]
 
 	Campaign string
+	Trace    string // see [push.Notification.Trace]
 }
 
 // Raise takes evidence in, in one round trip. It never lowers what is proven
@@ -89,7 +90,7 @@ func (j *Journal) describe(ctx context.Context, proofs []Proof, known []*Known) 
 	for i, p := range proofs {
 		ref := Ref{p.App, p.Notification}
 		if known[i] != nil && cmds[ref] == nil {
-			cmds[ref] = pipe.HMGet(ctx, notificationKey(p.App, p.Notification), "class", "start", "campaign")
+			cmds[ref] = pipe.HMGet(ctx, notificationKey(p.App, p.Notification), "class", "start", "campaign", "trace")
 		}
 	}
 	if len(cmds) == 0 {
@@ -106,6 +107,7 @@ func (j *Journal) describe(ctx context.Context, proofs []Proof, known []*Known) 
 		class, _ := fields[0].(string)
 		campaign, _ := fields[2].(string)
 		known[i].Class, known[i].Campaign = push.Class(class), campaign
+		known[i].Trace, _ = fields[3].(string)
 		known[i].Start = time.UnixMilli(int64(number(fields[1]))).UTC()
 	}
 	return nil
