@@ -14,6 +14,8 @@ type Lens struct {
 	From, To                 time.Time
 	Class, Provider          string
 	Platform, Maker, Country string
+
+	Campaign string // for reports from receipts alone
 }
 
 // Before is the same lens, earlier.
@@ -28,6 +30,7 @@ const (
 	lensOwner   = `app = {app:String}`
 	lensGroup   = lensOwner + ` AND ({class:String} = '' OR class = {class:String}) AND ({platform:String} = '' OR platform = {platform:String}) AND ({maker:String} = '' OR maker = {maker:String}) AND ({country:String} = '' OR country = {country:String})`
 	lensWords   = lensGroup + ` AND ({provider:String} = '' OR provider = {provider:String})`
+	lensPart    = lensWords + ` AND ({campaign:String} = '' OR campaign = {campaign:String})` // receipts alone have it
 	lensAccept  = `accepted_at >= {from:DateTime64(3, 'UTC')} AND accepted_at < {to:DateTime64(3, 'UTC')}`
 	lensArrival = `received_at >= {from:DateTime64(3, 'UTC')} AND received_at < {to:DateTime64(3, 'UTC')}`
 	lensMinutes = `minute >= toStartOfMinute({from:DateTime64(3, 'UTC')}) AND minute < {to:DateTime64(3, 'UTC')}`
@@ -39,6 +42,7 @@ func (l Lens) args(more ...any) []any {
 		clickhouse.Named("app", l.App), moment3("from", l.From), moment3("to", l.To),
 		clickhouse.Named("class", l.Class), clickhouse.Named("provider", l.Provider),
 		clickhouse.Named("platform", l.Platform), clickhouse.Named("maker", l.Maker), clickhouse.Named("country", l.Country),
+		clickhouse.Named("campaign", l.Campaign),
 	}, more...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
 )
 
 // WriterConfig shapes a writer. Start from [DefaultWriterConfig].
@@ -24,6 +25,10 @@ type WriterConfig struct {
 	// Grace is how long the last batches may take once Run is told to end;
 	// what is left waits in the spool for the next start. Default 5 s.
 	Grace time.Duration
+	// ReplayRate bounds how many events a second are sent of what has waited for
+	// more than ten seconds, so that ClickHouse is not buried by what an outage
+	// left. Default 200,000.
+	ReplayRate int
 	// RetentionDays is how long ClickHouse keeps receipts, and the numbers by
 	// minute; those by hour stay for a year. Default 90; changing it drops
 	// what is older.
@@ -32,7 +37,7 @@ type WriterConfig struct {
 
 // DefaultWriterConfig sends every half second.
 func DefaultWriterConfig() WriterConfig {
-	return WriterConfig{FlushEvery: 500 * time.Millisecond, Timeout: time.Minute, MaxBackoff: 5 * time.Second, Grace: 5 * time.Second, RetentionDays: 90}
+	return WriterConfig{FlushEvery: 500 * time.Millisecond, Timeout: time.Minute, MaxBackoff: 5 * time.Second, Grace: 5 * time.Second, ReplayRate: 200_000, RetentionDays: 90}
 }
 
 // Writer carries receipts from the spool to ClickHouse, in order, at least
@@ -43,6 +48,7 @@ type Writer struct {
 	store   *Store // nil: there is no ClickHouse
 	log     *slog.Logger
 	metrics *metrics
+	pace    *rate.Limiter // of what has waited
 
 	migrated bool // only Run looks at it
 
@@ -56,7 +62,7 @@ type Writer struct {
 // ClickHouse: receipts stay in the spool up to its bound. Metrics go to
 // registerer.
 func NewWriter(spool *Spool, store *Store, config WriterConfig, log *slog.Logger, registerer prometheus.Registerer) (*Writer, error) {
-	w := &Writer{config: config, spool: spool, store: store, log: log}
+	w := &Writer{config: config, spool: spool, store: store, log: log, pace: rate.NewLimiter(rate.Limit(max(config.ReplayRate, 1)), max(config.ReplayRate, 1))}
 	m, err := newMetrics(w, registerer)
 	if err != nil {
 		return nil, err
@@ -89,15 +95,26 @@ func (w *Writer) flush(ctx context.Context) error {
 	defer cancel()
 	for {
 		seg, _ := w.spool.oldest(0)
-		if seg == nil || w.try(ctx, seg) != nil {
-			return nil // the rest is safe in the spool
+		if seg == nil {
+			return nil
+		}
+		if _, err := w.try(ctx, seg); err != nil {
+			return nil //nolint:nilerr // the rest is safe in the spool
 		}
 	}
 }
 
 // deliver tries a segment until ClickHouse has it or ctx ends.
 func (w *Writer) deliver(ctx context.Context, seg *segment) {
-	for pause := 100 * time.Millisecond; w.try(ctx, seg) != nil; pause = min(2*pause, w.config.MaxBackoff) {
+	waited := time.Since(seg.born) > waitedLong
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, w.config.MaxBackoff) {
+		rows, err := w.try(ctx, seg)
+		if err == nil && waited {
+			_ = w.pace.WaitN(ctx, min(rows, w.pace.Burst())) // fails only if ctx ends, and then so does Run
+		}
+		if err == nil {
+			return
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -106,21 +123,24 @@ func (w *Writer) deliver(ctx context.Context, seg *segment) {
 	}
 }
 
+// waitedLong is how old a segment is that lived through an outage.
+const waitedLong = 10 * time.Second
+
 // try sends a segment once and forgets it when that went well.
-func (w *Writer) try(ctx context.Context, seg *segment) error {
+func (w *Writer) try(ctx context.Context, seg *segment) (rows int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
 	defer cancel()
 	started := time.Now()
-	rows, err := w.send(ctx, seg)
+	rows, err = w.send(ctx, seg)
 	w.metrics.batch(err, rows, time.Since(started))
 	w.note(ctx, err, rows)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := w.spool.forget(seg); err != nil {
 		w.log.WarnContext(ctx, "a sent segment stays", "segment", seg.path, "err", err)
 	}
-	return nil
+	return rows, nil
 }
 
 func (w *Writer) send(ctx context.Context, seg *segment) (rows int, err error) {

@@ -61,6 +61,12 @@ func TestCommandLineFaults(t *testing.T) {
 		"an override, half JSON":   {[]string{"send", "--to", "all", "--override", `{"apns":`}, 1, "is not JSON"},
 		"a class unheard of":       {[]string{"send", "--to", "all", "--class", "loud"}, 2, "--class"},
 		"a file that is not there": {[]string{"serve", "-c", "/nonexistent.yaml"}, 1, "no such file"},
+		"analytics of a bad time":  {[]string{"analytics", "funnel", "--since", "yesterday"}, 1, `--since: "yesterday" is neither a span`},
+		"analytics of no time":     {[]string{"analytics", "lost", "--since", "2026-05-02", "--until", "2026-05-01"}, 1, "is not before --until"},
+		"analytics of no class":    {[]string{"analytics", "cost", "--class", "loud"}, 2, "--class"},
+		"analytics of no Herald":   {[]string{"analytics", "errors", "--data", "/nonexistent"}, 1, "herald dev"},
+		"a spool that is not":      {[]string{"analytics", "spool", "--dir", "/nonexistent"}, 1, "there is no spool in /nonexistent"},
+		"too many events":          {[]string{"analytics", "seed", "--clickhouse", "http://127.0.0.1:1/x", "--events", "2000000000"}, 1, "events"},
 		"version":                  {[]string{"version"}, 0, "herald dev"},
 	}
 	for name, tt := range tests {

@@ -15,6 +15,10 @@ type replayCmd struct {
 }
 
 func (r *replayCmd) Run(ctx context.Context, std streams) error {
+	from, to, err := r.window()
+	if err != nil {
+		return err
+	}
 	record, err := r.open(ctx)
 	if err != nil {
 		return err
@@ -24,7 +28,6 @@ func (r *replayCmd) Run(ctx context.Context, std streams) error {
 	if len(r.Order) > 0 {
 		policies = append(policies, "order")
 	}
-	from, to := r.window()
 	var all []analytics.Replay
 	var rows [][]string
 	for _, name := range policies {

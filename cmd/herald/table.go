@@ -10,7 +10,7 @@ import (
 
 // formatFlag is how a command prints rows.
 type formatFlag struct {
-	Format string `enum:"table,csv,json" default:"table" help:"How to print: table, csv or json."`
+	Format string `enum:"table,csv,json,parquet" default:"table" help:"How to print: table, csv, json or parquet."`
 }
 
 // print writes rows under their heads; value is what json shows instead.
@@ -20,6 +20,8 @@ func (f formatFlag) print(w io.Writer, value any, heads []string, rows [][]strin
 		e := json.NewEncoder(w)
 		e.SetIndent("", "  ")
 		return e.Encode(value)
+	case "parquet":
+		return writeParquet(w, value)
 	case "csv":
 		c := csv.NewWriter(w)
 		return c.WriteAll(append([][]string{heads}, rows...))
