@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -50,10 +51,11 @@ type Answerer interface {
 type Set struct {
 	credentials Credentials
 	openers     map[string]Opener
-	fixed       map[string]Provider
+	fixed       map[string]*opened
 	report      func(context.Context, []push.Receipt) error // nil if nobody wants them
 	tokens      TokenStore                                  // nil for none
 	corrections Corrections                                 // nil for none
+	trials      Trials                                      // nil for none
 	now         func() time.Time
 	open        sync.Map // key → *entry
 	fits        fits
@@ -75,13 +77,18 @@ type opened struct {
 	limits   push.Limits
 	version  int64
 	checked  time.Time
+	trial    *trial // of new credentials; nil for others
 }
 
 // NewSet makes a set whose providers come from openers, by provider name. The
 // fixed ones, such as "live", are the same for every app and need no
 // credentials.
 func NewSet(c Credentials, openers map[string]Opener, fixed map[string]Provider) *Set {
-	return &Set{credentials: c, openers: openers, fixed: fixed, now: time.Now}
+	s := &Set{credentials: c, openers: openers, fixed: make(map[string]*opened, len(fixed)), now: time.Now}
+	for name, p := range fixed {
+		s.fixed[name] = &opened{provider: p}
+	}
+	return s
 }
 
 // Reports says whom to give what a [Reporter] hears. It is called before the
@@ -99,10 +106,17 @@ func (s *Set) CorrectedBy(c Corrections) { s.corrections = c }
 // Send makes one attempt through the app's provider of that name. Where the app
 // has no credentials for it the kind is [push.ErrCredentials].
 func (s *Set) Send(ctx context.Context, app, provider string, d *push.Delivery) (push.Answer, error) {
-	p, err := s.provider(ctx, app, provider)
+	o, err := s.opened(ctx, app, provider)
 	if err != nil {
 		return push.Answer{}, err
 	}
+	answer, err := s.send(ctx, o.provider, d)
+	s.try(ctx, app, provider, o, err)
+	return answer, err
+}
+
+// send makes the attempt, with the notification as short as the provider takes it.
+func (s *Set) send(ctx context.Context, p Provider, d *push.Delivery) (push.Answer, error) {
 	if k := s.fits.known(p, d.Notification); k != nil && k.n != nil {
 		return p.Send(ctx, k.wear(d))
 	}
@@ -143,19 +157,34 @@ func (s *Set) Batch(ctx context.Context, n *push.Notification, provider string) 
 // SendBatch makes one attempt for deliveries of one chunk. It returns a reply to
 // each, in their order.
 func (s *Set) SendBatch(ctx context.Context, app, provider string, ds []*push.Delivery) []push.Reply {
-	p, err := s.provider(ctx, app, provider)
+	o, err := s.opened(ctx, app, provider)
 	if err != nil {
 		return Each(len(ds), push.Answer{}, err)
 	}
-	b, ok := p.(Batcher)
+	b, ok := o.provider.(Batcher)
 	if !ok { // the credentials changed since Batch was asked
 		return Each(len(ds), push.Answer{}, &push.Error{Provider: provider, Kind: push.ErrUnavailable, Detail: "it takes one device at a time now"})
 	}
-	if k := s.fits.known(p, ds[0].Notification); k != nil && k.n != nil {
+	replies := s.sendBatch(ctx, b, ds)
+	s.try(ctx, app, provider, o, ofRequest(replies))
+	return replies
+}
+
+// ofRequest is what the replies say of the request: that it was taken, if it was
+// for anybody.
+func ofRequest(replies []push.Reply) error {
+	if slices.ContainsFunc(replies, func(r push.Reply) bool { return r.Err == nil }) {
+		return nil
+	}
+	return replies[0].Err
+}
+
+func (s *Set) sendBatch(ctx context.Context, b Batcher, ds []*push.Delivery) []push.Reply {
+	if k := s.fits.known(b, ds[0].Notification); k != nil && k.n != nil {
 		return b.SendBatch(ctx, k.wearAll(ds))
 	}
 	replies := b.SendBatch(ctx, ds)
-	if k := s.tooLong(p, ds[0], replies[0].Err); k != nil {
+	if k := s.tooLong(b, ds[0], replies[0].Err); k != nil {
 		return b.SendBatch(ctx, k.wearAll(ds))
 	}
 	return replies
@@ -271,8 +300,17 @@ func (s *Set) Await(ctx context.Context, app, provider string, until time.Time) 
 
 // provider finds the provider, opening or reopening it if need be.
 func (s *Set) provider(ctx context.Context, app, name string) (Provider, error) {
-	if p, ok := s.fixed[name]; ok {
-		return p, nil
+	o, err := s.opened(ctx, app, name)
+	if err != nil {
+		return nil, err
+	}
+	return o.provider, nil
+}
+
+// opened is the provider with what is known of it.
+func (s *Set) opened(ctx context.Context, app, name string) (*opened, error) {
+	if o, ok := s.fixed[name]; ok {
+		return o, nil
 	}
 	open, ok := s.openers[name]
 	if !ok {
@@ -285,20 +323,28 @@ func (s *Set) provider(ctx context.Context, app, name string) (Provider, error) 
 	e := found.(*entry)
 
 	if cur := e.current.Load(); s.isCurrent(cur) {
-		return cur.provider, cur.err
+		return cur.ready()
 	}
 	return s.refresh(ctx, e, app, name, open)
 }
 
+// ready is what a send may use.
+func (o *opened) ready() (*opened, error) {
+	if o.err != nil {
+		return nil, o.err
+	}
+	return o, nil
+}
+
 // refresh reads the credentials and reopens the provider if they changed. When
 // the store is away it goes on with the provider it has.
-func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Opener) (Provider, error) {
+func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Opener) (*opened, error) {
 	cur := e.current.Load()
 	if cur != nil {
 		select {
 		case e.busy <- struct{}{}:
 		default: // somebody else is looking; the old one serves meanwhile
-			return cur.provider, cur.err
+			return cur.ready()
 		}
 	} else {
 		select {
@@ -309,7 +355,7 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 	}
 	defer func() { <-e.busy }()
 	if cur = e.current.Load(); s.isCurrent(cur) {
-		return cur.provider, cur.err
+		return cur.ready()
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, lookup)
@@ -326,12 +372,13 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 	case err != nil: // nothing to go on with, and nothing to remember
 		return nil, &push.Error{Provider: name, Kind: push.ErrUnavailable, Detail: "credentials cannot be read", Err: err}
 	case cur != nil && !cur.missing && cur.version == version:
-		next.provider, next.err, next.limits = cur.provider, cur.err, cur.limits
+		next.provider, next.err, next.limits, next.trial = cur.provider, cur.err, cur.limits, cur.trial
 	default:
 		if next.provider, next.limits, err = openLimited(open, credentials); err != nil {
 			next.provider = nil
 			next.err = &push.Error{Provider: name, Kind: push.ErrCredentials, Detail: "the app's credentials cannot be used", Err: err}
 		} else {
+			next.trial = s.onTrial(ctx, app, name, version)
 			s.introduce(next.provider, fmt.Sprintf("%s/%s/%d", app, name, version))
 		}
 	}
@@ -340,7 +387,7 @@ func (s *Set) refresh(ctx context.Context, e *entry, app, name string, open Open
 		retire(cur.provider)
 	}
 	e.current.Store(next)
-	return next.provider, next.err
+	return next.ready()
 }
 
 func openLimited(open Opener, credentials []byte) (Provider, push.Limits, error) {

@@ -13,6 +13,10 @@ type Credential struct {
 	Provider  string    `json:"provider"`
 	Version   int64     `json:"version"` // counts the writes from 1, deletions too
 	UpdatedAt time.Time `json:"updated_at"`
+
+	// RetractedWhy is why Herald itself put them in force again in place of newer
+	// ones; "" if somebody gave them.
+	RetractedWhy string `json:"retracted_why,omitempty"`
 }
 
 // PutCredentials seals and keeps the credentials of an app for a provider, a
@@ -28,11 +32,12 @@ func (s *Store) PutCredentials(ctx context.Context, app, provider string, secret
 		return Credential{}, fail(what, err)
 	}
 	const query = `
-		INSERT INTO credentials (app, provider, sealed, version, updated_at)
-		VALUES ($1, $2, $3, 1, $4)
+		INSERT INTO credentials (app, provider, sealed, version, updated_at, proven)
+		VALUES ($1, $2, $3, 1, $4, 0)
 		ON CONFLICT (app, provider) DO UPDATE
-			SET sealed = excluded.sealed, version = credentials.version + 1, updated_at = excluded.updated_at
-		RETURNING provider, version, updated_at`
+			SET sealed = excluded.sealed, version = credentials.version + 1, updated_at = excluded.updated_at,
+				proven = 0, retracted_why = ''
+		RETURNING provider, version, updated_at, retracted_why`
 	sealed := s.sealer.Seal(secret, app, bindTo(provider))
 	var c Credential
 	err := s.transact(ctx, what, func(tx database.Querier) (err error) {
@@ -68,22 +73,33 @@ func keepVersion(ctx context.Context, tx database.Querier, app, provider string)
 // under a new version, and forgets those in force. Doing it again goes back
 // further. It returns push.ErrNotFound if there are none before.
 func (s *Store) RollBackCredentials(ctx context.Context, app, provider string) (Credential, error) {
+	return s.rollBack(ctx, app, provider, "", nil)
+}
+
+// rollBack does it for a reason of Herald's own, or "", if may finds nothing
+// against it.
+func (s *Store) rollBack(ctx context.Context, app, provider, why string, may func(tx database.Querier) error) (Credential, error) {
 	const last = `
 		SELECT version, sealed FROM credential_versions WHERE app = $1 AND provider = $2
 		ORDER BY version DESC LIMIT 1`
 	const restore = `
-		UPDATE credentials SET sealed = $3, version = version + 1, updated_at = $4
+		UPDATE credentials SET sealed = $3, version = version + 1, updated_at = $4, proven = 1, retracted_why = $5
 		WHERE app = $1 AND provider = $2
-		RETURNING provider, version, updated_at`
+		RETURNING provider, version, updated_at, retracted_why`
 	const spend = `DELETE FROM credential_versions WHERE app = $1 AND provider = $2 AND version = $3`
 	var c Credential
 	err := s.transact(ctx, "roll back credentials of app "+app+" for "+provider, func(tx database.Querier) (err error) {
 		var version int64
 		var sealed []byte
+		if may != nil {
+			if err := may(tx); err != nil {
+				return err
+			}
+		}
 		if err := tx.QueryRow(ctx, last, app, provider).Scan(&version, &sealed); err != nil {
 			return err
 		}
-		if c, err = scanCredential(tx.QueryRow(ctx, restore, app, provider, sealed, now()).Scan); err != nil {
+		if c, err = scanCredential(tx.QueryRow(ctx, restore, app, provider, sealed, now(), why).Scan); err != nil {
 			return err
 		}
 		_, err = tx.Exec(ctx, spend, app, provider, version)
@@ -111,7 +127,7 @@ func (s *Store) Credentials(ctx context.Context, app, provider string) (secret [
 // Credential tells of an app's credentials for a provider without opening them.
 func (s *Store) Credential(ctx context.Context, app, provider string) (Credential, error) {
 	const query = `
-		SELECT provider, version, updated_at FROM credentials
+		SELECT provider, version, updated_at, retracted_why FROM credentials
 		WHERE app = $1 AND provider = $2 AND sealed IS NOT NULL`
 	c, err := scanCredential(s.db.Read().QueryRow(ctx, query, app, provider).Scan)
 	return c, fail("credentials of app "+app+" for "+provider, err)
@@ -120,7 +136,7 @@ func (s *Store) Credential(ctx context.Context, app, provider string) (Credentia
 // ListCredentials tells which providers an app has credentials for, by name.
 func (s *Store) ListCredentials(ctx context.Context, app string) ([]Credential, error) {
 	const query = `
-		SELECT provider, version, updated_at FROM credentials
+		SELECT provider, version, updated_at, retracted_why FROM credentials
 		WHERE app = $1 AND sealed IS NOT NULL ORDER BY provider`
 	all, err := database.Collect(ctx, s.db.Read(), query, []any{app}, scanCredential)
 	return all, fail("list credentials of app "+app, err)
@@ -168,7 +184,7 @@ func (s *Store) DeleteCredentials(ctx context.Context, app, provider string) err
 func scanCredential(scan database.Scanner) (Credential, error) {
 	var c Credential
 	var updated int64
-	err := scan(&c.Provider, &c.Version, &updated)
+	err := scan(&c.Provider, &c.Version, &updated, &c.RetractedWhy)
 	c.UpdatedAt = at(updated)
 	return c, err
 }

@@ -1,0 +1,85 @@
+package providers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/herald-push/herald/push"
+)
+
+// trialSends is how many messages in a row the service must refuse for the
+// credentials, and take none, before they are retracted.
+const trialSends = 3
+
+// Trials knows which credentials are new, and goes back to those before them.
+type Trials interface {
+	// OnTrial tells whether this version is unproven and has earlier ones.
+	OnTrial(ctx context.Context, app, provider string, version int64) (bool, error)
+	// Proven ends the trial: the service took a message.
+	Proven(ctx context.Context, app, provider string, version int64) error
+	// Retract puts those before in force again. It returns push.ErrNotFound if
+	// the version is on trial no more.
+	Retract(ctx context.Context, app, provider string, version int64, why string) error
+}
+
+// trial watches what becomes of the first messages that go out with new
+// credentials. Each process counts for itself.
+type trial struct {
+	over    atomic.Bool
+	refused atomic.Int32
+}
+
+// TriedBy says who knows of trials. It is called before the first Send.
+func (s *Set) TriedBy(t Trials) { s.trials = t }
+
+// onTrial makes a trial of credentials that are new; nil if they are not, or
+// nobody can tell: then they stay, as those without a trial do.
+func (s *Set) onTrial(ctx context.Context, app, provider string, version int64) *trial {
+	if s.trials == nil {
+		return nil
+	}
+	if on, err := s.trials.OnTrial(ctx, app, provider, version); err != nil || !on {
+		return nil
+	}
+	return new(trial)
+}
+
+// try notes the answer to a real message.
+func (s *Set) try(ctx context.Context, app, provider string, o *opened, answer error) {
+	t := o.trial
+	if t == nil || t.over.Load() {
+		return
+	}
+	switch {
+	case answer == nil:
+		if t.over.CompareAndSwap(false, true) {
+			s.settle(ctx, func(ctx context.Context) error { return s.trials.Proven(ctx, app, provider, o.version) })
+		}
+	case errors.Is(answer, push.ErrCredentials) && push.ScopeOf(answer) == push.ScopeProvider:
+		if t.refused.Add(1) >= trialSends && t.over.CompareAndSwap(false, true) {
+			why := fmt.Sprintf("the service refused the first %d messages with newer credentials: %s", trialSends, reasonOf(answer))
+			s.settle(ctx, func(ctx context.Context) error { return s.trials.Retract(ctx, app, provider, o.version, why) })
+		}
+	case errors.Is(answer, push.ErrUnregistered): // it looked at the message, so it took the credentials
+		t.refused.Store(0)
+	}
+}
+
+// settle writes down how a trial ended, whatever becomes of the message that
+// ended it. While the store is away the trial begins anew when the credentials
+// are next opened.
+func (s *Set) settle(ctx context.Context, write func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lookup)
+	defer cancel()
+	_ = write(ctx)
+}
+
+// reasonOf is what a service said, without what may be behind it.
+func reasonOf(err error) string {
+	if e, ok := errors.AsType[*push.Error](err); ok && e.Detail != "" {
+		return e.Detail
+	}
+	return push.KindName(err)
+}
