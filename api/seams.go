@@ -101,6 +101,9 @@ type CredentialsInfo struct {
 	Provider  string    `json:"provider"`
 	Version   int       `json:"version"` // counts the writes, from 1
 	UpdatedAt time.Time `json:"updated_at"`
+	// RetractedWhy is why Herald itself put them in force again in place of newer
+	// ones; "" if somebody gave them.
+	RetractedWhy string `json:"retracted_why,omitempty"`
 }
 
 // Lanes knows how the apps fare with their providers.

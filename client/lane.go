@@ -16,6 +16,7 @@ type Lane struct {
 	State     string        `json:"state"`
 	Why       string        `json:"why,omitempty"`
 	Until     time.Time     `json:"until,omitzero"`
+	Note      string        `json:"note,omitempty"` // what an operator should know, such as that earlier credentials are in force again
 	Workers   int           `json:"workers"` // that have used it lately
 	Closed    int           `json:"closed"`  // on how many it is not open
 	InFlight  int           `json:"in_flight"`

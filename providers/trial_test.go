@@ -3,6 +3,7 @@ package providers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -82,13 +83,13 @@ func (k *keptTrials) OnTrial(_ context.Context, _, _ string, version int64) (boo
 func (k *keptTrials) Proven(_ context.Context, _, _ string, version int64) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.told = append(k.told, "proven 7")
+	k.told = append(k.told, fmt.Sprintf("proven %d", version))
 	return nil
 }
 
-func (k *keptTrials) Retract(_ context.Context, _, _ string, _ int64, why string) error {
+func (k *keptTrials) Retract(_ context.Context, _, _ string, version int64, why string) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.told = append(k.told, "retract 7: "+why)
+	k.told = append(k.told, fmt.Sprintf("retract %d: %s", version, why))
 	return nil
 }

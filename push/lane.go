@@ -11,6 +11,9 @@ type Lane struct {
 	// can tell.
 	Why   string    `json:"why,omitempty"`
 	Until time.Time `json:"until,omitzero"`
+	// Note is what an operator should know of an open lane, too: such as that
+	// earlier credentials are in force again.
+	Note string `json:"note,omitempty"`
 	// Workers have used it in the last seconds; on Closed of them it is closed.
 	Workers  int `json:"workers"`
 	Closed   int `json:"closed"`

@@ -18,6 +18,7 @@ type Lane struct {
 	// Why is why it is not open, or not for everybody; Until when that ends.
 	Why       string
 	Until     time.Time
+	Note      string // what an operator should know, of an open lane, too
 	InFlight  uint64
 	Limit     uint64
 	Waiting   uint64

@@ -53,6 +53,7 @@ func laneRow(l client.Lane, now time.Time) []string {
 	if !l.Until.IsZero() {
 		whys[0] += fmt.Sprintf(" (until %s)", l.Until.Local().Format(time.TimeOnly))
 	}
+	whys = append(whys, notEmpty(l.Note)...)
 	for _, c := range l.Classes {
 		whys = append(whys, fmt.Sprintf("%s: %s (until %s)", c.Class, c.Why, c.Until.Local().Format(time.DateTime)))
 	}

@@ -12,7 +12,7 @@ type lanesPage struct{ house *house }
 
 // Lanes implements [web.Lanes].
 func (p lanesPage) Lanes(ctx context.Context, app string) ([]web.Lane, error) {
-	all, err := p.house.scheduler.Lanes(ctx, app)
+	all, err := lanes{p.house.scheduler, p.house.store}.Lanes(ctx, app)
 	if err != nil {
 		return nil, pageError(err)
 	}
@@ -25,7 +25,7 @@ func (p lanesPage) Lanes(ctx context.Context, app string) ([]web.Lane, error) {
 
 func laneOnPage(l push.Lane) web.Lane {
 	row := web.Lane{
-		Provider: l.Provider, State: string(l.State), Why: l.Why, Until: l.Until,
+		Provider: l.Provider, State: string(l.State), Why: l.Why, Until: l.Until, Note: l.Note,
 		InFlight: uint64(max(0, l.InFlight)), Limit: uint64(max(0, l.Limit)), Waiting: uint64(max(0, l.Waiting)),
 		PerSecond: l.PerSecond, Bound: l.Bound,
 	}

@@ -155,7 +155,7 @@ func (c credentials) RollBackCredentials(ctx context.Context, app, provider stri
 }
 
 func credentialsInfo(c sqlstore.Credential) api.CredentialsInfo {
-	return api.CredentialsInfo{Provider: c.Provider, Version: int(c.Version), UpdatedAt: c.UpdatedAt}
+	return api.CredentialsInfo{Provider: c.Provider, Version: int(c.Version), UpdatedAt: c.UpdatedAt, RetractedWhy: c.RetractedWhy}
 }
 
 // corrections is the store of what apps correct in tables of codes, and tells

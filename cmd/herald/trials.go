@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,12 +21,15 @@ type trials struct {
 	retracted *prometheus.CounterVec
 }
 
-func newTrials(s *sqlstore.Store, changed func(app, provider string), log *slog.Logger, reg prometheus.Registerer) *trials {
+func newTrials(s *sqlstore.Store, changed func(app, provider string), log *slog.Logger, reg prometheus.Registerer, providers iter.Seq[string]) *trials {
 	t := &trials{store: s, changed: changed, log: log, retracted: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "herald_credentials_retracted_total",
 		Help: "New credentials that a provider refused with the first messages, so that those before them are in force again.",
 	}, []string{"provider"})}
 	reg.MustRegister(t.retracted)
+	for provider := range providers {
+		t.retracted.WithLabelValues(provider) // an alert looks for a rise from 0
+	}
 	return t
 }
 

@@ -205,6 +205,7 @@ func (h *house) wireJourney(context.Context) error {
 	h.providers.Reports(h.receive)
 	h.providers.ShareTokens(h.shared)
 	h.providers.CorrectedBy(h.store)
+	h.providers.TriedBy(newTrials(h.store, h.credentialsChanged, h.log, h.metrics, maps.Keys(services)))
 	return h.metrics.Register(newGauges(h))
 }
 
@@ -302,7 +303,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Templates:   templates{h.store, h.book},
 		Word:        h.book.Word,
 		Sides:       h.selector.Sides,
-		Lanes:       h.scheduler,
+		Lanes:       lanes{h.scheduler, h.store},
 		Webhooks:    h.hooks,
 		Members:     h.store,
 		Audit:       h.store,
