@@ -17,8 +17,8 @@ type Lane struct {
 	Why       string        `json:"why,omitempty"`
 	Until     time.Time     `json:"until,omitzero"`
 	Note      string        `json:"note,omitempty"` // what an operator should know, such as that earlier credentials are in force again
-	Workers   int           `json:"workers"` // that have used it lately
-	Closed    int           `json:"closed"`  // on how many it is not open
+	Workers   int           `json:"workers"`        // that have used it lately
+	Closed    int           `json:"closed"`         // on how many it is not open
 	InFlight  int           `json:"in_flight"`
 	Limit     int           `json:"limit"` // requests that may be in flight
 	Waiting   int           `json:"waiting"`
