@@ -323,6 +323,7 @@ func (d *delivery) receipt(s push.Stage, source push.Source, at time.Time) push.
 		App: d.App, Notification: d.Notification.ID, Delivery: d.ID, Device: d.Device, Class: d.Class,
 		Campaign: d.Campaign, Stage: s, Source: source, At: at.UTC(), ReceivedAt: at.UTC(),
 		SinceAccepted: max(0, at.Sub(d.cell.Start(redisstore.Start(d.Notification)))),
+		Trace:         d.Notification.Trace,
 	}
 	if d.device != nil {
 		rec.Describe(d.device)
