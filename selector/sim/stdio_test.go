@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -93,4 +94,24 @@ func FuzzServe(f *testing.F) {
 		}
 		_ = Serve(strings.NewReader(talk), io.Discard)
 	})
+}
+
+func TestTheDocumentsExampleIsTrue(t *testing.T) {
+	text, err := os.ReadFile("../../docs/selector-stdio.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said, want strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if talk, ok := strings.CutPrefix(line, "> "); ok {
+			said.WriteString(talk)
+		}
+		if answer, ok := strings.CutPrefix(line, "< "); ok {
+			want.WriteString(answer)
+		}
+	}
+	var got bytes.Buffer
+	if err := Serve(strings.NewReader(said.String()), &got); err != nil || got.String() != want.String() || want.Len() == 0 {
+		t.Errorf("answered %q, %v; the document says %q", got.String(), err, want.String())
+	}
 }
