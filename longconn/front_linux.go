@@ -2,7 +2,6 @@ package longconn
 
 import (
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
 
@@ -100,12 +99,9 @@ func (f *front) clear(c *loopConn, p []byte) {
 		return
 	}
 	answer, status := f.web.read(p, func(b []byte) { c.eng.feed(c.loop.now, b) })
-	if status == plainHTTP && f.secret == nil {
+	if status == plainHTTP {
 		f.handOver(c)
 		return
-	}
-	if status == plainHTTP {
-		answer, status = refusal(http.StatusUpgradeRequired), websocket.StatusPolicyViolation
 	}
 	if len(answer) > 0 {
 		c.write(f.conceal(answer), nil)
@@ -124,6 +120,9 @@ func (f *front) handOver(c *loopConn) {
 	nc, err := net.FileConn(file)
 	file.Close()
 	if err == nil {
+		if f.secret != nil {
+			nc = f.secret.handOver(nc)
+		}
 		select {
 		case f.s.handed <- &proxied{Conn: nc, rest: rest, from: net.TCPAddrFromAddrPort(f.from)}:
 		default:

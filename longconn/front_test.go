@@ -1,6 +1,7 @@
 package longconn_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -103,6 +105,51 @@ func TestTLSIsSpoken(t *testing.T) {
 		ws.SetReadLimit(1 << 20)
 		h.converse(t, websocket.NetConn(context.WithoutCancel(t.Context()), ws, websocket.MessageBinary), "wss")
 	})
+}
+
+func TestDoorsOfPlainHTTPAreOpenUnderTLS(t *testing.T) {
+	server, client := certificate(t)
+	h := open(t, func(c *longconn.Config) { c.TLS = server })
+	h.Change(func() { h.anyone = "d1" })
+	transport := &http.Transport{TLSClientConfig: client}
+	web := &http.Client{Transport: transport, Timeout: soon}
+	t.Cleanup(web.CloseIdleConnections)
+	ask := func(path string) *http.Response {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+h.WebSocketAddr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer sesame")
+		resp, err := web.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { resp.Body.Close() })
+		return resp
+	}
+	for range 2 { // the second over the same connection
+		resp := ask("/v1/inbox?wait=0")
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), "cursor") {
+			t.Fatalf("long polling: %d %s, %v", resp.StatusCode, body, err)
+		}
+	}
+	lines := bufio.NewScanner(ask("/v1/live").Body)
+	line := func(want string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), want) {
+				return
+			}
+		}
+		t.Fatalf("no %q came: %v", want, lines.Err())
+	}
+	line("event: connected")
+	if err := h.deliver(t, "d1", longconn.Message{ID: "m1", Payload: []byte(`{"id":"m1"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	line(`"m1"`)
 }
 
 func TestHandshakesThatFailOrNeverEndHoldNobodyUp(t *testing.T) {

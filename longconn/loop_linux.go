@@ -323,7 +323,7 @@ func (l *loop) adopt(fd int, from netip.AddrPort, web bool) {
 	}
 	l.gen++
 	c := &loopConn{loop: l, fd: int32(fd), gen: l.gen, eng: newEngine(s.srv, l.now)}
-	c.eng.busy = n >= s.cfg.MaxConnections
+	c.eng.busy = n >= s.cfg.MaxConnections || s.away.Load()
 	c.front = newFront(s, from, web)
 	l.settleIn(c)
 	s.readers.Add(1)
@@ -448,12 +448,14 @@ func (set *loopSet) each(f func(*loop)) {
 	all.Wait()
 }
 
-// everyone implements loops. From its return on nobody is accepted.
-func (set *loopSet) everyone(found []Conn) []Conn {
+// everyone implements loops. With shut, nobody is accepted from its return on.
+func (set *loopSet) everyone(found []Conn, shut bool) []Conn {
 	var mu sync.Mutex
 	set.each(func(l *loop) {
-		l.shutDoors()
-		l.doors = nil
+		if shut {
+			l.shutDoors()
+			l.doors = nil
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		for _, c := range l.conns {

@@ -31,7 +31,8 @@ type memory struct {
 	ended bool
 	from  net.Addr
 	set   handshakes
-	wrote func() // during the handshake: there is something to be written
+	wrote func()   // during the handshake: there is something to be written
+	sock  net.Conn // once the loop has let go of it: what is behind is a socket
 }
 
 // maxSecret bounds what a client may send before its handshake is done.
@@ -131,6 +132,15 @@ func (s *secret) farewell(last []byte) []byte {
 	return s.take()
 }
 
+// handOver lets TLS go on over a socket that may wait. The loop touches it no
+// more.
+func (s *secret) handOver(nc net.Conn) net.Conn {
+	s.mem.mu.Lock()
+	s.mem.sock = nc
+	s.mem.mu.Unlock()
+	return s.tls
+}
+
 func (s *secret) take() []byte {
 	s.mem.mu.Lock()
 	defer s.mem.mu.Unlock()
@@ -158,6 +168,12 @@ func (m *memory) Read(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for len(m.in) == 0 {
+		if nc := m.sock; nc != nil {
+			m.mu.Unlock()
+			n, err := nc.Read(p)
+			m.mu.Lock()
+			return n, err
+		}
 		switch {
 		case m.ended:
 			return 0, io.EOF
@@ -179,6 +195,10 @@ func (m *memory) Read(p []byte) (int, error) {
 
 func (m *memory) Write(p []byte) (int, error) {
 	m.mu.Lock()
+	if nc := m.sock; nc != nil {
+		m.mu.Unlock()
+		return nc.Write(p)
+	}
 	m.out = append(m.out, p...)
 	waits := m.waits
 	m.mu.Unlock()
@@ -188,12 +208,33 @@ func (m *memory) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (m *memory) Close() error                     { return nil }
-func (m *memory) LocalAddr() net.Addr              { return m.from }
-func (m *memory) RemoteAddr() net.Addr             { return m.from }
-func (m *memory) SetDeadline(time.Time) error      { return nil }
-func (m *memory) SetReadDeadline(time.Time) error  { return nil }
-func (m *memory) SetWriteDeadline(time.Time) error { return nil }
+// socket is what the loop let go of; nil before.
+func (m *memory) socket() net.Conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.sock
+}
+
+func (m *memory) LocalAddr() net.Addr  { return m.from }
+func (m *memory) RemoteAddr() net.Addr { return m.from }
+func (m *memory) Close() error         { return m.ask(net.Conn.Close) }
+func (m *memory) SetDeadline(t time.Time) error {
+	return m.ask(func(c net.Conn) error { return c.SetDeadline(t) })
+}
+func (m *memory) SetReadDeadline(t time.Time) error {
+	return m.ask(func(c net.Conn) error { return c.SetReadDeadline(t) })
+}
+func (m *memory) SetWriteDeadline(t time.Time) error {
+	return m.ask(func(c net.Conn) error { return c.SetWriteDeadline(t) })
+}
+
+// ask passes on to the socket what memory has no use for.
+func (m *memory) ask(what func(net.Conn) error) error {
+	if nc := m.socket(); nc != nil {
+		return what(nc)
+	}
+	return nil
+}
 
 // handshakes lets a bounded number of them compute at a time. One that waits
 // for its client lets another have its turn, so that clients who say nothing

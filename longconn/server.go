@@ -30,6 +30,7 @@ type Server struct {
 	loops   loops        // that serve both; none with the goroutine transport
 	doors   *doors
 	handed  chan net.Conn // by loops: requests that want no WebSocket
+	away    atomic.Bool   // whoever comes is told to come elsewhere
 
 	mu      sync.Mutex
 	conns   map[*netConn]struct{}
@@ -234,7 +235,7 @@ func (s *Server) adopt(nc net.Conn) *netConn {
 	}
 	c := &netConn{server: s, nc: nc, addr: addr}
 	c.eng = newEngine(s.srv, time.Now())
-	c.eng.busy = n >= s.cfg.MaxConnections
+	c.eng.busy = n >= s.cfg.MaxConnections || s.away.Load()
 	s.conns[c] = struct{}{}
 	s.readers.Add(1)
 	s.stats.open.Add(1)
@@ -330,25 +331,10 @@ func (s *Server) drain() {
 		nc.Close()
 	}
 	s.mu.Unlock()
-	all := s.everyone()
-	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	cause := Shutdown
-	if s.cfg.Redirect != "" {
-		cause = Moved
-	}
-	deadline := time.Now().Add(s.cfg.Drain)
-	const beats = 20 // a second
-	for size := max(1, s.cfg.EvictRate/beats); len(all) > 0; {
-		n := min(size, len(all))
-		if time.Now().After(deadline) {
-			n = len(all)
-		}
-		for _, c := range all[:n] {
-			c.Close(cause)
-		}
-		if all = all[n:]; len(all) > 0 {
-			<-time.After(time.Second / beats)
-		}
+	patience, cancel := context.WithTimeout(context.Background(), s.cfg.Drain)
+	defer cancel()
+	for _, c := range s.evict(patience, s.cfg.EvictRate) {
+		c.Close(s.farewell())
 	}
 	cutOff := time.AfterFunc(s.cfg.Grace, s.cut)
 	defer cutOff.Stop()
@@ -357,6 +343,53 @@ func (s *Server) drain() {
 	}
 	s.readers.Wait()
 }
+
+// farewell is why clients are sent away.
+func (s *Server) farewell() Cause {
+	if s.cfg.Redirect != "" {
+		return Moved
+	}
+	return Shutdown
+}
+
+// evict sends all who are connected away, so many a second, and returns whom it
+// had not come to when ctx ended.
+func (s *Server) evict(ctx context.Context, rate int) (left []Conn) {
+	all := s.everyone()
+	rand.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	pace := time.NewTicker(time.Second / time.Duration(min(rate, 20)))
+	defer pace.Stop()
+	for size := max(1, rate/20); len(all) > 0; {
+		n := min(size, len(all))
+		for _, c := range all[:n] {
+			c.Close(s.farewell())
+		}
+		if all = all[n:]; len(all) == 0 {
+			break
+		}
+		select {
+		case <-pace.C:
+		case <-ctx.Done():
+			return all
+		}
+	}
+	return nil
+}
+
+// Empty sends every client elsewhere, rate a second, and turns away whoever
+// comes, while the server goes on: so a node is emptied before it is stopped, and
+// may change its mind. It returns once all are on their way, or when ctx ends;
+// until [Server.Fill] nobody comes in.
+func (s *Server) Empty(ctx context.Context, rate int) {
+	s.away.Store(true)
+	s.evict(ctx, max(1, rate))
+}
+
+// Fill lets clients in again after [Server.Empty].
+func (s *Server) Fill() { s.away.Store(false) }
+
+// Away tells whether clients are turned away.
+func (s *Server) Away() bool { return s.away.Load() }
 
 // everyone is all connections.
 func (s *Server) everyone() []Conn {
@@ -367,7 +400,7 @@ func (s *Server) everyone() []Conn {
 		all = append(all, c)
 	}
 	if s.loops != nil {
-		all = s.loops.everyone(all)
+		all = s.loops.everyone(all, s.closing)
 	}
 	return all
 }
@@ -387,7 +420,7 @@ func (s *Server) cut() {
 // loops is the event loops of a server.
 type loops interface {
 	run(parts *sync.WaitGroup)
-	everyone([]Conn) []Conn
+	everyone(found []Conn, shut bool) []Conn
 	cut()  // closes all connections at once
 	wait() // until there are no connections
 	stop() // ends the loops

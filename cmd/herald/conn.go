@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/herald-push/herald/im"
@@ -26,8 +27,64 @@ func (h *house) wireConnections(ctx context.Context) (err error) {
 	h.access = access.New(cfg, hub, h.tokens, h.router,
 		waiting{redisstore.NewInbox(h.redis), h.log}, evidence{h}, h.log)
 	h.router.Host(h.access)
-	h.conns, err = longconn.Open(ctx, h.cfg.LongConn, hub, h.access, h.log)
-	return err
+	if h.conns, err = longconn.Open(ctx, h.cfg.LongConn, hub, h.access, h.log); err != nil {
+		return err
+	}
+	h.drains = &drains{conns: h.conns, wishes: make(chan int, 16), log: h.log}
+	h.router.Drains(h.drains.wish, func() (int, bool) { return hub.Len(), h.conns.Away() })
+	return nil
+}
+
+// drains empties this node when an operator asks for it, and fills it again.
+type drains struct {
+	conns  *longconn.Server
+	wishes chan int
+	log    *slog.Logger
+}
+
+// wish asks for so many clients a second to be sent away; 0 lets them in again.
+func (d *drains) wish(rate int) {
+	select {
+	case d.wishes <- rate:
+	default: // an operator who asks that often asks again
+	}
+}
+
+// Run does what was asked for last until ctx ends.
+func (d *drains) Run(ctx context.Context) error {
+	stop := func() {}
+	var emptying sync.WaitGroup
+	defer emptying.Wait()
+	defer func() { stop() }()
+	for {
+		select {
+		case rate := <-d.wishes:
+			stop()
+			emptying.Wait()
+			if rate == 0 {
+				d.log.InfoContext(ctx, "the node takes clients again")
+				d.conns.Fill()
+				continue
+			}
+			var work context.Context
+			work, stop = context.WithCancel(ctx) //nolint:gosec // stop is called above
+			emptying.Go(func() {
+				d.log.InfoContext(ctx, "the node sends its clients elsewhere", "per_second", rate)
+				d.conns.Empty(work, rate)
+			})
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// ready fails while clients are sent elsewhere, so that nothing in front of the
+// node sends it more.
+func (d *drains) ready(context.Context) error {
+	if d.conns.Away() {
+		return errors.New("the node sends its clients elsewhere")
+	}
+	return nil
 }
 
 // waiting is a device's inbox as access reads it.

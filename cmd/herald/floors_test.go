@@ -100,6 +100,37 @@ func TestFloorsRunInProcessesOfTheirOwn(t *testing.T) {
 		t.Errorf("ann heard %+v", m)
 	}
 	next.stop()
+
+	// The node that ann is at is emptied before it is stopped.
+	var node string
+	eventually(t, 60*time.Second, "the nodes are shown", func() error {
+		for line := range strings.Lines(in.must("live", "nodes", "-c", in.config, "--format", "csv")) {
+			if f := strings.Split(line, ","); len(f) > 2 && f[2] == "1" {
+				node = f[0]
+				return nil
+			}
+		}
+		return errors.New("no node with one session")
+	})
+	in.must("live", "drain", node, "--per-second", "100", "-c", in.config)
+	eventually(t, 60*time.Second, "the node is empty", func() error {
+		shown := in.must("live", "nodes", "-c", in.config, "--format", "csv")
+		if !strings.Contains(shown, node+",draining,0,") {
+			return errors.New(shown)
+		}
+		return nil
+	})
+	in.must("live", "fill", node, "-c", in.config)
+	eventually(t, 60*time.Second, "the node is open", func() error {
+		shown := in.must("live", "nodes", "-c", in.config, "--format", "csv")
+		if !strings.Contains(shown, node+",open,") {
+			return errors.New(shown)
+		}
+		return nil
+	})
+	if out, err := herald(t.Context(), "live", "drain", "nobody", "-c", in.config).CombinedOutput(); err == nil {
+		t.Errorf("a node that is not there was drained: %s", out)
+	}
 }
 
 // online asks whether a user has a connected device.

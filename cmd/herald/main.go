@@ -38,6 +38,7 @@ type cli struct {
 	Replay    replayCmd    `cmd:"" group:"use" help:"Ask the record what another policy would have brought."`
 	Selector  selectorCmd  `cmd:"" group:"use" help:"Say who chooses the roads; try the selector in a simulated world."`
 	Lanes     lanesCmd     `cmd:"" group:"use" help:"Show how each provider fares: open or closed and why, rate, quotas; switch one off or on."`
+	Live      liveCmd      `cmd:"" group:"manage" help:"Show the nodes that hold devices' connections; empty one before it is stopped."`
 	Webhooks  webhookCmd   `cmd:"" group:"use" help:"Have the app told what came of its messages."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`

@@ -71,6 +71,7 @@ type house struct {
 
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
+	drains *drains          //
 	door   part
 
 	stopping chan struct{} // closed when the house begins to stop
@@ -272,6 +273,9 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 	if h.cfg.does(roleWorker) {
 		checks["queue"] = h.scheduler.Ready
 	}
+	if h.drains != nil && !h.cfg.does(roleAPI) {
+		checks["connections"] = h.drains.ready
+	}
 	if !h.cfg.does(roleAPI) {
 		h.door = newOpsDoor(door, checks, h.metrics, h.cfg.API, h.log)
 		return nil
@@ -363,7 +367,7 @@ func (h *house) Run(ctx context.Context) error {
 		h.awaitReceipts(ctx)
 	}
 	if h.cfg.does(roleConn) {
-		conns = append(conns, named{"longconn", h.conns})
+		conns = append(conns, named{"longconn", h.conns}, named{"drains", h.drains})
 	}
 	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}}
 	if h.chat != nil {

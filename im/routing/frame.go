@@ -20,6 +20,7 @@ import (
 //	displace: app, device, boot, serial
 //	dismiss:  the same
 //	spread:   seq, app, id, expiry, payload, number of devices, each device
+//	drain:    clients a second to send away; 0 lets them in again
 //	results:  seq, an outcome's number (1 byte) for each device
 const frameVersion = 1
 
@@ -30,6 +31,7 @@ const (
 	itemDismiss  = 4
 	itemSpread   = 5
 	itemResults  = 6
+	itemDrain    = 7
 )
 
 // outcomes are the results a node may answer with; the number on the wire is
@@ -154,6 +156,10 @@ func (r *Router) receive(frame []byte) {
 			seq, each := c.number(), c.bytes()
 			if !c.bad {
 				r.resolve(seq, each, nil)
+			}
+		case itemDrain:
+			if rate := c.number(); !c.bad && r.drain != nil {
+				r.drain(int(min(rate, 1<<20)))
 			}
 		case itemDisplace, itemDismiss:
 			r.receiveClosing(&c, kind)

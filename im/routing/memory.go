@@ -3,7 +3,9 @@ package routing
 import (
 	"context"
 	"hash/maphash"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +23,7 @@ type Memory struct {
 	leases map[string]lease
 	ears   map[string]func([]byte)
 	epoch  uint64
+	known  map[string]Node
 }
 
 // digest stands for a device: 128 bits, seeded anew in each process, of which
@@ -200,6 +203,32 @@ func (m *Memory) Retire(_ context.Context, node, boot string) error {
 		delete(m.leases, node)
 	}
 	return nil
+}
+
+// Describe implements [Registry].
+func (m *Memory) Describe(_ context.Context, n Node) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil {
+		m.known = map[string]Node{}
+	}
+	m.known[n.Name] = n
+	return nil
+}
+
+// Nodes implements [Registry].
+func (m *Memory) Nodes(_ context.Context, within time.Duration) ([]Node, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return recent(slices.Collect(maps.Values(m.known)), within), nil
+}
+
+// recent keeps the nodes that were seen within a time, in the order of names.
+func recent(nodes []Node, within time.Duration) []Node {
+	oldest := time.Now().Add(-within)
+	nodes = slices.DeleteFunc(nodes, func(n Node) bool { return n.Seen.Before(oldest) })
+	slices.SortFunc(nodes, func(a, b Node) int { return strings.Compare(a.Name, b.Name) })
+	return nodes
 }
 
 // Send implements [Link].

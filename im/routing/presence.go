@@ -179,11 +179,24 @@ func (r *Router) keepLease(ctx context.Context) {
 			r.sweep(ctx, tick.C)
 		}
 		first = first && err != nil
+		r.describe(ctx)
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// describe tells the others how this node is. They may know it late.
+func (r *Router) describe(ctx context.Context) {
+	if r.state == nil {
+		return
+	}
+	n := Node{Name: r.cfg.Node, Seen: time.Now().UTC()}
+	n.Sessions, n.Draining = r.state()
+	if err := r.registry.Describe(ctx, n); err != nil && ctx.Err() == nil {
+		r.log.Debug("routing: the node did not say how it is", "err", err)
 	}
 }
 

@@ -13,6 +13,7 @@ package routing
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -61,6 +62,10 @@ type Registry interface {
 	Renew(ctx context.Context, node, boot string, lease time.Duration) (lost bool, err error)
 	// Retire ends a node's lease.
 	Retire(ctx context.Context, node, boot string) error
+	// Describe tells the others how a node is.
+	Describe(ctx context.Context, n Node) error
+	// Nodes returns how the nodes were that described themselves within a time.
+	Nodes(ctx context.Context, within time.Duration) ([]Node, error)
 }
 
 // Link carries frames between nodes.
@@ -88,6 +93,14 @@ type Entry struct {
 type Located struct {
 	Device string
 	im.Place
+}
+
+// Node is how a node with connections is.
+type Node struct {
+	Name     string    `json:"node"`
+	Sessions int       `json:"sessions"`
+	Draining bool      `json:"draining"` // its clients are being sent away, and nobody comes in
+	Seen     time.Time `json:"seen"`
 }
 
 // Outcome is what became of an entry.
@@ -169,6 +182,8 @@ type Router struct {
 	registry Registry
 	link     Link
 	local    Local // nil on a node without connections
+	drain    func(rate int)
+	state    func() (sessions int, draining bool)
 	log      *slog.Logger
 
 	changes chan change
@@ -203,6 +218,20 @@ func New(cfg Config, registry Registry, link Link, log *slog.Logger) *Router {
 
 // Host tells the router of the connections of this node.
 func (r *Router) Host(local Local) { r.local = local }
+
+// Drains tells the router how to send this node's clients away, so many a
+// second, or with 0 to let them in again, and how the node is. drain does not
+// block.
+func (r *Router) Drains(drain func(rate int), state func() (sessions int, draining bool)) {
+	r.drain, r.state = drain, state
+}
+
+// Drain asks a node to send its clients away, so many a second, or with 0 to let
+// them in again. heard is false if there is no such node.
+func Drain(ctx context.Context, link Link, node string, rate int) (heard bool, err error) {
+	frame := binary.AppendUvarint(append(appendHeader(nil, "operator"), itemDrain), uint64(max(rate, 0)))
+	return link.Send(ctx, node, frame)
+}
 
 // Node is this node's name.
 func (r *Router) Node() string { return r.cfg.Node }

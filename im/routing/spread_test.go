@@ -1,8 +1,10 @@
 package routing_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -181,6 +183,43 @@ func placeOf(t *testing.T, s store, n *node) im.Place {
 		t.Fatal(err)
 	}
 	return found[0]
+}
+
+func TestNodesAreDrainedAndTellHowTheyAre(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store) {
+		rates := make(chan int, 4)
+		a := routing.New(config("a"), s, s, slog.New(slog.DiscardHandler))
+		a.Host(newDesk())
+		a.Drains(func(rate int) { rates <- rate }, func() (int, bool) { return 7, true })
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		t.Cleanup(func() { cancel(); <-done })
+		for _, rate := range []int{500, 0} {
+			eventually(t, "node a", func() bool {
+				heard, err := routing.Drain(t.Context(), s, "a", rate)
+				return err == nil && heard
+			})
+			select {
+			case got := <-rates:
+				if got != rate {
+					t.Errorf("drained at %d, want %d", got, rate)
+				}
+			case <-time.After(soon):
+				t.Fatal("the node did not hear")
+			}
+		}
+		eventually(t, "word of node a", func() bool {
+			nodes, err := s.Nodes(t.Context(), time.Minute)
+			return err == nil && len(nodes) == 1 && nodes[0].Name == "a" && nodes[0].Sessions == 7 && nodes[0].Draining
+		})
+		if nodes, err := s.Nodes(t.Context(), -time.Hour); err != nil || len(nodes) != 0 {
+			t.Errorf("nodes of long ago: %v, %v", nodes, err)
+		}
+		if heard, err := routing.Drain(t.Context(), s, "nobody", 1); heard || err != nil {
+			t.Errorf("Drain() of nobody = %v, %v", heard, err)
+		}
+	})
 }
 
 func TestSpreadWithoutRedisSaysSo(t *testing.T) {
