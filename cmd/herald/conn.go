@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/herald-push/herald/im"
@@ -52,29 +51,41 @@ func (d *drains) wish(rate int) {
 
 // Run does what was asked for last until ctx ends.
 func (d *drains) Run(ctx context.Context) error {
-	stop := func() {}
-	var emptying sync.WaitGroup
-	defer emptying.Wait()
-	defer func() { stop() }()
 	for {
 		select {
 		case rate := <-d.wishes:
-			stop()
-			emptying.Wait()
-			if rate == 0 {
-				d.log.InfoContext(ctx, "the node takes clients again")
-				d.conns.Fill()
-				continue
+			for again := true; again; {
+				rate, again = d.obey(ctx, rate)
 			}
-			var work context.Context
-			work, stop = context.WithCancel(ctx) //nolint:gosec // stop is called above
-			emptying.Go(func() {
-				d.log.InfoContext(ctx, "the node sends its clients elsewhere", "per_second", rate)
-				d.conns.Empty(work, rate)
-			})
 		case <-ctx.Done():
 			return nil
 		}
+	}
+}
+
+// obey does one thing, and returns early with the next if something else is
+// asked for meanwhile.
+func (d *drains) obey(ctx context.Context, rate int) (next int, again bool) {
+	if rate == 0 {
+		d.log.InfoContext(ctx, "the node takes clients again")
+		d.conns.Fill()
+		return 0, false
+	}
+	d.log.InfoContext(ctx, "the node sends its clients elsewhere", "per_second", rate)
+	work, cancel := context.WithCancel(ctx)
+	defer cancel()
+	empty := make(chan struct{})
+	go func() {
+		defer close(empty)
+		d.conns.Empty(work, rate)
+	}()
+	select {
+	case <-empty:
+		return 0, false
+	case next = <-d.wishes:
+		cancel()
+		<-empty
+		return next, true
 	}
 }
 
