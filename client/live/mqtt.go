@@ -1,0 +1,188 @@
+package live
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// What a device needs of MQTT 5: CONNECT, PUBLISH at QoS 1 both ways, pings,
+// AUTH for a new token, and the reasons for which a server ends it.
+const (
+	typeConnect    = 1
+	typeConnack    = 2
+	typePublish    = 3
+	typePuback     = 4
+	typePingreq    = 12
+	typePingresp   = 13
+	typeDisconnect = 14
+	typeAuth       = 15
+
+	reasonReauthenticate = 0x19
+	reasonTakenOver      = 0x8e
+	reasonQuota          = 0x97
+
+	propServerKeepAlive = 0x13
+	propSessionExpiry   = 0x11
+	propAuthMethod      = 0x15
+	propAuthData        = 0x16
+	propReceiveMaximum  = 0x21
+
+	tokenAuth = "herald-token"
+	maxPacket = 1 << 20
+)
+
+var errMalformed = errors.New("live: the server sent what is not MQTT 5")
+
+// packet is one as it came.
+type packet struct {
+	kind, flags byte
+	body        []byte
+}
+
+func readPacket(r *bufio.Reader) (p packet, err error) {
+	first, err := r.ReadByte()
+	if err != nil {
+		return p, err
+	}
+	n, err := binary.ReadUvarint(r) // MQTT's variable byte integer, up to four bytes
+	if err != nil {
+		return p, err
+	}
+	if n > maxPacket {
+		return p, fmt.Errorf("%w: a packet of %d bytes", errMalformed, n)
+	}
+	p = packet{first >> 4, first & 15, make([]byte, n)}
+	_, err = io.ReadFull(r, p.body)
+	return p, err
+}
+
+func appendPacket(b []byte, kind, flags byte, body []byte) []byte {
+	return append(binary.AppendUvarint(append(b, kind<<4|flags), uint64(len(body))), body...)
+}
+
+func appendText[S string | []byte](b []byte, s S) []byte {
+	return append(binary.BigEndian.AppendUint16(b, uint16(len(s))), s...)
+}
+
+// connectPacket asks to come in with a token, for a session that lasts an hour.
+func connectPacket(device, token string, keepAlive uint16) []byte {
+	p := binary.BigEndian.AppendUint32([]byte{propSessionExpiry}, 3600)
+	p = binary.BigEndian.AppendUint16(append(p, propReceiveMaximum), 32)
+	p = appendText(append(p, propAuthMethod), tokenAuth)
+	p = appendText(append(p, propAuthData), token)
+	body := append(appendText(nil, "MQTT"), 5, 0) // version; no clean start, no will, no name
+	body = binary.BigEndian.AppendUint16(body, keepAlive)
+	body = append(binary.AppendUvarint(body, uint64(len(p))), p...)
+	return appendPacket(nil, typeConnect, 0, appendText(body, device))
+}
+
+func authPacket(token string) []byte {
+	p := appendText([]byte{propAuthMethod}, tokenAuth)
+	p = appendText(append(p, propAuthData), token)
+	return appendPacket(nil, typeAuth, 0, append(binary.AppendUvarint([]byte{reasonReauthenticate}, uint64(len(p))), p...))
+}
+
+func publishPacket(topic string, id uint16, payload []byte) []byte {
+	body := binary.BigEndian.AppendUint16(appendText(nil, topic), id)
+	return appendPacket(nil, typePublish, 2, append(append(body, 0), payload...))
+}
+
+func pubackPacket(id uint16) []byte {
+	return appendPacket(nil, typePuback, 0, binary.BigEndian.AppendUint16(nil, id))
+}
+
+// published takes a PUBLISH apart; id is 0 for QoS 0.
+func (p packet) published() (topic string, id uint16, payload []byte, err error) {
+	b := p.body
+	if len(b) < 2 {
+		return "", 0, nil, errMalformed
+	}
+	n := int(binary.BigEndian.Uint16(b))
+	if len(b) < 2+n {
+		return "", 0, nil, errMalformed
+	}
+	topic, b = string(b[2:2+n]), b[2+n:]
+	if p.flags&6 != 0 {
+		if len(b) < 2 {
+			return "", 0, nil, errMalformed
+		}
+		id, b = binary.BigEndian.Uint16(b), b[2:]
+	}
+	props, size := binary.Uvarint(b)
+	if size <= 0 || uint64(len(b)-size) < props {
+		return "", 0, nil, errMalformed
+	}
+	return topic, id, b[size+int(props):], nil
+}
+
+// acked takes a PUBACK apart.
+func (p packet) acked() (id uint16, reason byte, err error) {
+	if len(p.body) < 2 {
+		return 0, 0, errMalformed
+	}
+	if len(p.body) > 2 {
+		reason = p.body[2]
+	}
+	return binary.BigEndian.Uint16(p.body), reason, nil
+}
+
+// reason is that of a DISCONNECT or AUTH.
+func (p packet) reason() byte {
+	if len(p.body) == 0 {
+		return 0
+	}
+	return p.body[0]
+}
+
+// connack is the answer to CONNECT: keepAlive is the server's wish in seconds, 0
+// for none.
+func (p packet) connack() (reason byte, keepAlive uint16, err error) {
+	if p.kind != typeConnack || len(p.body) < 2 {
+		return 0, 0, errMalformed
+	}
+	reason = p.body[1]
+	n, size := binary.Uvarint(p.body[2:])
+	if len(p.body) == 2 || size <= 0 || uint64(len(p.body)-2-size) < n {
+		return reason, 0, nil
+	}
+	props := p.body[2+size : 2+size+int(n)]
+	for len(props) > 0 {
+		width := propertyWidth(props)
+		if width == 0 || len(props) < width {
+			return reason, keepAlive, nil // one that we do not know: the rest matters little
+		}
+		if props[0] == propServerKeepAlive {
+			keepAlive = binary.BigEndian.Uint16(props[1:])
+		}
+		props = props[width:]
+	}
+	return reason, keepAlive, nil
+}
+
+// propertyWidth is how many bytes a property of CONNACK takes with its name; 0
+// for one of another packet.
+func propertyWidth(b []byte) int {
+	text := func(at int) int {
+		if len(b) < at+2 {
+			return len(b) + 1
+		}
+		return at + 2 + int(binary.BigEndian.Uint16(b[at:]))
+	}
+	switch b[0] {
+	case 0x24, 0x25, 0x28, 0x29, 0x2a: // maximum QoS, retain, wildcards, identifiers, shared
+		return 2
+	case propServerKeepAlive, propReceiveMaximum, 0x22: // topic aliases
+		return 3
+	case propSessionExpiry, 0x27: // maximum packet
+		return 5
+	case 0x12, propAuthMethod, propAuthData, 0x1a, 0x1c, 0x1f: // texts
+		return text(1)
+	case 0x26: // a pair of texts
+		return text(text(1))
+	default:
+		return 0
+	}
+}
