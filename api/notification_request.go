@@ -76,6 +76,7 @@ type rules struct {
 	now       time.Time
 	providers map[string]CheckCredentials
 	overrides map[string]CheckOverrides
+	unseen    map[string]Unseen
 	word      func(*push.Notification) error // see [Parts.Word]
 	policy    func() (push.Policy, error)    // asked only when the route names SMS
 }
@@ -94,7 +95,7 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 	}
 	to := r.To.check(&fs)
 	r.checkClass(&fs)
-	r.checkContent(&fs)
+	r.checkContent(&fs, rules.unseen)
 	r.checkOverrides(&fs, rules.overrides)
 	deliverAt, ttl := r.checkTimes(&fs, rules.now)
 	first, last, local := r.checkLocal(&fs, rules.now)
@@ -161,8 +162,19 @@ func (r *notificationRequest) checkClass(fs *faults) {
 	}
 }
 
-func (r *notificationRequest) checkContent(fs *faults) {
-	if r.Title == "" && r.Template == "" && !fs.has("title") {
+// showsNothing tells whether no road that the notification may take shows
+// anything: it names its roads, and each is told so.
+func (r *notificationRequest) showsNothing(unseen map[string]Unseen) bool {
+	for _, road := range r.Route.Roads {
+		if ask := unseen[road]; ask == nil || !ask(r.Overrides[road]) {
+			return false
+		}
+	}
+	return len(r.Route.Roads) > 0
+}
+
+func (r *notificationRequest) checkContent(fs *faults, unseen map[string]Unseen) {
+	if r.Title == "" && r.Template == "" && !fs.has("title") && !r.showsNothing(unseen) {
 		fs.add("title", "is missing")
 	}
 	if !printable(r.CollapseKey, maxCollapse) {

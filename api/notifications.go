@@ -65,6 +65,7 @@ func (s *Server) rules(ctx context.Context, app string) rules {
 		now:       s.parts.Now().UTC(),
 		providers: s.parts.Providers,
 		overrides: s.parts.Overrides,
+		unseen:    s.parts.Unseen,
 		word:      func(n *push.Notification) error { return s.parts.Word(ctx, n) },
 		policy: func() (push.Policy, error) {
 			a, err := s.app(ctx, app)

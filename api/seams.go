@@ -144,6 +144,10 @@ type CheckCredentials func(credentials []byte) error
 // provider alone, as a [push.Invalid] whose fields are paths inside of it.
 type CheckOverrides func(raw []byte) error
 
+// Unseen tells whether what a notification says to one provider alone makes it
+// show nothing there.
+type Unseen func(raw []byte) bool
+
 // Canary asks a provider's service whether it takes credentials, and returns in
 // words what the answer proves; "" if the service cannot be asked. An error of
 // kind [push.ErrCredentials] means that it refuses them.

@@ -106,6 +106,8 @@ type Parts struct {
 	// Canary may be nil: then credentials are kept without asking their service.
 	Canary    Canary
 	Overrides map[string]CheckOverrides
+	// Unseen are those of them that can be told to show nothing.
+	Unseen map[string]Unseen
 	// Callbacks are the vendors that report by POST /v1/callbacks/{provider}.
 	Callbacks map[string]Callback
 	// Codes are the error tables of the providers that have one: JSON with

@@ -24,6 +24,18 @@ type About struct {
 	// CheckOverrides tells what is wrong with what a notification says to this
 	// provider alone; nil if it takes nothing.
 	CheckOverrides func(raw []byte) error `json:"-"`
+
+	// Unseen tells whether what a notification says to this provider alone makes
+	// it show nothing, so that it needs no title; nil if nothing can.
+	Unseen func(raw []byte) bool `json:"-"`
+}
+
+// SaysDataOnly is the [About.Unseen] of providers whose word for it is data_only.
+func SaysDataOnly(raw []byte) bool {
+	var o struct {
+		DataOnly bool `json:"data_only"`
+	}
+	return json.Unmarshal(raw, &o) == nil && o.DataOnly
 }
 
 // Feature is something that a notification may want of a road.

@@ -46,6 +46,17 @@ func overrides() map[string]api.CheckOverrides {
 	return checks
 }
 
+// unseen are the roads that a notification may tell to show nothing.
+func unseen() map[string]api.Unseen {
+	asks := make(map[string]api.Unseen)
+	for _, a := range declared() {
+		if a.Unseen != nil {
+			asks[a.Name] = a.Unseen
+		}
+	}
+	return asks
+}
+
 // codes are the error tables of the roads that have one.
 func codes() map[string]json.RawMessage {
 	tables := make(map[string]json.RawMessage)

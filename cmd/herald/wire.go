@@ -315,6 +315,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Providers:   roads,
 		Canary:      h.providers.Canary,
 		Overrides:   overrides(),
+		Unseen:      unseen(),
 		Codes:       codes(),
 		Corrections: corrections{h.store, h.providers.Recheck},
 		Callbacks:   callbacks,

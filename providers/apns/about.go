@@ -14,7 +14,7 @@ func About() providers.About {
 		Payload: fmt.Sprintf("%d bytes, VoIP %d", maxPayload, maxVoIP), Batch: 1, Kept: "30 days, the last one only",
 		Replaces: "apns-collapse-id", Proof: "the app's report",
 		Can:            providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.Urgency, providers.Channel, providers.BadgeCount, providers.Sound, providers.Localised, providers.LiveActivity, providers.DeadTokens, providers.Test),
-		CheckOverrides: CheckOverrides,
+		CheckOverrides: CheckOverrides, Unseen: unseen,
 	}
 }
 

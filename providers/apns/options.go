@@ -106,6 +106,13 @@ var overrides = providers.NewOverrides(name, (*options).check)
 // CheckOverrides tells what is wrong with a notification's overrides for Apple.
 func CheckOverrides(raw []byte) error { return overrides.Check(raw) }
 
+// unseen tells whether a notification's overrides for Apple make it one that
+// shows nothing.
+func unseen(raw []byte) bool {
+	var o options
+	return json.Unmarshal(raw, &o) == nil && pushTypes[o.kind()].silent
+}
+
 // kind is the push type, "alert" without a word.
 func (o *options) kind() string {
 	if o.PushType == "" {

@@ -16,3 +16,14 @@ func TestQuietHoursComeBeforeTheCallersSound(t *testing.T) {
 		t.Errorf("in silence: %+v", a)
 	}
 }
+
+func TestWhatShowsNothingIsKnown(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"push_type":"background"}`: true, `{"push_type":"location"}`: true, `{"push_type":"voip"}`: false,
+		`{"push_type":"alert"}`: false, `{}`: false, ``: false,
+	} {
+		if got := unseen([]byte(raw)); got != want {
+			t.Errorf("unseen(%s) = %v", raw, got)
+		}
+	}
+}

@@ -14,7 +14,7 @@ func About() providers.About {
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: 1, Kept: "28 days",
 		Replaces: "tag, apns-collapse-id", Proof: "the app's report",
 		Can:            providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.Urgency, providers.Channel, providers.ClickAction, providers.BadgeCount, providers.Sound, providers.Image, providers.Localised, providers.LiveActivity, providers.DeadTokens, providers.Test),
-		CheckOverrides: CheckOverrides,
+		CheckOverrides: CheckOverrides, Unseen: providers.SaysDataOnly,
 	}
 }
 

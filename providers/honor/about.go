@@ -14,7 +14,7 @@ func About() providers.About {
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: maxBatch, Kept: "15 days",
 		Replaces: "tag, notifyId", Proof: "Honor's receipt",
 		Can:            providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.ClickAction, providers.BadgeCount, providers.Image, providers.Batches, providers.DeadTokens, providers.Urgency, providers.Test, providers.Receipt),
-		CheckOverrides: CheckOverrides,
+		CheckOverrides: CheckOverrides, Unseen: providers.SaysDataOnly,
 	}
 }
 

@@ -14,7 +14,7 @@ func About() providers.About {
 		Payload: fmt.Sprintf("%d bytes", maxPayload), Batch: maxBatch, Kept: "15 days",
 		Replaces: "tag, notify_id", Proof: "Huawei's receipt",
 		Can:            providers.But(providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.Urgency, providers.Channel, providers.ClickAction, providers.BadgeCount, providers.Sound, providers.Image, providers.Batches, providers.Receipt, providers.DeadTokens, providers.Test), providers.Localised, providers.LiveActivity),
-		CheckOverrides: CheckOverrides,
+		CheckOverrides: CheckOverrides, Unseen: providers.SaysDataOnly,
 	}
 }
 

@@ -15,7 +15,7 @@ func About() providers.About {
 		Replaces: "notifyKey", Proof: "Meizu's receipt, of what is shown",
 		Can: providers.All(providers.DataOnly, providers.Replacing, providers.TTL, providers.ClickAction, providers.Sound,
 			providers.Batches, providers.Receipt, providers.DeadTokens, providers.Test),
-		CheckOverrides: CheckOverrides,
+		CheckOverrides: CheckOverrides, Unseen: providers.SaysDataOnly,
 	}
 }
 

@@ -14,7 +14,7 @@ func About() providers.About {
 		Payload: fmt.Sprintf("%d bytes", maxStanza), Batch: 1, Kept: "as the server does",
 		Replaces: "–", Proof: "the device's receipt (XEP-0184)",
 		Can:            providers.All(providers.DataOnly, providers.TTL, providers.Receipt, providers.DeadTokens, providers.Test),
-		CheckOverrides: CheckOverrides,
+		CheckOverrides: CheckOverrides, Unseen: providers.SaysDataOnly,
 	}
 }
 
