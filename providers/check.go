@@ -11,7 +11,8 @@ import (
 // credentials, with nothing sent to anybody.
 type Checker interface {
 	// Check asks once, and returns in words what the answer proves. Its error is
-	// a *push.Error, of kind [push.ErrCredentials] if they are refused.
+	// a *push.Error, of kind [push.ErrCredentials] if they are refused. "" without
+	// an error means that there is nothing to ask.
 	Check(ctx context.Context) (said string, err error)
 }
 
@@ -42,8 +43,8 @@ func (s *Set) Examine(ctx context.Context, app, provider string, ask bool) (h He
 	if !ok || !ask {
 		return h, nil
 	}
-	h.Asked = true
 	h.Said, err = c.Check(ctx)
+	h.Asked = err != nil || h.Said != ""
 	return h, err
 }
 

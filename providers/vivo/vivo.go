@@ -48,7 +48,6 @@ type Provider struct {
 	callback  string // address of our callbacks; "" for none
 	codes     *providers.Codes
 	tokens    *providers.Tokens
-	gate      gate
 	noLists   atomic.Int64 // ms since 1970; before, the day's lists are used up
 	now       func() time.Time
 	client    *http.Client
@@ -103,18 +102,13 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
 		}
-		if m.Classification == operations {
-			if e := p.gate.pass(p.now()); e != nil {
-				return providers.Each(len(ds), push.Answer{}, e)
-			}
-		}
 		access, err := p.tokens.Get(ctx)
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
 		}
 		answer, e := p.deliver(ctx, access, m, tokens)
 		if e != nil {
-			p.learn(e, access, m.Classification)
+			p.learn(e, access)
 			return providers.Each(len(ds), push.Answer{}, e)
 		}
 		return p.replies(answer, tokens, w)
@@ -138,15 +132,13 @@ func (p *Provider) deliver(ctx context.Context, access string, m message, tokens
 }
 
 // learn draws conclusions from a refusal of the whole request.
-func (p *Provider) learn(e *push.Error, access string, class int) {
+func (p *Provider) learn(e *push.Error, access string) {
 	switch {
 	case e.Code == badToken && p.tokens.Refused(access):
 		e.Kind, e.Detail = push.ErrCredentials, "a new auth token is refused"
 	case e.Code == listsUsedUp:
 		p.noLists.Store(p.now().Add(e.RetryAfter).UnixMilli())
 		e.Kind, e.RetryAfter = push.ErrUnavailable, 0 // the next attempt goes to each device by itself
-	case class == operations:
-		p.gate.learn(e, p.now())
 	}
 }
 
