@@ -5,13 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/herald-push/herald/push"
 )
 
-// trialSends is how many messages in a row the service must refuse for the
-// credentials, and take none, before they are retracted.
-const trialSends = 3
+const (
+	// trialSends is how many messages in a row the service must refuse for the
+	// credentials, and take none, before they are retracted. One is enough where
+	// the service, asked for the credentials themselves, refuses them too: a lane
+	// closes at the first refusal, so the next message may be minutes away.
+	trialSends = 3
+	// trialCheck bounds that question, which the refused message waits for.
+	trialCheck = 5 * time.Second
+)
 
 // Trials knows which credentials are new, and goes back to those before them.
 type Trials interface {
@@ -58,13 +65,26 @@ func (s *Set) try(ctx context.Context, app, provider string, o *opened, answer e
 			s.settle(ctx, func(ctx context.Context) error { return s.trials.Proven(ctx, app, provider, o.version) })
 		}
 	case errors.Is(answer, push.ErrCredentials) && push.ScopeOf(answer) == push.ScopeProvider:
-		if t.refused.Add(1) >= trialSends && t.over.CompareAndSwap(false, true) {
-			why := fmt.Sprintf("the service refused the first %d messages with newer credentials: %s", trialSends, reasonOf(answer))
+		n := t.refused.Add(1)
+		if (n >= trialSends || n == 1 && confirms(ctx, o.provider)) && t.over.CompareAndSwap(false, true) {
+			why := fmt.Sprintf("the service refused the first %d message(s) with newer credentials: %s", n, reasonOf(answer))
 			s.settle(ctx, func(ctx context.Context) error { return s.trials.Retract(ctx, app, provider, o.version, why) })
 		}
 	case errors.Is(answer, push.ErrUnregistered): // it looked at the message, so it took the credentials
 		t.refused.Store(0)
 	}
+}
+
+// confirms asks a service that can be asked whether it is the credentials.
+func confirms(ctx context.Context, p Provider) bool {
+	c, ok := p.(Checker)
+	if !ok {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), trialCheck)
+	defer cancel()
+	_, err := c.Check(ctx)
+	return errors.Is(err, push.ErrCredentials)
 }
 
 // settle writes down how a trial ended, whatever becomes of the message that

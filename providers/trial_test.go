@@ -16,7 +16,7 @@ func TestNewCredentialsThatAreRefusedAreRetracted(t *testing.T) {
 	ofToken := &push.Error{Provider: "apns", Kind: push.ErrCredentials, Scope: push.ScopeToken}
 	busy := &push.Error{Provider: "apns", Kind: push.ErrUnavailable}
 	gone := &push.Error{Provider: "apns", Kind: push.ErrUnregistered}
-	const why = "the service refused the first 3 messages with newer credentials: InvalidProviderToken"
+	const why = "the service refused the first 3 message(s) with newer credentials: InvalidProviderToken"
 	tests := map[string]struct {
 		trial   bool
 		answers []error
@@ -48,6 +48,39 @@ func TestNewCredentialsThatAreRefusedAreRetracted(t *testing.T) {
 		})
 	}
 }
+
+func TestOneRefusalIsEnoughIfTheServiceConfirmsIt(t *testing.T) {
+	refused := &push.Error{Provider: "apns", Kind: push.ErrCredentials, Detail: "BadKey"}
+	for name, tt := range map[string]struct {
+		check error
+		want  []string
+	}{
+		"it does":                {refused, []string{"retract 7: the service refused the first 1 message(s) with newer credentials: BadKey"}},
+		"it takes them":          {nil, nil},
+		"it cannot be asked now": {&push.Error{Kind: push.ErrUnavailable}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fakes{}
+			f.put("demo", "one", 7)
+			p := &checked{scripted{answers: []error{refused}}, tt.check}
+			s := NewSet(f, map[string]Opener{"apns": func([]byte) (Provider, error) { return p, nil }}, nil)
+			kept := &keptTrials{on: true}
+			s.TriedBy(kept)
+			_, _ = s.Send(t.Context(), "demo", "apns", &push.Delivery{})
+			if !slices.Equal(kept.told, tt.want) {
+				t.Errorf("the store was told %q, want %q", kept.told, tt.want)
+			}
+		})
+	}
+}
+
+// checked is one that can be asked.
+type checked struct {
+	scripted
+	answer error
+}
+
+func (p *checked) Check(context.Context) (string, error) { return "asked", p.answer }
 
 func TestARequestToManyCountsOnce(t *testing.T) {
 	refused := push.Reply{Err: &push.Error{Kind: push.ErrCredentials}}

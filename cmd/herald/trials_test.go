@@ -62,7 +62,7 @@ func TestRefusedCredentialsAreRetractedAndItIsMadeKnown(t *testing.T) {
 		t.Errorf("the good ones are not in force again: %v", err)
 	}
 	info, err := credentials{store, set.Changed}.CredentialsInfo(ctx, "demo", "fcm")
-	const why = "the service refused the first 3 messages with newer credentials: wrong key"
+	const why = "the service refused the first 3 message(s) with newer credentials: wrong key"
 	if err != nil || info.RetractedWhy != why || info.Version != 3 {
 		t.Errorf("GET shows %+v, %v", info, err)
 	}
