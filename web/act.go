@@ -56,10 +56,9 @@ func (s *site) ask(r *http.Request, sess *session, app, method, path string, bod
 	} else {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	from, _, _ := net.SplitHostPort(r.RemoteAddr)
 	req.RemoteAddr, req.Host = r.RemoteAddr, r.Host
 	answer := &answered{head: http.Header{}, code: http.StatusOK}
-	s.API(Actor{sess.Identity, app, sess.roles.In(app), from}).ServeHTTP(answer, req)
+	s.API(Actor{sess.Identity, app, sess.roles.In(app), peer(r)}).ServeHTTP(answer, req)
 	if answer.code >= http.StatusInternalServerError {
 		return fmt.Errorf("web: %s %s answers %d: %w", method, path, answer.code, ErrAway)
 	}
@@ -73,6 +72,12 @@ func (s *site) ask(r *http.Request, sess *session, app, method, path string, bod
 		return fmt.Errorf("web: read the API's answer: %w", err)
 	}
 	return nil
+}
+
+// peer is the address that a request came from.
+func peer(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return host
 }
 
 // answered is an answer of the API.

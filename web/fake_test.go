@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,7 +29,8 @@ type fake struct {
 
 	mu         sync.Mutex
 	registered []string
-	asked      []string        // of the API
+	asked      []string // of the API
+	saved      []SavedQuery
 	members    map[string]Role // people of demo by their address
 }
 
@@ -40,6 +42,8 @@ func (f *fake) Key(_ context.Context, key string) (Identity, error) {
 		return Identity{Kind: "key", Subject: "admin", Name: "key admin"}, nil
 	case "hk_read":
 		return Identity{Kind: "key", Subject: "read", Name: "key read"}, nil
+	case "hk_analyst":
+		return Identity{Kind: "key", Subject: "analyst", Name: "key analyst"}, nil
 	default:
 		return Identity{}, ErrDenied
 	}
@@ -58,6 +62,8 @@ func (f *fake) Roles(_ context.Context, who Identity) (Roles, error) {
 		return Roles{"demo": Admin}, nil
 	case "key read":
 		return Roles{"demo": Viewer}, nil
+	case "key analyst":
+		return Roles{"demo": Analyst}, nil
 	}
 	return nil, nil
 }
@@ -241,6 +247,65 @@ func (f *fake) Journeys(_ context.Context, l Lens) (Journeys, error) {
 	}, nil
 }
 
+func (f *fake) Sources(context.Context) ([]Source, error) {
+	if f.away.Load() {
+		return nil, ErrAway
+	}
+	return []Source{
+		{"receipts", "One row for each piece of evidence about a delivery." + f.planted, []Column{{"app", "LowCardinality(String)"}, {"since_ms", "Float64"}}},
+		{"activity_minute", "What arrived in each minute.", []Column{{"minute", "DateTime('UTC')"}}},
+	}, nil
+}
+
+// Ask answers a series over time, bars, one row, or none, by what the question
+// speaks of.
+func (f *fake) Ask(_ context.Context, app, sql string) (Answer, error) {
+	switch {
+	case f.away.Load():
+		return Answer{}, ErrAway
+	case strings.Contains(sql, "system"):
+		return Answer{}, &Wrong{"sql: system is not among the tables" + f.planted}
+	case strings.Contains(sql, "nothing"):
+		return Answer{Columns: []Column{{"n", "UInt64"}}}, nil
+	case strings.Contains(sql, "minute"):
+		a := Answer{Columns: []Column{{"minute", "DateTime"}, {"provider", "String"}, {"proofs", "UInt64"}}, Took: 12 * time.Millisecond}
+		for i := range 120 {
+			a.Rows = append(a.Rows, []any{time.Unix(1_760_000_000+int64(i)*60, 0).UTC(), "apns" + f.planted, uint64(40 + i%13)},
+				[]any{time.Unix(1_760_000_000+int64(i)*60, 0).UTC(), "fcm", uint64(70 - i%29)})
+		}
+		return a, nil
+	default:
+		return Answer{
+			Columns: []Column{{"maker", "String"}, {"provider", "String"}, {"deliveries", "UInt64"}, {"delivered_percent", "Float64"}}, Cut: true, Took: 31 * time.Millisecond,
+			Rows: [][]any{{"Apple", "apns", uint64(4120), 98.1}, {"Xiaomi" + f.planted, "fcm", uint64(1710), 71.4}, {"=1+1", "live", uint64(911), nil}},
+		}, nil
+	}
+}
+
+func (f *fake) Saved(context.Context, string) ([]SavedQuery, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]SavedQuery{{"Slow in Brazil" + f.planted, "SELECT 1", "ann@example.com", time.Now().Add(-time.Hour)}}, f.saved...), nil
+}
+
+func (f *fake) Save(_ context.Context, by Actor, q SavedQuery) error {
+	if q.Name == "taken" {
+		return &Wrong{"name: is taken"}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	q.Author, q.UpdatedAt = by.Who.Name, time.Now()
+	f.saved = append(f.saved, q)
+	return nil
+}
+
+func (f *fake) Forget(_ context.Context, _ Actor, name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.saved = slices.DeleteFunc(f.saved, func(q SavedQuery) bool { return q.Name == name })
+	return nil
+}
+
 // api plays the API: it keeps what was asked, and refuses reasons that say no.
 func (f *fake) api(a Actor) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -371,7 +436,7 @@ func open(t *testing.T, f *fake, change ...func(*Config)) *house {
 	done := make(chan struct{})
 	c := Config{
 		Key: []byte(strings.Repeat("k3y!", 8)), WebSocket: "ws://127.0.0.1:9/mqtt", Refresh: 200 * time.Millisecond,
-		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Lanes: f, API: f.api, Done: done,
+		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Lanes: f, API: f.api, Explorer: f, Done: done,
 	}
 	for _, ch := range change {
 		ch(&c)

@@ -13,7 +13,7 @@ var menu = [...]struct {
 }{
 	{"Watch", []place{
 		{"overview", "/", ""}, {"providers", "/providers", ""}, {"choice", "/choice", ""},
-		{"journeys", "/journeys", ""}, {"explore", "/explore", ""},
+		{"journeys", "/journeys", ""}, {"explore", "/explore", "explorer"},
 	}},
 	{"Operate", []place{
 		{"notifications", "/notifications", ""}, {"devices", "/devices", ""}, {"live", "/live", ""}, {"queues", "/queues", ""},
@@ -55,7 +55,7 @@ func (s *site) menu(page, app string) []menuGroup {
 	if parent, ok := parents[page]; ok {
 		page = parent
 	}
-	has := map[string]bool{"": true, "sandbox": s.Sandbox != "", "demo": s.playable()}
+	has := map[string]bool{"": true, "sandbox": s.Sandbox != "", "explorer": s.Explorer != nil, "demo": s.playable()}
 	var groups []menuGroup
 	for _, g := range menu {
 		shown := menuGroup{Name: g.Group}

@@ -38,7 +38,7 @@ func (f frame) Operator() bool { return f.Role >= Operator }
 func (f frame) Admin() bool { return f.Role >= Admin }
 
 var titles = map[string]string{
-	"overview": "Overview", "providers": "Providers", "choice": "Choice", "journeys": "Journeys", "login": "Sign in", "error": "Error", "notification": "Notification",
+	"overview": "Overview", "providers": "Providers", "choice": "Choice", "journeys": "Journeys", "explore": "Explore", "login": "Sign in", "error": "Error", "notification": "Notification",
 	"delivery": "Delivery", "sandbox": "Sandbox", "device": "Device", "chat": "Chat",
 }
 

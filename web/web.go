@@ -52,9 +52,10 @@ type Config struct {
 	Apps          Apps
 	Numbers       Numbers
 	Notifications Notifications
-	Lanes         Lanes   // nil leaves their table out
-	API           API     // nil turns the pages' switches off
-	Devices       Devices // with Tokens; nil turns the device page off
+	Lanes         Lanes    // nil leaves their table out
+	Explorer      Explorer // nil leaves the page out
+	API           API      // nil turns the pages' switches off
+	Devices       Devices  // with Tokens; nil turns the device page off
 	Tokens        Tokens
 	// Status tells how the stores are. It must not block.
 	Status func(context.Context) Status
@@ -157,6 +158,11 @@ func (s *site) routes(assets http.Handler) http.Handler {
 		s.routeInsight(mux, page)
 	}
 	mux.Handle("POST /providers/{provider}", s.private(s.switchLane))
+	if s.Explorer != nil {
+		mux.Handle("GET /explore", s.private(s.explorePage))
+		mux.Handle("POST /explore", s.private(s.keepQuery))
+		mux.Handle("GET /data/explore.csv", s.private(s.exploreFile))
+	}
 	mux.Handle("POST /choice", s.private(s.sayWhoChooses))
 	mux.Handle("GET /notifications", s.private(s.findNotification))
 	mux.Handle("GET /notifications/{id}", s.private(s.notification))

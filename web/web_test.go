@@ -156,7 +156,7 @@ func TestPlantedMarkupIsShownAndNotRun(t *testing.T) {
 	h := open(t, &fake{lively: true, planted: evil})
 	v := h.operator(t)
 	for _, path := range []string{
-		"/", "/data/overview", "/?class=" + url.QueryEscape(evil), notificationPath("demo", "n"+evil), deliveryPath("demo", "n"+evil, "d"+evil), "/demo/device",
+		"/", "/data/overview", "/?class=" + url.QueryEscape(evil), "/providers", "/choice", "/journeys", "/explore?sql=minute" + url.QueryEscape(evil), "/explore?sql=system", "/data/choice", notificationPath("demo", "n"+evil), deliveryPath("demo", "n"+evil, "d"+evil), "/demo/device",
 		"/login?next=" + url.QueryEscape("/"+evil),
 	} {
 		res, body := v.get(path)

@@ -48,6 +48,7 @@ func (h *house) pages(x extras) (http.Handler, error) {
 		Notifications: stories{h},
 		Lanes:         lanesPage{h},
 		API:           h.apiFor,
+		Explorer:      explorer{h},
 		Status:        func(context.Context) web.Status { return h.status(x) },
 		Log:           h.log,
 		Done:          h.stopping,

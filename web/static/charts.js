@@ -112,10 +112,10 @@ export class Chart {
   }
 
   stepTip(spec, format) {
-    const span = spec.step < 3600 ? `${spec.step / 60} min` : `${spec.step / 3600} h`;
+    const span = !spec.step ? "" : spec.step < 3600 ? `${spec.step / 60} min` : `${spec.step / 3600} h`;
     return this.tooltip({
       trigger: "axis", axisPointer: { lineStyle: { color: colour("--ink-2"), type: "solid", opacity: 0.5 } },
-      formatter: (points) => tip(`${time(points[0].value[0], true)} UTC, ${span}`, points.map((p) => [p.seriesName, format(p), p.color])),
+      formatter: (points) => tip(`${time(points[0].value[0], true)} UTC${span && `, ${span}`}`, points.map((p) => [p.seriesName, format(p), p.color])),
     });
   }
 
