@@ -109,8 +109,8 @@ type site struct {
 	sso      *sso // nil without OIDC
 }
 
-// New makes the dashboards' handler. It serves /, /login, /logout,
-// /notifications/, /sandbox, /demo/device, /demo/chat, /data/ and /static/, and is meant to
+// New makes the dashboards' handler. It serves /, /providers, /choice, /journeys,
+// /explore, /login, /logout, /notifications/, /sandbox, /demo/device, /demo/chat, /data/ and /static/, and is meant to
 // take every path that the API does not.
 func New(c Config) (http.Handler, error) {
 	if err := c.Validate(); err != nil {
