@@ -8,7 +8,7 @@ import (
 // small is a world of few devices that get many messages, so that the outages of
 // its days show.
 func small(seed uint64) Config {
-	return Config{Seed: seed, Devices: 800, Days: 0.4, PerDay: 300}
+	return Config{Seed: seed, Devices: 500, Days: 0.3, PerDay: 300}
 }
 
 func TestTheSelectorThatShipsBeatsTheRules(t *testing.T) {
@@ -64,7 +64,7 @@ func TestTheWorldTreatsSimpleRulesAsTheReferenceDoes(t *testing.T) {
 	var rows [5]Row
 	for seed := range uint64(worlds) {
 		cfg := DefaultConfig(seed + 1)
-		cfg.Devices, cfg.Days = 2000, 2
+		cfg.Devices, cfg.Days = 1200, 1.5
 		w := New(cfg)
 		for i, r := range Compare(w.Run(All(w)[:5], nil)) {
 			rows[i].Policy = r.Policy
