@@ -22,6 +22,7 @@ missing() {
 	have prosody || echo prosody
 	have_nginx || echo nginx
 	have openssl || echo openssl
+	have promtool || echo prometheus
 	have_chromium || echo chromium
 	have_c || echo gcc libc6-dev
 }
