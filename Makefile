@@ -41,6 +41,11 @@ bench: build ## measure throughput and latency, write build/bench.json
 bench-selector: build ## set the selector against other policies in a simulated world (ARGS="--scale 1")
 	bin/herald selector bench --out build/bench-selector.json $(ARGS)
 
+bench-analytics: build ## invent events in the running herald dev, time the dashboards' queries (EVENTS=10000000), write build/bench-analytics.json
+	@mkdir -p build
+	bin/herald analytics seed --events $(or $(EVENTS),10000000) $(ARGS)
+	bin/herald analytics bench --merge --out build/bench-analytics.json $(ARGS)
+
 bench-live: ## measure the live connection beside Mosquitto, write build/bench-live.json
 	go build -o build/bench-live ./examples/bench-live
 	build/bench-live -out build/bench-live.json

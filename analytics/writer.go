@@ -2,6 +2,8 @@ package analytics
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
@@ -33,6 +35,23 @@ type WriterConfig struct {
 	// minute; those by hour stay for a year. Default 90; changing it drops
 	// what is older.
 	RetentionDays int
+	// AppRetentionDays are fewer days for some apps. What is older is removed
+	// once a day, from the receipts alone: rollups name nobody.
+	AppRetentionDays map[string]int
+}
+
+// Validate reports every fault at once, by the names of the configuration.
+func (c WriterConfig) Validate() error {
+	var errs []error
+	if c.RetentionDays < 1 {
+		errs = append(errs, fmt.Errorf("clickhouse.retention_days: %d is less than 1", c.RetentionDays))
+	}
+	for app, days := range c.AppRetentionDays {
+		if days < 1 {
+			errs = append(errs, fmt.Errorf("clickhouse.app_retention_days.%s: %d is less than 1", app, days))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // DefaultWriterConfig sends every half second.
@@ -50,7 +69,8 @@ type Writer struct {
 	metrics *metrics
 	pace    *rate.Limiter // of what has waited
 
-	migrated bool // only Run looks at it
+	migrated bool      // only Run looks at it
+	pruned   time.Time // likewise: when the apps' own retention was last seen to
 
 	mu    sync.Mutex
 	fault error // the last try's; nil if it went well
@@ -152,6 +172,12 @@ func (w *Writer) send(ctx context.Context, seg *segment) (rows int, err error) {
 			return 0, err
 		}
 		w.migrated = true
+	}
+	if time.Since(w.pruned) > 24*time.Hour {
+		w.pruned = time.Now()
+		if err := w.store.prune(ctx, w.config.AppRetentionDays, w.pruned); err != nil {
+			w.log.WarnContext(ctx, "what is older than an app keeps is not removed yet", "err", err)
+		}
 	}
 	events, torn, err := seg.load()
 	if err != nil {

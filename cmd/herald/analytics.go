@@ -23,6 +23,8 @@ type analyticsCmd struct {
 	Trace     traceCmd     `cmd:"" help:"The deliveries of one notification."`
 	Spool     spoolCmd     `cmd:"" help:"What waits on disk for ClickHouse, and since when."`
 	Seed      seedCmd      `cmd:"" help:"Fill the record with invented events, to try pages and queries under load."`
+
+	Bench analyticsBenchCmd `cmd:"" help:"Time the dashboards' queries, and weigh the tables."`
 }
 
 // placeFlags find the record.

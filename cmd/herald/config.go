@@ -15,6 +15,7 @@ import (
 	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 
+	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/data"
@@ -96,6 +97,19 @@ type ClickHouseConfig struct {
 	// URL such as clickhouse://user:password@host:9000/herald or http://….
 	// Without it events wait in the spool.
 	URL string `yaml:"url"`
+	// RetentionDays is how long events and the numbers by minute are kept.
+	// Default 90. Numbers by the hour stay for a year.
+	RetentionDays int `yaml:"retention_days"`
+	// AppRetentionDays are fewer days for some apps, by their ids; their events
+	// go within a day after.
+	AppRetentionDays map[string]int `yaml:"app_retention_days"`
+}
+
+// writer is the part of the configuration that the writer of events reads.
+func (c ClickHouseConfig) writer() analytics.WriterConfig {
+	w := analytics.DefaultWriterConfig()
+	w.RetentionDays, w.AppRetentionDays = c.RetentionDays, c.AppRetentionDays
+	return w
 }
 
 // SealingConfig gives the key that the apps' provider credentials are sealed
@@ -124,6 +138,7 @@ func defaultConfig() Config {
 		Listen:       ":8080",
 		Egress:       providers.OwnEngine,
 		Log:          LogConfig{Level: "info", Format: "text"},
+		ClickHouse:   ClickHouseConfig{RetentionDays: analytics.DefaultWriterConfig().RetentionDays},
 		API:          api.DefaultConfig(),
 		DeviceTokens: devicetoken.DefaultConfig(),
 		Scheduler:    scheduler.DefaultConfig(),
@@ -241,6 +256,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
+		c.ClickHouse.writer(),
 		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Webhooks, c.Tracing, c.Dashboard,
 	} {
 		errs = append(errs, section.Validate())

@@ -41,6 +41,7 @@ type cli struct {
 	Live      liveCmd      `cmd:"" group:"manage" help:"Show the nodes that hold devices' connections; empty one before it is stopped."`
 	Webhooks  webhookCmd   `cmd:"" group:"use" help:"Have the app told what came of its messages."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
+	Erase     eraseCmd     `cmd:"" group:"manage" help:"Erase a person from every store, and prove it."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
 	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors without the rest."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

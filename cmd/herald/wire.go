@@ -147,7 +147,7 @@ func (h *house) openRecord(ctx context.Context) (err error) {
 	if h.spool, err = analytics.OpenSpool(spool, h.log); err != nil {
 		return err
 	}
-	h.writer, err = analytics.NewWriter(h.spool, h.record, analytics.DefaultWriterConfig(), h.log, h.metrics)
+	h.writer, err = analytics.NewWriter(h.spool, h.record, h.cfg.ClickHouse.writer(), h.log, h.metrics)
 	if err != nil {
 		return err
 	}
