@@ -26,6 +26,8 @@ type eraseCmd struct {
 	Config string `short:"c" type:"path" placeholder:"FILE" help:"Configuration file that names the stores."`
 	Data   string `default:"./data" type:"path" help:"Without --config: the data folder of a running herald dev."`
 	DryRun bool   `help:"Only say what there is."`
+
+	Devices []string `placeholder:"ID" help:"Devices that were theirs and whose rows are gone already."`
 }
 
 // erasure is what was found of a person in one place, and what is left.
@@ -47,7 +49,7 @@ func (e *eraseCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer places.close()
-	found, err := places.erase(ctx, e.App, e.User, e.DryRun)
+	found, err := places.erase(ctx, e.App, e.User, e.Devices, e.DryRun)
 	if err != nil {
 		return err
 	}
@@ -143,7 +145,7 @@ func (p *places) close() {
 // erase looks for a person in every place, removes what it finds, and looks
 // again. The devices' rows go last: they lead to all the rest, so that an
 // erasure that broke off is done again from the beginning.
-func (p *places) erase(ctx context.Context, app, user string, dry bool) ([]erasure, error) {
+func (p *places) erase(ctx context.Context, app, user string, known []string, dry bool) ([]erasure, error) {
 	if user == "" {
 		return nil, errors.New("user: is missing")
 	}
@@ -151,7 +153,10 @@ func (p *places) erase(ctx context.Context, app, user string, dry bool) ([]erasu
 	if err != nil {
 		return nil, err
 	}
+	own := len(rows.Devices)
+	rows.Devices = append(rows.Devices, known...)
 	before := p.look(ctx, app, user, rows)
+	before[0].Found = own
 	if dry {
 		return before, nil
 	}
