@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -35,7 +36,8 @@ type fleet struct {
 	last    time.Time // of the last message
 	again   []*phone
 	took    []time.Duration
-	talkers []*phone // publishers, for Mosquitto
+	ins     []time.Time // when devices came in
+	talkers []*phone    // publishers, for Mosquitto
 	wrapped []net.Conn
 }
 
@@ -65,13 +67,26 @@ func (f *fleet) do(o order) (map[string]float64, error) {
 	switch o.Do {
 	case "connect":
 		return f.connect(o)
+	case "lose": // all connections, at once
+		for fd, p := range f.devices {
+			if p != nil {
+				_ = unix.Close(fd)
+				f.devices[fd] = nil
+			}
+		}
+		f.ins = f.ins[:0]
+		return nil, nil
 	case "secure":
 		return f.secure(o)
 	case "reset":
 		f.got, f.acked, f.took = 0, 0, f.took[:0]
 		return nil, nil
 	case "await": // o.N messages
-		err := f.serve(func() bool { return f.got >= o.N }, time.Now().Add(30*time.Second))
+		patience := 30.0
+		if o.Seconds > 0 {
+			patience = o.Seconds
+		}
+		err := f.serve(func() bool { return f.got >= o.N }, time.Now().Add(time.Duration(patience*float64(time.Second))))
 		return f.times(), err
 	case "serve": // until o.N messages have come, or for a time
 		_ = f.serve(func() bool { return f.got >= o.N }, time.Now().Add(time.Duration(o.Seconds*float64(time.Second))))
@@ -137,7 +152,11 @@ func (f *fleet) connect(o order) (map[string]float64, error) {
 		f.again = f.again[:0]
 		return f.in-was >= o.N
 	}, time.Now().Add(time.Minute))
-	return map[string]float64{"seconds": time.Since(begin).Seconds(), "in": float64(f.in - was), "refused": float64(f.refused)}, err
+	m := map[string]float64{"seconds": time.Since(begin).Seconds(), "in": float64(f.in - was), "refused": float64(f.refused)}
+	if n := len(f.ins); n > 0 {
+		m["most"] = f.ins[(n-1)*99/100].Sub(begin).Seconds() // 99 of 100 were in
+	}
+	return m, err
 }
 
 // dial begins to connect, from one of many addresses: one alone has too few
@@ -226,13 +245,13 @@ func (f *fleet) read(p *phone, b []byte) {
 			}
 			if p.sub == nil {
 				p.in, p.whole = true, nil
-				f.in++
+				f.came()
 			}
 			out = append(out, p.sub...)
 			p.sub = nil
 		case mqtt.SUBACK:
 			p.in, p.whole = true, nil
-			f.in++
+			f.came()
 		case mqtt.PUBACK:
 			f.acked++
 		case mqtt.PUBLISH:
@@ -248,6 +267,12 @@ func (f *fleet) read(p *phone, b []byte) {
 	}
 }
 
+// came counts a device in.
+func (f *fleet) came() {
+	f.in++
+	f.ins = append(f.ins, time.Now())
+}
+
 // message takes a message and acknowledges it.
 func (f *fleet) message(out []byte, h mqtt.Header, body []byte) []byte {
 	f.got++
@@ -256,6 +281,9 @@ func (f *fleet) message(out []byte, h mqtt.Header, body []byte) []byte {
 	if h.Flags&6 != 0 {
 		out = append(out, 0x40, 2, rest[0], rest[1])
 		rest = rest[2:]
+	}
+	if i := bytes.Index(rest, []byte(`"text":"`)); i >= 0 {
+		rest = rest[i+8:]
 	}
 	if len(rest) >= 20 {
 		if at, err := strconv.ParseInt(string(rest[:20]), 10, 64); err == nil {

@@ -11,6 +11,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -33,6 +34,7 @@ func main() {
 type options struct {
 	out, only, transport string
 	runs, idle, crowd    int
+	many, storm          int
 	rate                 int
 	seconds              int
 }
@@ -40,15 +42,19 @@ type options struct {
 func run() error {
 	var o options
 	var role string
-	var secure bool
-	flag.BoolVar(&secure, "secure", false, "for its own processes: a node with TLS")
+	var k kind
+	flag.BoolVar(&k.secure, "secure", false, "for its own processes: a node with TLS")
+	flag.BoolVar(&k.talks, "talks", false, "for its own processes: a node with the floors of messaging")
+	flag.StringVar(&k.redis, "redis", "", "for its own processes: where presence is")
 	flag.StringVar(&role, "role", "", "for its own processes: node or fleet")
 	flag.StringVar(&o.out, "out", "build/bench-live.json", "file for the figures")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: idle, tls, singles, broadcast, latency; default all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases: idle, tls, singles, broadcast, latency, im, group, storm, many; default all")
 	flag.StringVar(&o.transport, "transport", "epoll", "epoll or goroutines")
 	flag.IntVar(&o.runs, "runs", 3, "runs of each case but idle")
 	flag.IntVar(&o.idle, "idle", 19_000, "connections of one process")
 	flag.IntVar(&o.crowd, "crowd", 50_000, "connections of the broadcast, over three processes")
+	flag.IntVar(&o.many, "many", 150_000, "connections over eight processes")
+	flag.IntVar(&o.storm, "storm", 50_000, "connections that are lost at once, over three processes")
 	flag.IntVar(&o.rate, "rate", 10_000, "messages a second of the latency case")
 	flag.IntVar(&o.seconds, "seconds", 5, "length of the latency case")
 	flag.Parse()
@@ -56,7 +62,8 @@ func run() error {
 	defer stop()
 	switch role {
 	case "node":
-		return serveNode(ctx, o.transport, secure)
+		k.transport = o.transport
+		return serveNode(ctx, k)
 	case "fleet":
 		return serveFleet()
 	}
@@ -68,12 +75,17 @@ func run() error {
 		measure func(context.Context, options) ([]figure, error)
 	}{
 		{"idle", measureIdle}, {"tls", measureTLS}, {"singles", measureSingles}, {"latency", measureLatency}, {"broadcast", measureBroadcast},
+		{"im", measureTalk}, {"group", measureCrowd}, {"storm", measureStorm}, {"many", measureMany},
 	} {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name) {
 			continue
 		}
 		fmt.Fprintln(os.Stderr, "measuring", c.name)
 		more, err := c.measure(ctx, o)
+		if errors.Is(err, errTooSmall) {
+			fmt.Fprintf(os.Stderr, "left out %s: %v\n", c.name, err)
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("bench-live: %s: %w", c.name, err)
 		}

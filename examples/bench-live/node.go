@@ -28,6 +28,7 @@ import (
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/devicetoken"
+	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/longconn"
 )
 
@@ -45,6 +46,16 @@ func (stores) Pending(context.Context, string, string) ([]im.Message, error) { r
 
 func (stores) Receive(context.Context, []im.Receipt) []error { return nil }
 
+// Receive lets the logic floor know what was acknowledged.
+func (c *chat) Receive(_ context.Context, reports []im.Receipt) []error {
+	if c.Logic != nil {
+		for _, r := range reports {
+			c.Acked(r.App, r.User, r.ID)
+		}
+	}
+	return nil
+}
+
 func tokens() *devicetoken.Tokens { return devicetoken.New(stores{}, devicetoken.DefaultConfig()) }
 
 func device(i int) string { return "d" + strconv.Itoa(i) }
@@ -57,6 +68,7 @@ type node struct {
 	hub    *longconn.Hub
 	server *longconn.Server
 	router *routing.Router
+	chat   *chat
 	run    atomic.Pointer[trial]
 	sent   int // in earlier trials
 }
@@ -89,30 +101,38 @@ func (n *node) Acked(c longconn.Conn, id string) {
 	n.Access.Acked(c, id)
 }
 
-func serveNode(ctx context.Context, transport string, secure bool) error {
+// kind is what a node is besides its connections.
+type kind struct {
+	transport string
+	secure    bool
+	talks     bool   // it has the floors of messaging
+	redis     string // where presence and the devices' users are; empty for memory
+}
+
+func serveNode(ctx context.Context, k kind) error {
 	log := slog.New(slog.DiscardHandler)
 	n := &node{hub: longconn.NewHub()}
-	memory := routing.NewMemory()
-	n.router = routing.New(routing.DefaultConfig(), memory, memory, log)
-	n.Access = access.New(access.DefaultConfig(), n.hub, tokens(), n.router, stores{}, stores{}, log)
-	n.router.Host(n.Access)
+	runs, err := n.open(ctx, k, log)
+	if err != nil {
+		return err
+	}
+	defer n.chat.close()
 	cfg := longconn.DefaultConfig()
-	cfg.TCP, cfg.WebSocket, cfg.Transport = "127.0.0.1:0", "", transport
+	cfg.TCP, cfg.WebSocket, cfg.Transport = "127.0.0.1:0", "", k.transport
 	cfg.ConnectRate, cfg.UnprovenPerAddress, cfg.EvictRate = 0, 0, 1<<20
-	if secure {
+	if k.secure {
 		cert, err := selfSigned()
 		if err != nil {
 			return err
 		}
 		cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS13}
 	}
-	var err error
 	if n.server, err = longconn.Open(ctx, cfg, n.hub, n, log); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var parts sync.WaitGroup
-	for _, run := range []func(context.Context) error{n.router.Run, n.Run, n.server.Run} {
+	for _, run := range append(runs, n.router.Run, n.Run, n.server.Run) {
 		parts.Go(func() { _ = run(ctx) })
 	}
 	b, err := json.Marshal(result{Addr: n.server.TCPAddr().String()})
@@ -123,6 +143,36 @@ func serveNode(ctx context.Context, transport string, secure bool) error {
 	cancel()
 	parts.Wait()
 	return err
+}
+
+// open makes the floors above the connections, and returns what is to be run of
+// the uppermost.
+func (n *node) open(ctx context.Context, k kind, log *slog.Logger) (runs []func(context.Context) error, err error) {
+	cfg := routing.DefaultConfig()
+	memory := routing.NewMemory()
+	n.router = routing.New(cfg, memory, memory, log)
+	n.chat = &chat{}
+	if k.redis != "" {
+		rdb, err := redisstore.Connect(k.redis)
+		if err != nil {
+			return nil, err
+		}
+		shared := routing.NewRedis(rdb, cfg)
+		n.router = routing.New(cfg, shared, shared, log)
+		n.chat.cache = redisstore.NewDevices(rdb, &n.chat.book)
+	}
+	if k.talks {
+		if n.chat, err = openChat(ctx, n.router); err != nil {
+			return nil, err
+		}
+		runs = append(runs, n.chat.kept.Run, n.chat.Run)
+	}
+	n.Access = access.New(access.DefaultConfig(), n.hub, tokens(), n.router, stores{}, n.chat, log)
+	if k.talks || k.redis != "" {
+		n.Talk(n.chat)
+	}
+	n.router.Host(n.Access)
+	return runs, nil
 }
 
 func (n *node) do(o order) (map[string]float64, error) {
@@ -136,8 +186,15 @@ func (n *node) do(o order) (map[string]float64, error) {
 		runtime.ReadMemStats(&m)
 		return map[string]float64{
 			"rss": rss(os.Getpid()), "before": grown, "sessions": float64(stats.Sessions),
-			"heap": float64(m.HeapAlloc), "inuse": float64(m.HeapInuse), "stacks": float64(m.StackInuse),
+			"reads": float64(n.chat.book.reads.Load()),
+			"heap":  float64(m.HeapAlloc), "inuse": float64(m.HeapInuse), "stacks": float64(m.StackInuse),
 		}, nil
+	case "talk":
+		return n.chat.talk(o)
+	case "group":
+		return nil, n.chat.group(o)
+	case "crowd":
+		return nil, n.chat.crowd()
 	case "singles":
 		return n.load(&trial{room: make(chan struct{}, 8_000)}, o)
 	case "rate":
