@@ -27,11 +27,13 @@ type chatConfig struct {
 	Chat     logic.Config `yaml:"chat"`
 	Data     data.Config  `yaml:"data"`
 	Link     link.Config  `yaml:"link"`
+	// Hooks are the questions to the apps' services before a message is said.
+	Hooks chatHooksConfig `yaml:"hooks"`
 }
 
 // Validate reports every fault at once, each under the key that has it.
 func (c chatConfig) Validate() error {
-	return errors.Join(c.Chat.Validate(), c.Data.Validate(), c.Link.Validate())
+	return errors.Join(c.Chat.Validate(), c.Data.Validate(), c.Link.Validate(), c.Hooks.Validate())
 }
 
 // url is the database of the conversations.
@@ -56,6 +58,7 @@ func (h *house) wireChat(ctx context.Context) error {
 	if !h.cfg.does(roleAPI) && !h.cfg.does(roleIM) {
 		return h.wireRemoteChat()
 	}
+	screen := chatHooks{h.cfg.IM.Hooks, h.hooks, h.log}
 	kept, err := data.Open(ctx, h.cfg.IM.url(h.cfg.Database.URL), h.cfg.IM.Data, h.log)
 	if err != nil {
 		return err
@@ -63,7 +66,7 @@ func (h *house) wireChat(ctx context.Context) error {
 	h.chatData = kept
 	h.chat = logic.New(h.cfg.IM.Chat, logic.Parts{
 		Messages: kept, Conversations: kept, Members: kept, Cursors: kept, Rings: kept, Friends: kept,
-		Live: people{h}, Bell: bell{h}, Log: h.log,
+		Live: people{h}, Bell: bell{h}, Screen: screen, Witness: screen, Log: h.log,
 	})
 	h.acked = h.chat.Acked
 	if h.access != nil {

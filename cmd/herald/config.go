@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/knadh/koanf/parsers/yaml"
@@ -146,7 +147,7 @@ func defaultConfig() Config {
 		Routing:      routing.DefaultConfig(),
 		Access:       access.DefaultConfig(),
 		LongConn:     longconn.DefaultConfig(),
-		IM:           chatConfig{Chat: logic.DefaultConfig(), Data: data.DefaultConfig(), Link: link.DefaultConfig()},
+		IM:           chatConfig{Chat: logic.DefaultConfig(), Data: data.DefaultConfig(), Link: link.DefaultConfig(), Hooks: chatHooksConfig{Within: time.Second}},
 		Webhooks:     webhooks.DefaultConfig(),
 	}
 }

@@ -90,7 +90,12 @@ type Screen interface {
 	Screen(ctx context.Context, d *im.Draft) error
 }
 
-// Parts are what a [Logic] stands on. All are needed but Screen.
+// Witness hears of every message once it is durable, now and then twice.
+type Witness interface {
+	Said(ctx context.Context, m *im.ChatMessage)
+}
+
+// Parts are what a [Logic] stands on. All are needed but Screen and Witness.
 type Parts struct {
 	Messages      Messages
 	Conversations Conversations
@@ -101,6 +106,7 @@ type Parts struct {
 	Live          Live
 	Bell          Bell
 	Screen        Screen
+	Witness       Witness
 	Log           *slog.Logger
 }
 

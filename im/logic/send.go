@@ -30,13 +30,22 @@ func (l *Logic) Send(ctx context.Context, who im.Actor, m im.ChatMessage, to str
 			return im.Said{}, refuse("rate_limited", "", "at most %v messages a second, and %d at once", l.cfg.Rate, l.cfg.Burst)
 		}
 		d.Check = l.mayPost
-		if l.parts.Screen != nil {
-			if err := l.parts.Screen.Screen(ctx, d); err != nil {
-				return im.Said{}, err
-			}
+		if err := l.screen(ctx, d); err != nil {
+			return im.Said{}, err
 		}
 	}
 	return l.say(ctx, d, who)
+}
+
+// screen lets the app's own judgement pass over what a user wants to say.
+func (l *Logic) screen(ctx context.Context, d *im.Draft) error {
+	if l.parts.Screen == nil {
+		return nil
+	}
+	if err := l.parts.Screen.Screen(ctx, d); err != nil {
+		return err
+	}
+	return checkBody(d.Kind, d.Body) // it may be another now
 }
 
 // say makes a draft durable and lets it be heard.
@@ -44,6 +53,9 @@ func (l *Logic) say(ctx context.Context, d *im.Draft, who im.Actor) (im.Said, er
 	s, err := l.parts.Messages.Append(ctx, d)
 	if err != nil {
 		return im.Said{}, err
+	}
+	if l.parts.Witness != nil {
+		l.parts.Witness.Said(ctx, &s.ChatMessage)
 	}
 	if !s.Repeated {
 		l.carry(ctx, &said{s, who.Service})
@@ -85,6 +97,11 @@ func (l *Logic) amend(ctx context.Context, who im.Actor, conversation string, se
 	d := &im.Draft{RingAfter: never, ChatMessage: im.ChatMessage{
 		App: who.App, Conversation: conversation, Sender: who.User, ClientID: newID(), Kind: kind, Body: body, Target: seq,
 	}}
+	if kind == im.KindEdit && !who.Service {
+		if err := l.screen(ctx, d); err != nil {
+			return im.Said{}, err
+		}
+	}
 	d.Check = func(f *im.Facts) error { return l.mayAmend(who, kind, f) }
 	return l.say(ctx, d, who)
 }
