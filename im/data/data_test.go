@@ -354,6 +354,22 @@ func TestWhoTakesNothingIsRungForOnce(t *testing.T) {
 	})
 }
 
+func TestWhatWasAnnouncedDelaysNoRing(t *testing.T) {
+	both(t, func(t *testing.T, s *data.Store, _ string) {
+		group(t, s, "g", "ann", "bob")
+		news := draft("bob came")
+		news.To, news.Conversation, news.Sender, news.Kind, news.RingAfter = "", "g", "", im.KindSystem, 100*365*24*time.Hour
+		say(t, s, news)
+		d := draft("hi")
+		d.To, d.Conversation, d.RingAfter = "", "g", 0
+		say(t, s, d)
+		rings, err := s.Due(t.Context(), time.Hour, 100)
+		if err != nil || len(rings) != 1 || rings[0].User != "bob" {
+			t.Errorf("rings %+v, %v; want one for bob", rings, err)
+		}
+	})
+}
+
 func TestLargeGroupsMoveNoCursor(t *testing.T) {
 	both(t, func(t *testing.T, s *data.Store, _ string) {
 		users := make([]string, im.SmallGroup+10)

@@ -71,7 +71,7 @@ const (
 		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1))
 		UPDATE im_members AS m SET
 			version = (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id),
-			ring_due = CASE WHEN m.silent = 0 AND m.ring_due = 0 AND m.role <> 'asking' THEN k.due ELSE m.ring_due END
+			ring_due = CASE WHEN m.silent = 0 AND (m.ring_due = 0 OR m.ring_due > k.due) AND m.role <> 'asking' THEN k.due ELSE m.ring_due END
 		FROM k WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who`
 
 	// Triples of conversation, user or "*", and when to ring.
@@ -79,7 +79,7 @@ const (
 		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1))
 		UPDATE im_members AS m SET ring_due = k.due
 		FROM k
-		WHERE m.app = $2 AND m.conversation = k.id AND (k.who = '*' OR m.user_id = k.who) AND m.gone = 0 AND m.ring_due = 0`
+		WHERE m.app = $2 AND m.conversation = k.id AND (k.who = '*' OR m.user_id = k.who) AND m.gone = 0 AND (m.ring_due = 0 OR m.ring_due > k.due)`
 
 	// Triples of conversation, user and the number of the user's own last
 	// message: who speaks has read. Nobody is rung for their own words.
