@@ -38,6 +38,7 @@ func TestAQuestionIsAnsweredAboutItsOwnAppAlone(t *testing.T) {
 		"joined":                  {`SELECT uniqExact(b.delivery) FROM receipts AS a ANY JOIN receipts b ON a.app = b.app OR a.device = b.device`, "1"},
 		"a quoted table":          {"SELECT uniqExact(delivery) FROM `receipts`", "3"},
 		"a union":                 {`SELECT uniqExact(delivery) FROM receipts UNION ALL SELECT 0 WHERE 0`, "3"},
+		"a column of that name":   {`SELECT sum(activity_minute.receipts) > 2 AS receipts FROM activity_minute`, "1"},
 		"the rollup":              {`SELECT sum(receipts) > 0 FROM activity_minute WHERE stage = 'delivered'`, "1"},
 		"numbers and comments":    {"SELECT 1.5 + 1e1 -- more\n /* or less */ * 2;", "21.5"},
 		"a text that looks bad":   {`SELECT 'FROM system.tables; DROP -- \' {'`, `FROM system.tables; DROP -- ' {`},

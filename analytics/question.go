@@ -71,13 +71,13 @@ func question(sql string, forbidden []string) (string, error) {
 	return out.String(), nil
 }
 
-// renames reports whether the name at i is given to something: after AS, or
-// before AS and a parenthesis, as in WITH name AS (…).
+// renames reports whether the name at i is given to a query, as in WITH name AS
+// (…). A column may well be called receipts.
 func renames(tokens []token, i int) bool {
 	is := func(i int, text string) bool {
 		return i >= 0 && i < len(tokens) && strings.EqualFold(tokens[i].text, text)
 	}
-	return is(i-1, "AS") || is(i+1, "AS") && is(i+2, "(")
+	return is(i+1, "AS") && is(i+2, "(")
 }
 
 func wrong(format string, args ...any) error {
