@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/herald-push/herald/gateway"
 	"github.com/herald-push/herald/push"
 )
 
@@ -21,6 +22,7 @@ type Problem struct {
 	Code      string       `json:"code"`
 	Detail    string       `json:"detail,omitempty"`
 	Faults    []push.Fault `json:"faults,omitempty"`
+	Part      string       `json:"part,omitempty"` // of a call to a business: the step that failed
 	RequestID string       `json:"request_id"`
 }
 
@@ -49,9 +51,12 @@ func notFound(what string) error {
 func refuse(err error) *refusal {
 	var own *refusal
 	var router *echo.HTTPError
+	var business *gateway.Error
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &business):
+		return &refusal{status: business.Status, code: business.Code, detail: business.Detail, retryAfter: business.RetryAfter}
 	case errors.As(err, new(*push.Invalid)):
 		return &refusal{status: http.StatusUnprocessableEntity, code: "invalid", detail: "the request has faults; each names its field"}
 	case errors.Is(err, push.ErrConflict):
@@ -88,6 +93,9 @@ func problemOf(err error, requestID string) Problem {
 	if invalid := (*push.Invalid)(nil); errors.As(err, &invalid) {
 		p.Faults = invalid.Faults
 	}
+	if business := (*gateway.Error)(nil); errors.As(err, &business) {
+		p.Faults, p.Part = business.Faults, business.Part
+	}
 	return p
 }
 
@@ -98,6 +106,8 @@ func (s *Server) fail(err error, c echo.Context) {
 	switch {
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		// The caller has left: nobody reads the answer, and nothing is wrong.
+	case errors.As(err, new(*gateway.Error)):
+		s.log.DebugContext(ctx, "a business did not answer", "route", c.Path(), "request_id", requestID(c), "err", err)
 	case r.status == http.StatusServiceUnavailable:
 		s.log.WarnContext(ctx, "request refused", "route", c.Path(), "request_id", requestID(c), "err", err)
 	case r.status >= http.StatusInternalServerError:

@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
+	"github.com/herald-push/herald/gateway"
 	"github.com/herald-push/herald/push"
 )
 
@@ -87,6 +88,8 @@ type Parts struct {
 	Schedules   Schedules
 	Lanes       Lanes
 	Webhooks    Webhooks
+	Gateway     *gateway.Gateway
+	Businesses  Businesses
 	Members     Members
 	Audit       Audit
 	Desk        Desk
@@ -144,6 +147,7 @@ type Server struct {
 	seconds *prometheus.HistogramVec
 	callers cache[[32]byte, caller]
 	apps    cache[string, push.App]
+	owners  cache[[2]string, string] // app and device → user
 	limits  struct {
 		sync.Mutex
 		of map[string]*rate.Limiter
@@ -161,6 +165,7 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, parts: parts, log: parts.Log, echo: echo.New(), seconds: newSeconds()}
 	s.callers = cache[[32]byte, caller]{ttl: authTTL, most: authMost, now: parts.Now}
+	s.owners = cache[[2]string, string]{ttl: authTTL, most: 10 * authMost, now: parts.Now}
 	s.apps = cache[string, push.App]{ttl: authTTL, most: authMost, now: parts.Now}
 	s.limits.of = make(map[string]*rate.Limiter)
 	if err := parts.Metrics.Register(s.seconds); err != nil {
@@ -180,7 +185,7 @@ func (p *Parts) complete() error {
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 		"Templates": p.Templates == nil, "Word": p.Word == nil,
-		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil, "Desk": p.Desk == nil,
+		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Gateway": p.Gateway == nil, "Businesses": p.Businesses == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil, "Desk": p.Desk == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("api: part %s is missing", name))

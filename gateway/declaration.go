@@ -189,8 +189,8 @@ type Inbound struct {
 	Verify Verify `json:"verify"`
 	ID     string `json:"id,omitempty"`     // jq over {body, headers}: the event's id; default: the header webhook-id
 	Notify string `json:"notify,omitempty"` // jq from the body to a notification as the API takes it
-	// Message is jq from the body to {conversation, text} or {conversation, kind,
-	// body}: a system message. null of either program sends nothing.
+	// Message is jq from the body to a [Message] in the service's own name. null of
+	// either program sends nothing.
 	Message  string           `json:"message,omitempty"`
 	Schema   json.RawMessage  `json:"schema,omitempty"`
 	Examples []InboundExample `json:"examples,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -261,4 +262,24 @@ func (s *service) find(r Request, now time.Time) (*version, *operation, error) {
 		return nil, nil, fail(CodeUnknownOperation, "version "+v.id+" of this service has no such operation", nil)
 	}
 	return v, o, nil
+}
+
+// Head is what an answer over HTTP says beside its body: RFC 9745, RFC 8594.
+func (d *Deprecation) Head() (deprecation, sunset string) {
+	if at, err := time.Parse(time.DateOnly, d.Since); err == nil {
+		deprecation = "@" + strconv.FormatInt(at.Unix(), 10)
+	}
+	if at, err := time.Parse(time.DateOnly, d.Sunset); err == nil {
+		sunset = at.Format(http.TimeFormat)
+	}
+	return deprecation, sunset
+}
+
+// DeviceCaller is a device that has proven itself; user is "" for nobody's.
+func DeviceCaller(app, device, user string) Caller {
+	who := Caller{App: app, Device: device, User: user, Roles: []string{"device"}}
+	if user != "" {
+		who.Roles = append(who.Roles, "user")
+	}
+	return who
 }

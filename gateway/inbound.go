@@ -340,32 +340,32 @@ func (v Verify) hmacSignature(key []byte, h http.Header, stamp string, body []by
 	return hmac.Equal([]byte(h.Get(orElse(v.Header, "X-Signature"))), []byte(want))
 }
 
-// messageShape is a system message as mappings make it.
-type messageShape struct {
+// Message is a system message as mappings make it: to a user, or into a
+// conversation.
+type Message struct {
+	To           string          `json:"to"`
 	Conversation string          `json:"conversation"`
-	Text         string          `json:"text"`
+	Text         string          `json:"text"` // or kind and body
 	Kind         string          `json:"kind"`
 	Body         json.RawMessage `json:"body"`
 }
 
-// SystemMessage reads what an event's mapping made for people who talk.
-func SystemMessage(raw []byte) (conversation, kind string, body json.RawMessage, err error) {
+// ParseMessage reads what an event's mapping made for people who talk. Faults
+// are a *push.Invalid.
+func ParseMessage(raw []byte) (Message, error) {
 	if len(raw) == 0 || raw[0] != '{' {
-		return "", "", nil, &push.Invalid{Faults: []push.Fault{{Field: "message", Detail: "must be an object"}}}
+		return Message{}, &push.Invalid{Faults: []push.Fault{{Field: "message", Detail: "must be an object"}}}
 	}
-	m, faults := strictjson.New[messageShape]().Read(raw)
-	if m.Conversation == "" {
-		faults.Add("conversation", "is needed")
+	m, faults := strictjson.New[Message]().Read(raw)
+	if (m.To == "") == (m.Conversation == "") {
+		faults.Add("to", "is needed, or conversation, and not both")
 	}
 	if (m.Text == "") == (m.Kind == "") {
-		faults.Add("text", "is needed, or kind and body")
-	}
-	if err := faults.Err(); err != nil {
-		return "", "", nil, err
+		faults.Add("text", "is needed, or kind and body, and not both")
 	}
 	if m.Text != "" {
-		body, err = json.Marshal(map[string]string{"text": m.Text})
-		return m.Conversation, "system", body, err
+		m.Kind = "text"
+		m.Body, _ = json.Marshal(map[string]string{"text": m.Text}) // a map of strings
 	}
-	return m.Conversation, m.Kind, m.Body, nil
+	return m, faults.Err()
 }

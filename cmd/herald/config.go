@@ -18,6 +18,7 @@ import (
 
 	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/gateway"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/data"
 	"github.com/herald-push/herald/im/link"
@@ -60,6 +61,7 @@ type Config struct {
 	ClickHouse   ClickHouseConfig   `yaml:"clickhouse"`
 	Sealing      SealingConfig      `yaml:"sealing"`
 	API          api.Config         `yaml:"api"`
+	Gateway      gateway.Config     `yaml:"gateway"`
 	DeviceTokens devicetoken.Config `yaml:"device_tokens"`
 	Scheduler    scheduler.Config   `yaml:"scheduler"`
 	Selector     selector.Config    `yaml:"selector"`
@@ -141,6 +143,7 @@ func defaultConfig() Config {
 		Log:          LogConfig{Level: "info", Format: "text"},
 		ClickHouse:   ClickHouseConfig{RetentionDays: analytics.DefaultWriterConfig().RetentionDays},
 		API:          api.DefaultConfig(),
+		Gateway:      gateway.DefaultConfig(),
 		DeviceTokens: devicetoken.DefaultConfig(),
 		Scheduler:    scheduler.DefaultConfig(),
 		Selector:     selector.DefaultConfig(),
@@ -257,7 +260,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.ClickHouse.writer(),
+		c.ClickHouse.writer(), c.Gateway,
 		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Webhooks, c.Tracing, c.Dashboard,
 	} {
 		errs = append(errs, section.Validate())

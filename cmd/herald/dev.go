@@ -23,6 +23,7 @@ type devCmd struct {
 	Data      string `default:"./data" type:"path" help:"Folder for everything that is kept."`
 	Demo      bool   `default:"true" negatable:"" help:"Run the demo fleet of simulated devices."`
 	Sandbox   bool   `default:"true" negatable:"" help:"Play the vendors (APNs, FCM, SMS)."`
+	Services  string `type:"existingdir" placeholder:"DIR" help:"Folder with declarations of businesses, one YAML file each."`
 	RedisURL  string `name:"redis" env:"REDIS_URL" placeholder:"URL" help:"Use this Redis. Default: a redis-server of its own."`
 	ClickURL  string `name:"clickhouse" env:"CLICKHOUSE_URL" placeholder:"URL" help:"Use this ClickHouse. Default: the embedded engine."`
 	Verbose   bool   `short:"v" help:"Log everything to the terminal, not warnings alone."`
@@ -41,6 +42,7 @@ const (
 func devConfig(data string) Config {
 	c := defaultConfig()
 	c.Data = data
+	c.Gateway.AllowPrivate = true // a business under development is next door
 	c.Database.URL = "sqlite:" + filepath.Join(data, databaseFile)
 	c.Sealing.KeyFile = filepath.Join(data, sealingFile)
 	c.Webhooks.AllowPrivate = true // who develops has the endpoint next door

@@ -40,6 +40,7 @@ type cli struct {
 	Lanes     lanesCmd     `cmd:"" group:"use" help:"Show how each provider fares: open or closed and why, rate, quotas; switch one off or on."`
 	Live      liveCmd      `cmd:"" group:"manage" help:"Show the nodes that hold devices' connections; empty one before it is stopped."`
 	Webhooks  webhookCmd   `cmd:"" group:"use" help:"Have the app told what came of its messages."`
+	Gateway   gatewayCmd   `cmd:"" group:"use" help:"Check what is declared of businesses against what passed."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Erase     eraseCmd     `cmd:"" group:"manage" help:"Erase a person from every store, and prove it."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`

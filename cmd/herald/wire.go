@@ -18,6 +18,7 @@ import (
 
 	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/gateway"
 	"github.com/herald-push/herald/im/access"
 	"github.com/herald-push/herald/im/data"
 	"github.com/herald-push/herald/im/link"
@@ -69,6 +70,8 @@ type house struct {
 	linkClient *link.Client               // nil where chat is not
 	acked      func(app, user, id string) // takes what devices acknowledge of chat
 
+	gateway *gateway.Gateway
+
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
 	drains *drains          //
@@ -89,7 +92,7 @@ func build(ctx context.Context, c Config, door net.Listener, extra extras, log *
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		h.openStores, h.openRecord, h.wireLive, h.wireJourney, h.wireChat,
+		h.openStores, h.openRecord, h.wireLive, h.wireJourney, h.wireChat, h.wireGateway,
 		func(context.Context) error { return h.wireDoor(door, extra) },
 	} {
 		if err := step(ctx); err != nil {
@@ -309,6 +312,8 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Sides:       h.selector.Sides,
 		Lanes:       lanes{h.scheduler, h.store},
 		Webhooks:    h.hooks,
+		Gateway:     h.gateway,
+		Businesses:  businesses{h.store},
 		Members:     h.store,
 		Audit:       h.store,
 		Desk:        desk{h.scheduler, h},
@@ -370,7 +375,7 @@ func (h *house) Run(ctx context.Context) error {
 	if h.cfg.does(roleConn) {
 		conns = append(conns, named{"longconn", h.conns}, named{"drains", h.drains})
 	}
-	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}}
+	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}, named{"gateway", h.gateway}}
 	if h.chat != nil {
 		knows = append(knows, named{"chat", h.chat}, named{"chat data", h.chatData})
 	}

@@ -17,7 +17,7 @@ const module = "github.com/herald-push/herald"
 // always import itself. Only cmd, which wires everything, is not listed.
 var mayImport = map[string][]string{
 	"push":        {},
-	"api":         {"push", "im"},
+	"api":         {"push", "im", "gateway"},
 	"scheduler":   {"push"},
 	"selector":    {"push"},
 	"analytics":   {"push"},

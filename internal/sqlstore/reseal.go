@@ -12,17 +12,27 @@ func (s *Store) Reseal(ctx context.Context) (int, error) {
 	n := 0
 	err := s.transact(ctx, "reseal", func(tx database.Querier) error {
 		n = 0
-		for _, t := range []struct{ read, write string }{
+		for _, t := range []struct {
+			read, write string
+			bind        func(name string) string
+		}{
 			{
 				`SELECT id, '', token_secret FROM apps`,
 				`UPDATE apps SET token_secret = $3 WHERE id = $1 AND $2 = ''`,
+				func(string) string { return tokenSecret },
 			},
 			{
 				`SELECT app, provider, sealed FROM credentials WHERE sealed IS NOT NULL`,
 				`UPDATE credentials SET sealed = $3 WHERE app = $1 AND provider = $2`,
+				bindTo,
+			},
+			{
+				`SELECT app, name, sealed FROM gateway_secrets`,
+				`UPDATE gateway_secrets SET sealed = $3 WHERE app = $1 AND name = $2`,
+				bindGateway,
 			},
 		} {
-			changed, err := s.resealTable(ctx, tx, t.read, t.write)
+			changed, err := s.resealTable(ctx, tx, t.read, t.write, t.bind)
 			if err != nil {
 				return err
 			}
@@ -72,7 +82,7 @@ func (s *Store) resealVersions(ctx context.Context, tx database.Querier) (change
 	return changed, nil
 }
 
-func (s *Store) resealTable(ctx context.Context, tx database.Querier, read, write string) (changed int, err error) {
+func (s *Store) resealTable(ctx context.Context, tx database.Querier, read, write string, bind func(string) string) (changed int, err error) {
 	all, err := database.Collect(ctx, tx, read, nil, func(scan database.Scanner) (row sealed, err error) {
 		err = scan(&row.app, &row.provider, &row.secret)
 		return row, err
@@ -84,10 +94,7 @@ func (s *Store) resealTable(ctx context.Context, tx database.Querier, read, writ
 		if s.sealer.Current(row.secret) {
 			continue
 		}
-		what := tokenSecret
-		if row.provider != "" {
-			what = bindTo(row.provider)
-		}
+		what := bind(row.provider)
 		secret, err := s.sealer.Open(row.secret, row.app, what)
 		if err != nil {
 			return 0, err
