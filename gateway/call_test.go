@@ -117,7 +117,7 @@ func one(more string) string {
 app: demo
 service: jobs
 backends:
-  main: {url: BACKEND, allow_private: true, max_bytes: 1000, timeout_ms: 300}
+  main: {url: BACKEND, allow_private: true, max_bytes: 1000, timeout_ms: 30000}
 versions:
   1:
     operations:
@@ -151,7 +151,7 @@ func TestWhatABusinessDoesWrongHasACode(t *testing.T) {
 		}, CodeRedirected},
 		"what was not agreed on": {plainGet, answerJSON(`{"a":"text"}`), CodeInvalidOutput},
 		"a list for an object":   {plainGet, answerJSON(`[1]`), CodeMapping},
-		"no answer in time": {plainGet, func(_ http.ResponseWriter, r *http.Request) {
+		"no answer in time": {"\n        call: {backend: main, path: /x, timeout_ms: 50}\n", func(_ http.ResponseWriter, r *http.Request) {
 			select {
 			case <-hang:
 			case <-r.Context().Done():
@@ -210,7 +210,7 @@ func TestAnIdempotentCallIsRetried(t *testing.T) {
 
 func TestABusinessThatFailsIsLeftAlone(t *testing.T) {
 	var n atomic.Int32
-	w := newWorld(t, strings.ReplaceAll(one(plainGet), "timeout_ms: 300", "breaker: {percent: 50, calls: 5, window_seconds: 60, open_ms: 600000}"),
+	w := newWorld(t, strings.ReplaceAll(one(plainGet), "timeout_ms: 30000", "breaker: {percent: 50, calls: 5, window_seconds: 600, open_ms: 600000}"),
 		func(w http.ResponseWriter, _ *http.Request) { n.Add(1); w.WriteHeader(500) })
 	var last *Error
 	for range 20 {

@@ -71,7 +71,20 @@ func (g *Gateway) Load(ctx context.Context) error {
 			next.services[d.App][d.Service] = s
 		}
 	}
-	errs = append(errs, g.loadFolder(put)...)
+	keep := func(from string) { // what a file that cannot be read said before
+		for app, services := range old.services {
+			for name, s := range services {
+				if s.from != from || next.service(app, name) != nil {
+					continue
+				}
+				if next.services[app] == nil {
+					next.services[app] = map[string]*service{}
+				}
+				next.services[app][name] = s
+			}
+		}
+	}
+	errs = append(errs, g.loadFolder(put, keep)...)
 	if err := g.loadStore(ctx, put); err != nil {
 		return errors.Join(append(errs, err)...) // without the store nothing may seem deleted
 	}
@@ -81,7 +94,7 @@ func (g *Gateway) Load(ctx context.Context) error {
 
 type putter func(d Declaration, raw []byte, rules Rules, from string)
 
-func (g *Gateway) loadFolder(put putter) (errs []error) {
+func (g *Gateway) loadFolder(put putter, keep func(from string)) (errs []error) {
 	if g.cfg.Folder == "" {
 		return nil
 	}
@@ -93,11 +106,13 @@ func (g *Gateway) loadFolder(put putter) (errs []error) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("gateway: %w", err))
+			keep(filepath.Base(name))
 			continue
 		}
 		d, err := ParseYAML(text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", filepath.Base(name), err))
+			keep(filepath.Base(name))
 			continue
 		}
 		put(d, text, Rules{AllowPrivate: true, Trusted: true, Secrets: g.parts.Secrets}, filepath.Base(name))

@@ -97,7 +97,7 @@ func (c *compiler) inbound(field, _ string, in Inbound) *inbound {
 	}
 	c.within(field+".verify.tolerance_seconds", in.Verify.ToleranceSeconds, 1, 3600, 300)
 	if in.Notify == "" && in.Message == "" {
-		c.faults.Add(field, "needs notify or message: what becomes of the event")
+		c.faults.Add(field+".notify", "is needed, or message: what becomes of the event")
 	}
 	return out
 }

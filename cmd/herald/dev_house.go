@@ -94,6 +94,7 @@ func (d *devHouse) build(ctx context.Context) (net.Listener, error) {
 		return nil, err
 	}
 	c := devConfig(d.cmd.Data)
+	c.Gateway.Folder = d.cmd.Services
 	c.Redis.URL, c.ClickHouse.URL = d.redis.URL, d.clickhouse.URL
 	c.PublicURL = "http://" + reachable(door.Addr())
 	if c.LongConn.TCPListener, err = d.open(ctx, "--mqtt", d.cmd.MQTT, "127.0.0.1:1883"); err != nil {
