@@ -85,7 +85,9 @@ func (s *Server) audited(action string, get, change handler) handler {
 		status, after := c.Response().Status, json.RawMessage(nil)
 		switch {
 		case err != nil:
-			status = refuse(err).status
+			if status = refuse(err).status; ctx.Err() != nil {
+				status = 0 // whoever asked has left, and what was begun may be done
+			}
 		case get != nil:
 			after = s.look(c, who, get)
 		default:

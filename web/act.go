@@ -19,6 +19,8 @@ type Actor struct {
 	App  string
 	Role Role   // in the app
 	From string // the address they came from
+	// House is whether they may touch what all apps share: operators of all.
+	House bool
 }
 
 // refusal is what the API says to a change that it does not make, in words for
@@ -26,6 +28,18 @@ type Actor struct {
 type refusal struct {
 	status int
 	words  string
+	faults []fault
+}
+
+// fault is what is wrong with one field of what was asked.
+type fault struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+// Is lets [site.fail] find its words.
+func (r *refusal) Is(target error) bool {
+	return target == ErrNotFound && r.status == http.StatusNotFound || target == errForbidden && r.status == http.StatusForbidden
 }
 
 func (r *refusal) Error() string {
@@ -58,14 +72,14 @@ func (s *site) ask(r *http.Request, sess *session, app, method, path string, bod
 	}
 	req.RemoteAddr, req.Host = r.RemoteAddr, r.Host
 	answer := &answered{head: http.Header{}, code: http.StatusOK}
-	s.API(Actor{sess.Identity, app, sess.roles.In(app), peer(r)}).ServeHTTP(answer, req)
+	s.API(Actor{sess.Identity, app, sess.roles.In(app), peer(r), sess.roles[AllApps] >= Operator}).ServeHTTP(answer, req)
 	if answer.code >= http.StatusInternalServerError {
 		return fmt.Errorf("web: %s %s answers %d: %w", method, path, answer.code, ErrAway)
 	}
 	if answer.code >= http.StatusBadRequest {
-		return &refusal{answer.code, problemWords(answer.body.Bytes())}
+		return newRefusal(answer.code, answer.body.Bytes())
 	}
-	if into == nil {
+	if into == nil || answer.body.Len() == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(answer.body.Bytes(), into); err != nil {
@@ -91,21 +105,22 @@ func (a *answered) Header() http.Header         { return a.head }
 func (a *answered) WriteHeader(code int)        { a.code = code }
 func (a *answered) Write(b []byte) (int, error) { return a.body.Write(b) }
 
-// problemWords says what a problem document says: its faults, or else its detail.
-func problemWords(body []byte) string {
+// newRefusal reads a problem document: its words are its faults, or else its
+// detail.
+func newRefusal(status int, body []byte) *refusal {
 	var p struct {
-		Detail string                           `json:"detail"`
-		Faults []struct{ Field, Detail string } `json:"faults"`
+		Detail string  `json:"detail"`
+		Faults []fault `json:"faults"`
 	}
 	if json.Unmarshal(body, &p) != nil {
-		return "It was refused."
+		return &refusal{status: status, words: "It was refused."}
 	}
 	var faults []string
 	for _, f := range p.Faults {
 		faults = append(faults, f.Field+" "+f.Detail)
 	}
 	if len(faults) > 0 {
-		return strings.Join(faults, "; ")
+		p.Detail = strings.Join(faults, "; ")
 	}
-	return p.Detail
+	return &refusal{status, p.Detail, p.Faults}
 }

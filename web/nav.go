@@ -16,10 +16,10 @@ var menu = [...]struct {
 		{"journeys", "/journeys", ""}, {"explore", "/explore", "explorer"},
 	}},
 	{"Operate", []place{
-		{"notifications", "/notifications", ""}, {"devices", "/devices", ""}, {"live", "/live", ""}, {"queues", "/queues", ""},
+		{"notifications", "/notifications", ""}, {"devices", "/devices", "desk"}, {"live", "/live", "desk"}, {"queues", "/queues", "desk"},
 	}},
 	{"Set up", []place{
-		{"settings", "/settings", ""}, {"audit", "/audit", ""},
+		{"settings", "/settings", "admin"}, {"audit", "/audit", "operator"},
 	}},
 	{"Demo", []place{
 		{"sandbox", "/sandbox", "sandbox"}, {"device", "/demo/device", "demo"}, {"chat", "/demo/chat", "demo"},
@@ -29,13 +29,13 @@ var menu = [...]struct {
 // place is one page of the menu.
 type place struct {
 	Name, Path string
-	needs      string // what the house must have; "" is nothing special
+	needs      string // what the house must have, or the viewer be; "" is nothing special
 }
 
 // parents are the entries that are lit for pages below them.
 var parents = map[string]string{
-	"notification": "notifications", "delivery": "notifications", "user": "devices", "install": "devices",
-	"queue": "queues", "task": "queues",
+	"notification": "notifications", "delivery": "notifications", "install": "devices",
+	"task": "queues", "secret": "settings",
 }
 
 // menuGroup and menuEntry are the menu as layout.html shows it.
@@ -50,12 +50,15 @@ type (
 	}
 )
 
-// menu lists the pages that there are, with links that keep the app.
-func (s *site) menu(page, app string) []menuGroup {
+// menu lists the pages that there are for a role, with links that keep the app.
+func (s *site) menu(page, app string, role Role) []menuGroup {
 	if parent, ok := parents[page]; ok {
 		page = parent
 	}
-	has := map[string]bool{"": true, "sandbox": s.Sandbox != "", "explorer": s.Explorer != nil, "demo": s.playable()}
+	has := map[string]bool{
+		"": true, "desk": s.API != nil, "operator": s.API != nil && role >= Operator, "admin": s.API != nil && role >= Admin,
+		"sandbox": s.Sandbox != "", "explorer": s.Explorer != nil, "demo": s.playable(),
+	}
 	var groups []menuGroup
 	for _, g := range menu {
 		shown := menuGroup{Name: g.Group}
@@ -83,6 +86,11 @@ func section(page string) string {
 		}
 	}
 	return "/"
+}
+
+// about is a path about an app with one more word in its query.
+func about(path, app, key, value string) string {
+	return path + "?" + url.Values{"app": {app}, key: {value}}.Encode()
 }
 
 // within is a path about an app.

@@ -7,24 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 )
-
-// findNotification serves the search field: /notifications?app=&id=.
-func (s *site) findNotification(w http.ResponseWriter, r *http.Request, sess *session) error {
-	v, _, err := s.choose(r, sess)
-	if err != nil {
-		return err
-	}
-	id := strings.TrimSpace(r.URL.Query().Get("id"))
-	if id == "" {
-		http.Redirect(w, r, "/?"+url.Values{"app": {v.app}}.Encode(), http.StatusSeeOther)
-		return nil
-	}
-	http.Redirect(w, r, notificationPath(v.app, id), http.StatusSeeOther)
-	return nil
-}
 
 func notificationPath(app, id string) string {
 	return "/notifications/" + url.PathEscape(id) + "?" + url.Values{"app": {app}}.Encode()
@@ -42,6 +26,12 @@ type notificationView struct {
 	Next  string // link to the next page of the list; "" at the end
 	Fault string
 }
+
+// Moves says that the page moves by itself.
+func (notificationView) Moves() {}
+
+// Moves says that the page moves by itself.
+func (deliveryView) Moves() {}
 
 // Bars are the counts as shares of the audience.
 func (v notificationView) Bars() []bar {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 )
@@ -38,8 +40,10 @@ func (f frame) Operator() bool { return f.Role >= Operator }
 func (f frame) Admin() bool { return f.Role >= Admin }
 
 var titles = map[string]string{
-	"overview": "Overview", "providers": "Providers", "choice": "Choice", "journeys": "Journeys", "explore": "Explore", "login": "Sign in", "error": "Error", "notification": "Notification",
-	"delivery": "Delivery", "sandbox": "Sandbox", "device": "Device", "chat": "Chat",
+	"overview": "Overview", "providers": "Providers", "choice": "Choice", "journeys": "Journeys", "explore": "Explore", "login": "Sign in", "error": "Error",
+	"notifications": "Notifications", "notification": "Notification", "delivery": "Delivery", "devices": "Devices and users", "install": "Device",
+	"queues": "Queues and dead letters", "task": "Task", "live": "Live", "settings": "Settings", "audit": "Audit", "secret": "Shown once",
+	"sandbox": "Sandbox", "device": "Device", "chat": "Chat",
 }
 
 // parsePages joins each page with the layout. The first word of a template's
@@ -59,9 +63,15 @@ func parsePages(now func() time.Time) (map[string]*template.Template, error) {
 
 // render writes a page, whole or not at all.
 func (s *site) render(w http.ResponseWriter, r *http.Request, sess *session, code int, name string, page any) {
-	f := s.frame(r, sess, name, page)
 	var buf bytes.Buffer
-	if err := s.pages[name].Execute(&buf, f); err != nil {
+	whole := "layout.html"
+	if r.Context().Value(followKey{}) != nil {
+		if whole = "live"; code != http.StatusOK {
+			w.WriteHeader(code) // what is wrong is for the whole page to say
+			return
+		}
+	}
+	if err := s.pages[name].ExecuteTemplate(&buf, whole, s.frame(r, sess, name, page)); err != nil {
 		s.Log.ErrorContext(r.Context(), "template failed", "page", name, "err", err)
 		http.Error(w, "internal error", http.StatusInternalServerError)
 		return
@@ -87,7 +97,8 @@ func (s *site) frame(r *http.Request, sess *session, name string, page any) fram
 	if v, apps, err := s.choose(r, sess); err == nil {
 		f.App, f.Apps = v.app, apps
 	}
-	f.Role, f.Window, f.Menu = sess.roles.In(f.App), r.URL.Query().Get("window"), s.menu(name, f.App)
+	f.Role, f.Window = sess.roles.In(f.App), r.URL.Query().Get("window")
+	f.Menu = s.menu(name, f.App, f.Role)
 	return f
 }
 
@@ -111,6 +122,16 @@ func words(now func() time.Time) template.FuncMap {
 		"signed":           signed,
 		"share":            func(v float64) string { return fmt.Sprintf("%.1f %%", 100*v) },
 		"roadColour":       func(name string) string { return strings.TrimPrefix(roadColour(name, 0), "--") },
+		"within":           within,
+		"about":            about,
+		"pathOf":           url.PathEscape,
+		"when":             func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
+		"seconds":          func(v float64) string { return ago(time.Duration(v * float64(time.Second))) },
+		"prob":             func(v float64) string { return fmt.Sprintf("%.3g %%", 100*v) },
+		"score":            func(v float64) string { return fmt.Sprintf("%.3f", v) },
+		"num":              func(n int) string { return count(uint64(max(0, n))) },
+		"join":             func(list []string) string { return strings.Join(list, ", ") },
+		"has":              slices.Contains[[]string, string],
 		"notificationPath": notificationPath,
 		"deliveryPath":     deliveryPath,
 	}

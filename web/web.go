@@ -107,6 +107,7 @@ type site struct {
 	board    *board
 	sandbox  *sandbox
 	sso      *sso // nil without OIDC
+	mux      *http.ServeMux
 }
 
 // New makes the dashboards' handler. It serves /, /providers, /choice, /journeys,
@@ -147,6 +148,7 @@ func New(c Config) (http.Handler, error) {
 
 func (s *site) routes(assets http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	s.mux = mux
 	mux.Handle("GET /static/", assets)
 	mux.HandleFunc("GET /login", s.loginPage)
 	mux.HandleFunc("POST /login", s.login)
@@ -164,7 +166,9 @@ func (s *site) routes(assets http.Handler) http.Handler {
 		mux.Handle("GET /data/explore.csv", s.private(s.exploreFile))
 	}
 	mux.Handle("POST /choice", s.private(s.sayWhoChooses))
-	mux.Handle("GET /notifications", s.private(s.findNotification))
+	mux.Handle("GET /notifications", s.private(s.notifications))
+	mux.Handle("GET /data/follow", s.private(s.follow))
+	s.routeOperate(mux)
 	mux.Handle("GET /notifications/{id}", s.private(s.notification))
 	mux.Handle("GET /notifications/{id}/deliveries/{device}", s.private(s.delivery))
 	mux.Handle("GET /sandbox", s.private(s.sandboxPage))
@@ -220,6 +224,9 @@ func (s *site) askToSignIn(w http.ResponseWriter, r *http.Request) {
 // fail is the only place where an error becomes a status. What it does not know
 // is our own fault: logged in full and shown to nobody.
 func (s *site) fail(w http.ResponseWriter, r *http.Request, sess *session, err error) {
+	if r.Context().Err() != nil {
+		return // the viewer left: nobody reads the answer, and nothing is wrong
+	}
 	code, title, words := http.StatusInternalServerError, "Something broke", "It is logged, with the time of this page."
 	switch {
 	case errors.Is(err, ErrNotFound):

@@ -201,9 +201,24 @@ type Attempt struct {
 	Stage              string // accepted, handed_over, failed or unknown
 	Kind, Code, Detail string // why it failed, in our word and the provider's
 	Why                string // why this road was taken
+	Decision           *Decision
 	At                 time.Time
 	TookMillis         float64
 	CostMicros         int64
+}
+
+// Decision is how the road of an attempt was chosen, in numbers.
+type Decision struct {
+	Policy, Wished   string
+	Propensity       float64 // with which this road was to be chosen
+	Explored, Online bool
+	Roads            []Candidate
+}
+
+// Candidate is one road that a decision weighed.
+type Candidate struct {
+	Provider          string
+	Score, Propensity float64
 }
 
 // Proof is one piece of evidence that came after an attempt or without one.

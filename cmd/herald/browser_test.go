@@ -92,6 +92,12 @@ func TestTwoBrowsersChat(t *testing.T) {
 // startBrowser starts Chromium, or skips the test where there is none.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
+	return startBrowserFor(t, 2*time.Minute)
+}
+
+// startBrowserFor is startBrowser for a test that takes longer.
+func startBrowserFor(t *testing.T, life time.Duration) context.Context {
+	t.Helper()
 	var path string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -102,7 +108,7 @@ func startBrowser(t *testing.T) context.Context {
 	if path == "" {
 		need.Missing(t, "no Chromium found; make test installs it on Debian")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), life)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewExecAllocator(ctx, append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,

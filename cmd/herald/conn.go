@@ -23,6 +23,7 @@ func (h *house) wireConnections(ctx context.Context) (err error) {
 		return errors.Is(err, push.ErrAway) || errors.Is(err, context.DeadlineExceeded)
 	}
 	hub := longconn.NewHub()
+	h.hub = hub
 	h.access = access.New(cfg, hub, h.tokens, h.router,
 		waiting{redisstore.NewInbox(h.redis), h.log}, evidence{h}, h.log)
 	h.router.Host(h.access)

@@ -175,7 +175,7 @@ func (h *house) apiFor(a web.Actor) http.Handler {
 		return http.NotFoundHandler()
 	}
 	return server.As(api.Actor{
-		App: a.App, Scopes: scopesOf(a.Role), Who: a.Who.Name, Via: a.Who.Kind, From: a.From, House: a.Who.Kind != "key",
+		App: a.App, Scopes: scopesOf(a.Role), Who: a.Who.Name, Via: a.Who.Kind, From: a.From, House: a.House,
 	})
 }
 

@@ -226,7 +226,7 @@ func delivery(t push.Trace) web.Delivery {
 	for _, a := range t.Attempts {
 		d.Attempts = append(d.Attempts, web.Attempt{
 			Number: a.Number, Provider: a.Provider, Stage: string(a.Stage), Kind: a.Kind, Code: a.Code, Detail: a.Detail,
-			Why: a.Why, At: a.At, TookMillis: a.TookMillis, CostMicros: a.CostMicros,
+			Why: a.Why, At: a.At, TookMillis: a.TookMillis, CostMicros: a.CostMicros, Decision: decision(a.Decision),
 		})
 	}
 	for _, p := range t.Receipts {
@@ -235,4 +235,15 @@ func delivery(t push.Trace) web.Delivery {
 		})
 	}
 	return d
+}
+
+func decision(d *push.Decision) *web.Decision {
+	if d == nil {
+		return nil
+	}
+	out := &web.Decision{Policy: d.Policy, Wished: d.Wished, Propensity: d.Propensity, Explored: d.Explored, Online: d.Online}
+	for _, r := range d.Roads {
+		out.Roads = append(out.Roads, web.Candidate{Provider: r.Provider, Score: float64(r.Score), Propensity: float64(r.Propensity)})
+	}
+	return out
 }

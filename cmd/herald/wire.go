@@ -75,6 +75,7 @@ type house struct {
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
 	drains *drains          //
+	hub    *longconn.Hub    //
 	door   part
 
 	stopping chan struct{} // closed when the house begins to stop

@@ -1,21 +1,15 @@
-// Fetches the page again while somebody looks, and changes what has changed.
+// Changes the moving part of a page as the server says that it has changed.
 
+import { enliven } from "./app.js";
+import { follow } from "./live.js";
 import { morph } from "./morph.js";
 
 const place = document.getElementById("follow");
-let wait = Number(place.dataset.follow);
-
-async function refresh() {
-  if (document.hidden) return;
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } }).catch(() => null);
-  if (!answer?.ok || answer.redirected) return;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.getElementById("follow");
-  if (!fresh) return;
-  wait = Number(fresh.dataset.follow);
-  morph(place, fresh.innerHTML);
+if (place) {
+  follow(`/data/follow?${new URLSearchParams({ page: location.pathname + location.search })}`, (html) => {
+    // What somebody is typing, choosing or about to confirm is not taken away.
+    if (place.querySelector("input:focus:not([type=checkbox]), select:focus, textarea:focus, details.confirm[open]")) return;
+    morph(place, html);
+    enliven(place);
+  });
 }
-
-const loop = () => setTimeout(() => refresh().finally(loop), wait);
-loop();
-document.addEventListener("visibilitychange", refresh);

@@ -21,18 +21,19 @@ export function follow(url, onUpdate) {
   const open = () => {
     close();
     source = new EventSource(url);
-    source.addEventListener("numbers", (event) => {
+    const heard = (event) => {
       failures = 0;
       show("on");
       onUpdate(JSON.parse(event.data));
-    });
+    };
+    for (const kind of ["numbers", "part"]) source.addEventListener(kind, heard);
     // EventSource gives up by itself on some errors; this never does.
     source.onerror = async () => {
       close();
       show("wait");
       timer = setTimeout(open, backoff(failures++));
-      const answer = await fetch(url.replace("/stream?", "?")).catch(() => null);
-      if (answer?.status === 401) {
+      const answer = await fetch(url.startsWith("/data/follow?") ? location.href : url.replace("/stream?", "?"), { redirect: "manual" }).catch(() => null);
+      if (answer?.status === 401 || answer?.type === "opaqueredirect") {
         close();
         show("out");
         location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
