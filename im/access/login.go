@@ -49,7 +49,11 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 	if hello.ClientID == "" {
 		welcome.AssignedClientID = device
 	}
+	if !a.announce(ctx, s) {
+		a.log.Debug("access: session not known to other nodes before it is let in", "device", s.Key())
+	}
 	if !c.Accept(welcome) {
+		a.presence.Unregister(s.Session())
 		return
 	}
 	a.stats.in.Add(1)
@@ -63,6 +67,23 @@ func (a *Access) login(c longconn.Conn, hello longconn.Hello) {
 	}
 	a.drain(s, c)
 }
+
+// announce makes a person's device known before it is let in. What others say
+// to a person is kept for the device to ask for, and not put into an inbox: were
+// it known only after it has asked, what is said in between would wait for the
+// next message. Whoever looks for it meanwhile finds nobody, and may take the
+// entry for stale; so it is made known again once it is in.
+func (a *Access) announce(ctx context.Context, s *session) bool {
+	if s.User() == "" {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, announcing)
+	defer cancel()
+	return a.presence.Register(ctx, s.Session()) == nil
+}
+
+// announcing is how long a device waits to be let in for others to know it.
+const announcing = 2 * time.Second
 
 // verify checks a token and tells when it runs out; zero means never.
 func (a *Access) verify(ctx context.Context, token []byte) (app, device string, until time.Time, err error) {

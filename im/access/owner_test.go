@@ -1,6 +1,7 @@
 package access_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -37,6 +38,22 @@ func TestSessionKnowsItsUser(t *testing.T) {
 	online, err := w.router.OnlineUsers(t.Context(), "demo", []string{"ann", "ben with spaces", ""})
 	if err != nil || !slices.Equal(online, []bool{true, true, false}) {
 		t.Errorf("OnlineUsers() = %v, %v", online, err)
+	}
+}
+
+// What is said to a person from then on reaches the device: it asks for what it
+// missed once it is in.
+func TestPersonsDeviceIsKnownBeforeItIsIn(t *testing.T) {
+	owners := make(map[string]string)
+	for i := range 200 {
+		owners[fmt.Sprint("d", i)] = fmt.Sprint("u", i)
+	}
+	w := talkers(t, owners)
+	for device, user := range owners {
+		w.enter(t, device)
+		if online, err := w.router.OnlineUsers(t.Context(), "demo", []string{user}); err != nil || !online[0] {
+			t.Fatalf("%s is in, and OnlineUsers() = %v, %v", device, online, err)
+		}
 	}
 }
 
