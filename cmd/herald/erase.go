@@ -115,7 +115,7 @@ func openPlaces(ctx context.Context, c Config) (p *places, err error) {
 	if p.sql, err = sqlstore.Open(ctx, c.Database.URL, keys, quiet); err != nil {
 		return nil, err
 	}
-	if p.chat, err = data.Open(ctx, c.Database.URL, c.IM.Data, quiet); err != nil {
+	if p.chat, err = data.Open(ctx, c.IM.url(c.Database.URL), c.IM.Data, quiet); err != nil {
 		return nil, err
 	}
 	if p.redis, err = redisstore.Connect(c.Redis.URL); err != nil {

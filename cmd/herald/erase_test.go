@@ -51,7 +51,7 @@ func peopled(t *testing.T) *places {
 		must(spool.Record(t.Context(), push.Receipt{App: "demo", Device: device.ID, Delivery: "n.0.0", Stage: push.Accepted}))
 	}
 	must(spool.Close())
-	chat, err := data.Open(t.Context(), c.Database.URL, c.IM.Data, slog.New(slog.DiscardHandler))
+	chat, err := data.Open(t.Context(), c.IM.url(c.Database.URL), c.IM.Data, slog.New(slog.DiscardHandler))
 	must(err)
 	t.Cleanup(func() { _ = chat.Close() })
 	must(chat.CreateConversation(t.Context(), &im.Conversation{App: "demo", ID: "g", Kind: im.Group}, []im.Member{{User: "ann", Role: "owner"}, {User: "bob", Role: "member"}}))
