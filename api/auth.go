@@ -40,22 +40,43 @@ const (
 func (s *Server) keyed(scope Scope, h handler, or ...Scope) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		return s.within(c, func(ctx context.Context) error {
-			who, err := s.callerOf(ctx, bearer(c.Request()))
+			who, err := s.admit(ctx, c, scope, or...)
 			if err != nil {
-				return err
-			}
-			if !slices.ContainsFunc(append(or, scope), func(s Scope) bool { return allows(who.scopes, s) }) {
-				return &refusal{
-					status: http.StatusForbidden, code: "forbidden", detail: "the key lacks the scope " + string(scope),
-					challenge: `Bearer realm="herald", error="insufficient_scope", scope="` + string(scope) + `"`,
-				}
-			}
-			if err := s.charge(who.app, 1); err != nil {
 				return err
 			}
 			return h(c, who)
 		})
 	}
+}
+
+// unhurried is keyed for an answer that takes as long as there is to tell: only
+// who asks is found out in the request's time.
+func (s *Server) unhurried(scope Scope, h handler) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		ctx, cancel := context.WithTimeout(c.Request().Context(), s.cfg.Timeout)
+		defer cancel()
+		who, err := s.admit(ctx, c, scope)
+		if err != nil {
+			return err
+		}
+		return h(c, who)
+	}
+}
+
+// admit finds who asks, if their key has one of the scopes and their app is
+// within its rate.
+func (s *Server) admit(ctx context.Context, c echo.Context, scope Scope, or ...Scope) (caller, error) {
+	who, err := s.callerOf(ctx, bearer(c.Request()))
+	if err != nil {
+		return caller{}, err
+	}
+	if !slices.ContainsFunc(append(or, scope), func(s Scope) bool { return allows(who.scopes, s) }) {
+		return caller{}, &refusal{
+			status: http.StatusForbidden, code: "forbidden", detail: "the key lacks the scope " + string(scope),
+			challenge: `Bearer realm="herald", error="insufficient_scope", scope="` + string(scope) + `"`,
+		}
+	}
+	return who, s.charge(who.app, 1)
 }
 
 // within gives a request its time: a store that hangs becomes a 503.

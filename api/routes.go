@@ -49,6 +49,8 @@ func (s *Server) routes() {
 	e.GET("/v1/users/:user", s.keyed(ScopeRead, s.getUser))
 	e.DELETE("/v1/users/:user", s.keyed(ScopeDevice, s.byHand("user.delete", s.getUser, s.deleteUser)))
 
+	e.GET("/v1/users/:user/~export", s.unhurried(ScopeAdmin, s.audited("user.export", nil, s.exportUser)))
+
 	e.POST("/v1/receipts", s.createReceipts)
 	e.POST("/v1/callbacks/:provider", s.receiveCallback)
 
@@ -127,14 +129,7 @@ func plainPath(pattern string) string {
 // may have colons of its own.
 func verb(r *http.Request) *http.Request {
 	path := r.URL.Path
-	if r.Method != http.MethodPost {
-		return r
-	}
-	for word, place := range map[string]string{
-		"pause": "notifications", "resume": "notifications", "rate": "notifications", "preview": "templates",
-		"rollback": "apps", "retry": "queues", "drain": "nodes", "keep": "nodes",
-		"rotate": "webhooks", "test": "webhooks", "replay": "webhooks",
-	} {
+	for word, place := range verbs(r.Method) {
 		if rest, ok := strings.CutSuffix(path, ":"+word); ok && strings.HasPrefix(path, "/v1/"+place+"/") {
 			r = r.WithContext(r.Context())
 			moved := *r.URL
@@ -143,4 +138,20 @@ func verb(r *http.Request) *http.Request {
 		}
 	}
 	return r
+}
+
+// verbs are what is done by a method, and with which things.
+func verbs(method string) map[string]string {
+	switch method {
+	case http.MethodGet:
+		return map[string]string{"export": "users"}
+	case http.MethodPost:
+		return map[string]string{
+			"pause": "notifications", "resume": "notifications", "rate": "notifications", "preview": "templates",
+			"rollback": "apps", "retry": "queues", "drain": "nodes", "keep": "nodes",
+			"rotate": "webhooks", "test": "webhooks", "replay": "webhooks",
+		}
+	default:
+		return nil
+	}
 }

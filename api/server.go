@@ -85,6 +85,7 @@ type Parts struct {
 	Tokens      Tokens
 	Chat        Chat
 	Users       Users
+	Persons     Persons
 	Schedules   Schedules
 	Lanes       Lanes
 	Webhooks    Webhooks
@@ -183,7 +184,7 @@ func (p *Parts) complete() error {
 	for name, missing := range map[string]bool{
 		"Queue": p.Queue == nil, "Devices": p.Devices == nil, "Apps": p.Apps == nil, "Keys": p.Keys == nil,
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
-		"Users": p.Users == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
+		"Users": p.Users == nil, "Persons": p.Persons == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 		"Templates": p.Templates == nil, "Word": p.Word == nil,
 		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Gateway": p.Gateway == nil, "Businesses": p.Businesses == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil, "Desk": p.Desk == nil,
 	} {

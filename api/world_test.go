@@ -550,7 +550,7 @@ func (w *world) furnish() Parts {
 		Chat:        Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
 		Codes:       map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},
 		Corrections: w,
-		Users:       w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w, Webhooks: hookWorld{}, Gateway: businessWorld(), Businesses: &businesses{}, Members: w, Audit: w, Desk: w,
+		Users:       w, Persons: w, Schedules: w, Firings: daily, Templates: w, Word: wording.NewBook(w).Word, Lanes: w, Webhooks: hookWorld{}, Gateway: businessWorld(), Businesses: &businesses{}, Members: w, Audit: w, Desk: w,
 		Providers: map[string]CheckCredentials{"live": nil, "apns": checkSandbox, "fcm": checkSandbox, "sms": checkSandbox, "huawei": checkSandbox},
 		Unseen:    map[string]Unseen{"apns": saysNothing, "fcm": saysNothing},
 		Overrides: map[string]CheckOverrides{"apns": checkWords, "fcm": checkWords},

@@ -21,10 +21,9 @@ import (
 // eraseCmd removes a person from every store, and proves it.
 type eraseCmd struct {
 	formatFlag
+	personFlags
 	User   string `arg:"" help:"The app's id of the person."`
 	App    string `default:"demo" help:"The app."`
-	Config string `short:"c" type:"path" placeholder:"FILE" help:"Configuration file that names the stores."`
-	Data   string `default:"./data" type:"path" help:"Without --config: the data folder of a running herald dev."`
 	DryRun bool   `help:"Only say what there is."`
 
 	Devices []string `placeholder:"ID" help:"Devices that were theirs and whose rows are gone already."`
@@ -40,11 +39,7 @@ type erasure struct {
 }
 
 func (e *eraseCmd) Run(ctx context.Context, std streams) error {
-	c, err := e.config()
-	if err != nil {
-		return err
-	}
-	places, err := openPlaces(ctx, c)
+	places, err := e.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -76,17 +71,32 @@ func (e *eraseCmd) Run(ctx context.Context, std streams) error {
 	}
 }
 
-// config is that of the file, or of the herald dev that last ran on the folder.
-func (e *eraseCmd) config() (Config, error) {
-	if e.Config != "" {
-		return loadConfig(e.Config, os.Environ())
+// personFlags say where the stores are.
+type personFlags struct {
+	Config string `short:"c" type:"path" placeholder:"FILE" help:"Configuration file that names the stores."`
+	Data   string `default:"./data" type:"path" help:"Without --config: the data folder of a running herald dev."`
+}
+
+// open opens the stores. Whoever calls it closes them.
+func (f personFlags) open(ctx context.Context) (*places, error) {
+	c, err := f.config()
+	if err != nil {
+		return nil, err
 	}
-	f, err := readFacts(e.Data)
+	return openPlaces(ctx, c)
+}
+
+// config is that of the file, or of the herald dev that last ran on the folder.
+func (f personFlags) config() (Config, error) {
+	if f.Config != "" {
+		return loadConfig(f.Config, os.Environ())
+	}
+	facts, err := readFacts(f.Data)
 	if err != nil {
 		return Config{}, err
 	}
-	c := devConfig(e.Data)
-	c.Redis.URL, c.ClickHouse.URL = f.Redis, f.ClickHouse
+	c := devConfig(f.Data)
+	c.Redis.URL, c.ClickHouse.URL = facts.Redis, facts.ClickHouse
 	return c, nil
 }
 

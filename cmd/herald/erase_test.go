@@ -48,7 +48,7 @@ func peopled(t *testing.T) *places {
 		must(redisstore.NewInbox(p.redis).Put(t.Context(), []redisstore.Letter{{
 			App: "demo", Device: device.ID, Delivery: "n.0.0", Payload: []byte(`{"sent_at":1}`), Expires: time.Now().Add(time.Hour),
 		}}))
-		must(spool.Record(t.Context(), push.Receipt{App: "demo", Device: device.ID, Delivery: "n.0.0", Stage: push.Accepted}))
+		must(spool.Record(t.Context(), push.Receipt{App: "demo", Device: device.ID, Delivery: "n.0.0", Stage: push.Accepted, At: time.Now(), ReceivedAt: time.Now()}))
 	}
 	must(spool.Close())
 	chat, err := data.Open(t.Context(), c.IM.url(c.Database.URL), c.IM.Data, slog.New(slog.DiscardHandler))

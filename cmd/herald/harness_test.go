@@ -22,6 +22,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/herald-push/herald/internal/clickhousetest"
 )
 
 // asProgram makes the test binary the program itself: the tests below start it
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(run(os.Args[1:], streams{os.Stdout, os.Stderr}))
 	}
-	os.Exit(m.Run())
+	clickhousetest.Main(m)
 }
 
 // program is a running `herald dev`.

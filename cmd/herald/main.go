@@ -43,6 +43,7 @@ type cli struct {
 	Gateway   gatewayCmd   `cmd:"" group:"use" help:"Check what is declared of businesses against what passed."`
 	App       appCmd       `cmd:"" group:"manage" help:"Create and show apps."`
 	Erase     eraseCmd     `cmd:"" group:"manage" help:"Erase a person from every store, and prove it."`
+	Export    exportCmd    `cmd:"" group:"manage" help:"Write down all that is kept of a person, as JSON Lines."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
 	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors without the rest."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`

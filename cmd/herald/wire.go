@@ -306,6 +306,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Tokens:      h.tokens,
 		Chat:        h.chatDoor(),
 		Users:       h.store,
+		Persons:     h.places(),
 		Schedules:   h.store,
 		Firings:     scheduler.Firings,
 		Templates:   templates{h.store, h.book},

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -505,6 +507,65 @@ func TestAnErasedUserIsNowhere(t *testing.T) {
 		}
 		if c, me, err := s.Conversation(t.Context(), "demo", "g", "ann"); err != nil || me != nil || c.Members != 1 {
 			t.Errorf("%+v, %+v, %v", c, me, err)
+		}
+	})
+}
+
+func TestAUserIsToldAllThatIsTheirsOnceAndNothingElse(t *testing.T) {
+	both(t, func(t *testing.T, s *data.Store, _ string) {
+		group(t, s, "g", "cat", "ann")
+		const many = 1001 // two pages and one more
+		drafts := make([]*im.Draft, many)
+		for i := range drafts {
+			drafts[i] = draft(fmt.Sprintf("hello %d", i))
+		}
+		var wg sync.WaitGroup
+		errs := make(chan error, many)
+		for _, d := range drafts {
+			wg.Go(func() {
+				_, err := s.Append(t.Context(), d)
+				errs <- err
+			})
+		}
+		wg.Wait()
+		for range many {
+			if err := <-errs; err != nil {
+				t.Fatal(err)
+			}
+		}
+		answer := draft("from bob")
+		answer.Sender, answer.To = "bob", "ann"
+		direct := say(t, s, answer).Conversation
+		for _, emoji := range []string{"👍", "🎉"} {
+			if err := s.React(t.Context(), "demo", direct, 1, "ann", emoji, true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.React(t.Context(), "demo", direct, 1, "bob", "👎", true); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Block(t.Context(), "demo", "ann", "eve", true); err != nil {
+			t.Fatal(err)
+		}
+		told := map[string]int{}
+		seen := map[string]bool{}
+		err := s.EachOfUser(t.Context(), "demo", "ann", func(what string, thing any) error {
+			told[what]++
+			text, err := json.Marshal(thing)
+			if err != nil || seen[what+string(text)] {
+				t.Errorf("%s twice, or not JSON (%v): %s", what, err, text)
+			}
+			if seen[what+string(text)] = true; strings.Contains(string(text), "from bob") {
+				t.Errorf("%s tells what bob said: %s", what, text)
+			}
+			return nil
+		})
+		if want := map[string]int{"conversation": 2, "message": many, "reaction": 2, "block": 1}; err != nil || !maps.Equal(told, want) {
+			t.Errorf("told %v, want %v; %v", told, want, err)
+		}
+		enough := errors.New("enough")
+		if err := s.EachOfUser(t.Context(), "demo", "ann", func(string, any) error { return enough }); !errors.Is(err, enough) {
+			t.Errorf("error = %v, want that of the listener", err)
 		}
 	})
 }

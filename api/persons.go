@@ -1,0 +1,90 @@
+package api
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/herald-push/herald/push"
+)
+
+// Persons knows all that is kept of a person, in whatever store.
+type Persons interface {
+	// Export tells each thing that is kept of a user, in no more memory for more
+	// of them. It ends with the first error of tell. Of nobody it tells nothing.
+	Export(ctx context.Context, app, user string, tell func(what string, thing any) error) error
+}
+
+// exportMedia is one JSON value a line.
+const exportMedia = "application/jsonl"
+
+// exportLine is one line of an export.
+type exportLine struct {
+	What string `json:"what"`
+	Data any    `json:"data"`
+}
+
+// exportEnd is the last line's: without it an export is not whole.
+type exportEnd struct {
+	Lines int `json:"lines"` // before this one
+}
+
+type exportFault struct {
+	Detail string `json:"detail"`
+}
+
+// WriteExport writes what export tells as JSON Lines, and a last one that says
+// that it is whole.
+func WriteExport(w io.Writer, export func(tell func(what string, thing any) error) error) error {
+	lines, n := json.NewEncoder(w), 0
+	lines.SetEscapeHTML(false)
+	err := export(func(what string, thing any) error {
+		n++
+		return lines.Encode(exportLine{what, thing})
+	})
+	if err != nil {
+		return err
+	}
+	return lines.Encode(exportLine{"end", exportEnd{n}})
+}
+
+// patient gives the caller time for each piece of a long answer, not for all.
+type patient struct {
+	http.ResponseWriter
+	each time.Duration
+}
+
+func (p patient) Write(b []byte) (int, error) {
+	// Not every ResponseWriter has deadlines, a test's recorder for one.
+	_ = http.NewResponseController(p.ResponseWriter).SetWriteDeadline(time.Now().Add(p.each))
+	return p.ResponseWriter.Write(b)
+}
+
+// exportUser serves GET /v1/users/{user}:export. What goes wrong before the
+// first piece has left is an answer of its own; later it is the last line.
+func (s *Server) exportUser(c echo.Context, who caller) error {
+	user := c.Param("user")
+	if !validUser(user) {
+		return &push.Invalid{Faults: []push.Fault{{Field: "user", Detail: needUser}}}
+	}
+	ctx := c.Request().Context()
+	c.Response().Header().Set(echo.HeaderContentType, exportMedia)
+	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
+	out := bufio.NewWriterSize(patient{c.Response(), s.cfg.WireTimeout}, 32<<10)
+	err := WriteExport(out, func(tell func(string, any) error) error {
+		return s.parts.Persons.Export(ctx, who.app, user, tell)
+	})
+	if err != nil && c.Response().Committed && ctx.Err() == nil {
+		err = errors.Join(err, json.NewEncoder(out).Encode(exportLine{"fault", exportFault{refuse(err).detail}}), out.Flush())
+	}
+	if err != nil {
+		return err
+	}
+	return out.Flush()
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"github.com/herald-push/herald/api"
+	"github.com/herald-push/herald/im"
+	"github.com/herald-push/herald/push"
+)
+
+// exportCmd writes down all that is kept of a person.
+type exportCmd struct {
+	personFlags
+	User string `required:"" placeholder:"ID" help:"The app's id of the person."`
+	App  string `default:"demo" help:"The app."`
+
+	Devices []string `placeholder:"ID" help:"Devices that were theirs and whose rows are gone already."`
+}
+
+func (e *exportCmd) Run(ctx context.Context, std streams) error {
+	places, err := e.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer places.close()
+	out := bufio.NewWriter(std.out)
+	err = api.WriteExport(out, func(tell func(string, any) error) error {
+		return places.export(ctx, e.App, e.User, e.Devices, tell)
+	})
+	if err != nil {
+		return fmt.Errorf("the export of user %s of app %s is not whole: %w", e.User, e.App, err)
+	}
+	return out.Flush()
+}
+
+// places are the house's stores of people. They are the house's to close.
+func (h *house) places() *places {
+	return &places{sql: h.store, chat: h.chatData, redis: h.redis, record: h.record, spool: filepath.Join(h.cfg.Data, "spool")}
+}
+
+// Export implements [api.Persons].
+func (p *places) Export(ctx context.Context, app, user string, tell func(what string, thing any) error) error {
+	return p.export(ctx, app, user, nil, tell)
+}
+
+// export tells all that the stores keep of a user, and the events of devices
+// that were theirs.
+func (p *places) export(ctx context.Context, app, user string, known []string, tell func(what string, thing any) error) error {
+	if user == "" {
+		return errors.New("user: is missing")
+	}
+	rows, err := p.sql.OfUser(ctx, app, user)
+	if err != nil {
+		return err
+	}
+	if p.record != nil { // one that is away is better known before the first line
+		if err := p.record.Ping(ctx); err != nil {
+			return err
+		}
+	}
+	if err := p.sql.EachOfUser(ctx, app, user, tell); err != nil {
+		return err
+	}
+	if err := p.chat.EachOfUser(ctx, app, user, tell); errors.Is(err, im.ErrAway) {
+		return fmt.Errorf("%w: %w", push.ErrAway, err)
+	} else if err != nil {
+		return err
+	}
+	if p.record == nil {
+		return nil
+	}
+	for _, d := range known {
+		if !slices.Contains(rows.Devices, d) {
+			rows.Devices = append(rows.Devices, d)
+		}
+	}
+	return p.record.EachOfDevices(ctx, app, rows.Devices, func(r push.Receipt) error { return tell("receipt", r) })
+}
