@@ -45,6 +45,7 @@ type reading struct {
 	choices  Choices
 	content  content  // the page's own; nothing where the numbers could not be read
 	blind    bool     // that is so: zero means nothing
+	waiting  bool     // they may come yet; blind until then
 	faults   []string // in words, for the page
 }
 
@@ -65,10 +66,12 @@ type looked struct {
 }
 
 type glance struct {
-	mu    sync.Mutex // held while reading, so that others wait for the same answer
-	read  time.Time
 	asked time.Time // under the board's lock
-	last  *reading
+
+	mu     sync.Mutex
+	last   *reading
+	read   time.Time     // when the last was begun
+	coming chan struct{} // closed when the reading under way is there; nil without one
 }
 
 // Views are narrowed by words that anybody may type. Those that nobody has asked
@@ -81,17 +84,52 @@ const (
 // refresh is how long a reading of w stays good.
 func (b *board) refresh(w window) time.Duration { return b.site.Refresh * time.Duration(w.slow) }
 
-// get returns a reading of v that is not older than its refresh.
+// shownMeanwhile is how old the last reading may be to be shown while the next is
+// under way.
+const shownMeanwhile = 30 * time.Second
+
+// get returns a reading of v that is not older than its refresh, and waits for it
+// until ctx is done or the server stops. What it returns then is the last reading
+// if that is young, or else one that is waiting.
 func (b *board) get(ctx context.Context, page *insight, v view) *reading {
 	g := b.glance(looked{page.name, v})
+	if coming := b.begin(ctx, g, page, v); coming != nil {
+		select {
+		case <-coming:
+		case <-ctx.Done():
+		case <-b.site.Done:
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.last != nil && (g.coming == nil || time.Since(g.read) < shownMeanwhile) {
+		return g.last
+	}
+	now := b.site.Now().UTC()
+	return &reading{view: v, from: now.Add(-v.window.Length), to: now, blind: true, waiting: true}
+}
+
+// begin has v read unless the last reading is still good, and returns what is
+// closed when that is done; nil if it need not. All who look wait for the same
+// reading. It goes on when they leave, and ends by its own time limit.
+func (b *board) begin(ctx context.Context, g *glance, page *insight, v view) <-chan struct{} {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	// A little tolerance, so that a stream's tick does not meet the reading of
 	// its own last tick.
-	if now := time.Now(); g.last == nil || now.Sub(g.read) > b.refresh(v.window)*9/10 {
-		g.last, g.read = b.load(ctx, page, v), now
+	if g.coming != nil || g.last != nil && time.Since(g.read) <= b.refresh(v.window)*9/10 {
+		return g.coming
 	}
-	return g.last
+	coming, begun := make(chan struct{}), time.Now()
+	g.coming = coming
+	go func() {
+		r := b.load(context.WithoutCancel(ctx), page, v)
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.last, g.read, g.coming = r, begun, nil
+		close(coming)
+	}()
+	return coming
 }
 
 func (b *board) glance(what looked) *glance {
@@ -114,21 +152,27 @@ func (b *board) glance(what looked) *glance {
 	return g
 }
 
-// load asks the stores. A store that is away costs its part of the page only.
+// load asks the stores, side by side. A store that is away costs its part of the
+// page only.
 func (b *board) load(ctx context.Context, page *insight, v view) *reading {
-	// Others may be waiting for this reading: it goes on when its first viewer leaves.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	now := b.site.Now().UTC()
 	r := &reading{view: v, from: now.Add(-v.window.Length), to: now}
-	var err error
-	if r.content, err = page.read(ctx, r); err != nil {
+	var (
+		err, noChoices error
+		asks           sync.WaitGroup
+	)
+	asks.Go(func() { r.content, err = page.read(ctx, r) })
+	asks.Go(func() { r.choices, noChoices = b.choices(ctx, v.app, now) })
+	asks.Wait()
+	if err != nil {
 		b.site.Log.WarnContext(ctx, "page has no numbers", "page", page.name, "app", v.app, "err", err)
 		r.blind = true
 		r.fault("The numbers cannot be read now. Events wait in the spool; nothing is lost.")
 	}
-	if r.choices, err = b.choices(ctx, v.app, now); err != nil {
-		b.site.Log.WarnContext(ctx, "page has no filters", "page", page.name, "app", v.app, "err", err)
+	if noChoices != nil {
+		b.site.Log.WarnContext(ctx, "page has no filters", "page", page.name, "app", v.app, "err", noChoices)
 	}
 	return r
 }

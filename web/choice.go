@@ -90,7 +90,7 @@ type Side struct {
 func (s *site) choicePage() *insight {
 	return &insight{
 		name: "choice", path: "/choice",
-		parts: []string{"headline", "shares", "uplift", "whatif", "guards", "picks"},
+		parts: []string{"headline", "filters", "shares", "uplift", "whatif", "guards", "rules", "picks"},
 		read: func(ctx context.Context, r *reading) (content, error) {
 			c, err := s.Numbers.Choice(ctx, r.lens(r.to))
 			return &choiceRead{c}, err
@@ -301,7 +301,7 @@ func (c *choiceRead) numbers(r *reading) any {
 // takes the choice from the selector at once.
 func (s *site) sayWhoChooses(w http.ResponseWriter, r *http.Request, sess *session) error {
 	page := s.choicePage()
-	v, err := s.look(r, sess, page)
+	v, err := s.glimpse(r, sess, page)
 	if err != nil {
 		return err
 	}

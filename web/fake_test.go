@@ -25,13 +25,21 @@ type fake struct {
 	lively  bool
 	away    atomic.Bool
 	reads   atomic.Int64
-	planted string // goes into every name and text
+	held    chan struct{} // numbers come when it is closed; nil holds none
+	planted string        // goes into every name and text
 
 	mu         sync.Mutex
 	registered []string
 	asked      []string // of the API
 	saved      []SavedQuery
 	members    map[string]Role // people of demo by their address
+}
+
+// hold keeps who asks for numbers waiting.
+func (f *fake) hold() {
+	if f.held != nil {
+		<-f.held
+	}
 }
 
 func (f *fake) Link(_ context.Context, token string) (Identity, error) { return f.links.Spend(token) }
@@ -94,6 +102,7 @@ func (f *fake) Lanes(_ context.Context, app string) ([]Lane, error) {
 }
 
 func (f *fake) Choices(_ context.Context, app string, _, _ time.Time) (Choices, error) {
+	f.hold()
 	if f.away.Load() {
 		return Choices{}, ErrAway
 	}
@@ -107,6 +116,7 @@ func (f *fake) Choices(_ context.Context, app string, _, _ time.Time) (Choices, 
 }
 
 func (f *fake) Overview(_ context.Context, l Lens) (Overview, error) {
+	f.hold()
 	if f.away.Load() {
 		return Overview{}, ErrAway
 	}
@@ -157,6 +167,7 @@ func (f *fake) Overview(_ context.Context, l Lens) (Overview, error) {
 }
 
 func (f *fake) Roads(_ context.Context, l Lens) (Roads, error) {
+	f.hold()
 	if f.away.Load() {
 		return Roads{}, ErrAway
 	}
@@ -188,6 +199,7 @@ func (f *fake) Roads(_ context.Context, l Lens) (Roads, error) {
 }
 
 func (f *fake) Choice(_ context.Context, l Lens) (Choice, error) {
+	f.hold()
 	if f.away.Load() {
 		return Choice{}, ErrAway
 	}
@@ -225,6 +237,7 @@ func (f *fake) Choice(_ context.Context, l Lens) (Choice, error) {
 }
 
 func (f *fake) Journeys(_ context.Context, l Lens) (Journeys, error) {
+	f.hold()
 	if f.away.Load() {
 		return Journeys{}, ErrAway
 	}
@@ -435,7 +448,7 @@ func open(t *testing.T, f *fake, change ...func(*Config)) *house {
 	f.links = NewLinks(time.Now)
 	done := make(chan struct{})
 	c := Config{
-		Key: []byte(strings.Repeat("k3y!", 8)), WebSocket: "ws://127.0.0.1:9/mqtt", Refresh: 200 * time.Millisecond,
+		Key: []byte(strings.Repeat("k3y!", 8)), WebSocket: "ws://127.0.0.1:9/mqtt", Refresh: 200 * time.Millisecond, Patience: time.Minute,
 		Login: f, Apps: f, Numbers: f, Notifications: f, Devices: f, Tokens: f, Status: f.status, Lanes: f, API: f.api, Explorer: f, Done: done,
 	}
 	for _, ch := range change {

@@ -57,7 +57,7 @@ func (s *site) routeInsight(mux *http.ServeMux, page *insight) {
 		at = "/{$}"
 	}
 	mux.Handle("GET "+at, s.private(func(w http.ResponseWriter, r *http.Request, sess *session) error {
-		v, err := s.look(r, sess, page)
+		v, err := s.glimpse(r, sess, page)
 		if err != nil {
 			return err
 		}
@@ -93,6 +93,18 @@ func (s *site) look(r *http.Request, sess *session, page *insight) (insightView,
 		return insightView{}, err
 	}
 	return s.insightView(r.Context(), sess, page, v), nil
+}
+
+// glimpse is look for a page, which waits for its numbers only so long and does
+// without them then.
+func (s *site) glimpse(r *http.Request, sess *session, page *insight) (insightView, error) {
+	v, _, err := s.choose(r, sess)
+	if err != nil {
+		return insightView{}, err
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), s.Patience)
+	defer cancel()
+	return s.insightView(ctx, sess, page, v), nil
 }
 
 func (s *site) insightView(ctx context.Context, sess *session, page *insight, v view) insightView {
@@ -152,6 +164,7 @@ func (v insightView) From() time.Time   { return v.from }
 func (v insightView) To() time.Time     { return v.to }
 func (v insightView) Faults() []string  { return v.faults }
 func (v insightView) Blind() bool       { return v.blind }
+func (v insightView) Waiting() bool     { return v.waiting }
 func (v insightView) Filters() []filter { return v.filters(v.choices) }
 func (v insightView) Path() string      { return v.page.path }
 func (v insightView) Stream() string    { return v.With("/data/" + v.page.name + "/stream") }

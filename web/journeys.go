@@ -55,7 +55,7 @@ type Texts struct {
 func (s *site) journeysPage() *insight {
 	return &insight{
 		name: "journeys", path: "/journeys",
-		parts: []string{"headline", "ways", "spent", "late", "texts"},
+		parts: []string{"headline", "filters", "ways", "spent", "late", "texts"},
 		read: func(ctx context.Context, r *reading) (content, error) {
 			j, err := s.Numbers.Journeys(ctx, r.lens(r.to))
 			return &journeysRead{j}, err
@@ -170,8 +170,8 @@ var timeParts = [...][2]string{
 	{"Until the first attempt", "--c7"}, {"On other roads", "--c2"}, {"The request", "--c1"}, {"To the device and back", "--c0"},
 }
 
-// Parts are the parts of the waiting time, for the legend.
-func (j *journeysRead) Parts() (all [][2]string) {
+// TimeParts are the parts of the waiting time, for the legend.
+func (insightView) TimeParts() (all [][2]string) {
 	for _, p := range timeParts {
 		all = append(all, [2]string{p[0], strings.TrimPrefix(p[1], "--")})
 	}

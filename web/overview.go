@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -14,7 +15,7 @@ import (
 func (s *site) overviewPage() *insight {
 	return &insight{
 		name: "overview", path: "/",
-		parts: []string{"headline", "funnel", "classes", "latency", "throughput", "movers", "providers", "recent", "status"},
+		parts: []string{"headline", "filters", "funnel", "classes", "latency", "throughput", "movers", "providers", "recent", "status"},
 		read:  s.readOverview,
 	}
 }
@@ -28,12 +29,17 @@ type overview struct {
 
 func (s *site) readOverview(ctx context.Context, r *reading) (content, error) {
 	o := &overview{Status: s.Status(ctx)}
-	var err error
-	if o.Recent, err = s.Notifications.Recent(ctx, r.app, 12); err != nil {
-		s.Log.WarnContext(ctx, "overview has no notifications", "app", r.app, "err", err)
+	var (
+		err, noneRecent error
+		asks            sync.WaitGroup
+	)
+	asks.Go(func() { o.Recent, noneRecent = s.Notifications.Recent(ctx, r.app, 12) })
+	asks.Go(func() { o.Overview, err = s.Numbers.Overview(ctx, r.lens(r.to)) })
+	asks.Wait()
+	if noneRecent != nil {
+		s.Log.WarnContext(ctx, "overview has no notifications", "app", r.app, "err", noneRecent)
 		r.fault("The recent notifications cannot be read now.")
 	}
-	o.Overview, err = s.Numbers.Overview(ctx, r.lens(r.to))
 	o.Series = fill(o.Series, r.from, r.to, r.window.Step)
 	return o, err
 }

@@ -8,13 +8,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // roadsPage is the page of the providers.
 func (s *site) roadsPage() *insight {
 	return &insight{
 		name: "providers", path: "/providers",
-		parts: []string{"headline", "compared", "kinds", "heat", "lanes"},
+		parts: []string{"headline", "filters", "compared", "kinds", "heat", "lanes"},
 		read:  s.readRoads,
 	}
 }
@@ -27,17 +28,22 @@ type roadsRead struct {
 
 func (s *site) readRoads(ctx context.Context, r *reading) (content, error) {
 	got := &roadsRead{}
-	var err error
+	var (
+		err, noLanes error
+		asks         sync.WaitGroup
+	)
 	if s.Lanes != nil {
-		if got.Lanes, err = s.Lanes.Lanes(ctx, r.app); err != nil {
-			s.Log.WarnContext(ctx, "page has no lanes", "app", r.app, "err", err)
-			r.fault("How the providers fare now cannot be read.")
-		}
+		asks.Go(func() { got.Lanes, noLanes = s.Lanes.Lanes(ctx, r.app) })
+	}
+	asks.Go(func() { got.Roads, err = s.Numbers.Roads(ctx, r.lens(r.to)) })
+	asks.Wait()
+	if noLanes != nil {
+		s.Log.WarnContext(ctx, "page has no lanes", "app", r.app, "err", noLanes)
+		r.fault("How the providers fare now cannot be read.")
 	}
 	if r.provider != "" {
 		got.Lanes = slices.DeleteFunc(got.Lanes, func(l Lane) bool { return l.Provider != r.provider })
 	}
-	got.Roads, err = s.Numbers.Roads(ctx, r.lens(r.to))
 	return got, err
 }
 
@@ -214,7 +220,7 @@ func (d *roadsRead) numbers(r *reading) any {
 // being used, for a reason, or lets it be used again.
 func (s *site) switchLane(w http.ResponseWriter, r *http.Request, sess *session) error {
 	page := s.roadsPage()
-	v, err := s.look(r, sess, page)
+	v, err := s.glimpse(r, sess, page)
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,11 @@ func (s *site) stream(w http.ResponseWriter, r *http.Request, sess *session, pag
 	defer tick.Stop()
 	sent := map[string]string{}
 	for {
-		if err := s.sendUpdate(w, out, s.insightView(r.Context(), sess, page, v), sent); err != nil {
+		now := s.insightView(r.Context(), sess, page, v)
+		if now.waiting {
+			return nil // the viewer left, or the server stops
+		}
+		if err := s.sendUpdate(w, out, now, sent); err != nil {
 			s.Log.DebugContext(r.Context(), "viewer left", "err", err)
 			return nil // headers are out: there is nobody to answer
 		}

@@ -44,6 +44,9 @@ type Config struct {
 	// Refresh is how often the numbers of the short windows are read anew while
 	// somebody looks, for all viewers together. Default 2s.
 	Refresh time.Duration
+	// Patience is how long a page waits for its numbers before it is shown without
+	// them; its stream brings them then. Default 300ms.
+	Patience time.Duration
 
 	// OIDC lets people in by an OpenID Connect provider; nil turns it off.
 	OIDC *OIDC
@@ -125,6 +128,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	if c.Refresh <= 0 {
 		c.Refresh = 2 * time.Second
+	}
+	if c.Patience <= 0 {
+		c.Patience = 300 * time.Millisecond
 	}
 	if c.Command == "" {
 		c.Command = "bin/herald send --to device:phone-1 --title Hi --body there"

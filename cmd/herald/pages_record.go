@@ -44,16 +44,8 @@ func (n numbers) Overview(ctx context.Context, l web.Lens) (web.Overview, error)
 		return web.Overview{}, web.ErrAway
 	}
 	lens, back, versus := lensOf(l), week, "the same time last week"
-	before, err := n.record.ByClass(ctx, lens.Before(back))
-	if err == nil && len(before) == 0 {
-		back = l.To.Sub(l.From)
-		versus = "the " + spanInWords(back) + " before"
-		before, err = n.record.ByClass(ctx, lens.Before(back))
-	}
-	if err != nil {
-		return web.Overview{}, pageError(err)
-	}
 	var (
+		before    []analytics.ClassRow
 		classes   []analytics.ClassRow
 		twice     analytics.TwiceRow
 		steps     []analytics.StepRow
@@ -65,7 +57,18 @@ func (n numbers) Overview(ctx context.Context, l web.Lens) (web.Overview, error)
 	group.Go(func() (err error) { twice, err = n.record.PaidTwice(ctx, l.App, l.From, l.To); return err })
 	group.Go(func() (err error) { steps, err = n.record.Flow(ctx, lens, l.Step); return err })
 	group.Go(func() (err error) { providers, err = n.record.ProvidersSeen(ctx, lens); return err })
-	group.Go(func() (err error) { movers, err = n.record.Movers(ctx, lens, back, mostMovers); return err })
+	group.Go(func() (err error) {
+		before, err = n.record.ByClass(ctx, lens.Before(back))
+		if err == nil && len(before) == 0 {
+			back = l.To.Sub(l.From)
+			versus = "the " + spanInWords(back) + " before"
+			before, err = n.record.ByClass(ctx, lens.Before(back))
+		}
+		if err == nil {
+			movers, err = n.record.Movers(ctx, lens, back, mostMovers)
+		}
+		return err
+	})
 	if err := group.Wait(); err != nil {
 		return web.Overview{}, pageError(err)
 	}

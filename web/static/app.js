@@ -38,13 +38,12 @@ document.addEventListener("click", async (event) => {
 export const enliven = (within) => within.querySelectorAll("[data-copy]").forEach((b) => (b.hidden = false));
 enliven(document);
 
-document.querySelectorAll("[data-submit]").forEach((s) =>
-  s.addEventListener("change", () => {
-    // The app that somebody chose is remembered, for links that name none.
-    if (s.id === "app") document.cookie = `herald_app=${s.value}; path=/; max-age=31536000; samesite=lax`;
-    s.form.submit();
-  }),
-);
+document.addEventListener("change", ({ target }) => {
+  if (!target.matches("[data-submit]")) return;
+  // The app that somebody chose is remembered, for links that name none.
+  if (target.id === "app") document.cookie = `herald_app=${target.value}; path=/; max-age=31536000; samesite=lax`;
+  target.form.submit();
+});
 
 // A form that asks for a change stays as it is typed until the change is made:
 // what is refused is said beside its field.

@@ -9,6 +9,7 @@ const place = document.getElementById("insight");
 const charts = [...document.querySelectorAll("[data-chart]")].map((el) => [el.dataset.chart, new Chart(el)]);
 
 follow(place.dataset.stream, ({ charts: specs, parts }) => {
+  document.querySelectorAll("[aria-busy]").forEach((el) => el.removeAttribute("aria-busy"));
   for (const [name, html] of Object.entries(parts)) {
     const part = document.getElementById(`part-${name}`);
     // A form that somebody is filling in stays as they left it.
