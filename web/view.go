@@ -111,12 +111,13 @@ func words(now func() time.Time) template.FuncMap {
 		"width":            width,
 		"ms":               millis,
 		"known":            known,
-		"rate":             func(v float64) string { return decimal(v, 1) },
+		"rate":             rate,
 		"money":            func(micros int64) string { return decimal(float64(micros)/1e6, 4) },
 		"bytes":            size,
 		"ago":              func(t time.Time) string { return ago(now().Sub(t)) },
 		"age":              ago,
 		"moment":           func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000 UTC") },
+		"second":           func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"iso":              func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 		"human":            func(s string) string { return strings.ReplaceAll(s, "_", " ") },
 		"signed":           signed,
@@ -176,6 +177,14 @@ func millis(v *float64) string {
 	default:
 		return decimal(*v, 0)
 	}
+}
+
+// rate writes a number a second or a minute; beyond a hundred its tenths say nothing.
+func rate(v float64) string {
+	if v >= 100 {
+		return decimal(v, 0)
+	}
+	return decimal(v, 1)
 }
 
 func decimal(v float64, places int) string {

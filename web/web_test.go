@@ -304,8 +304,8 @@ func TestTheStreamSendsWhatChanged(t *testing.T) {
 	if len(events) < 2 {
 		t.Fatalf("%d events: %v", len(events), lines.Err())
 	}
-	if len(events[0].Parts) != 9 {
-		t.Errorf("the first event has %d parts, want all 9", len(events[0].Parts))
+	if len(events[0].Parts) != 10 {
+		t.Errorf("the first event has %d parts, want all 10", len(events[0].Parts))
 	}
 	if _, ok := events[1].Parts["status"]; ok {
 		t.Error("the second event repeats the part about the stores, which had not changed")
