@@ -35,9 +35,11 @@ func (s *Store) Steps(ctx context.Context, app string, from, to time.Time, step 
 			countIf(stage = 'failed') AS failed,
 			ifNotFinite(quantilesTDigestIf(0.5, 0.95)(since_ms, stage = 'delivered')[1], 0)::Float64 AS p50,
 			ifNotFinite(quantilesTDigestIf(0.5, 0.95)(since_ms, stage = 'delivered')[2], 0)::Float64 AS p95
-		FROM receipts
-		WHERE app = {app:String}
-		  AND received_at >= {from:DateTime64(3, 'UTC')} AND received_at < {to:DateTime64(3, 'UTC')}
+		FROM (
+			SELECT received_at, stage, since_ms FROM receipts
+			WHERE app = {app:String}
+			  AND received_at >= {from:DateTime64(3, 'UTC')} AND received_at < {to:DateTime64(3, 'UTC')}
+			LIMIT 1 BY delivery, attempt, stage) -- what was reported twice and is not merged yet
 		GROUP BY start
 		ORDER BY start`
 	const coarse = `

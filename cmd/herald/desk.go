@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/herald-push/herald/analytics"
+	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
 	"github.com/herald-push/herald/scheduler"
@@ -255,14 +257,15 @@ func (d desk) Nodes(ctx context.Context) ([]push.Node, error) {
 	return redisstore.NewNodes(d.house.redis).List(ctx)
 }
 
-// drainTime is how long a node stays drained unless it is kept before.
-const drainTime = 5 * time.Minute
-
 // Drain implements [api.Desk].
 func (d desk) Drain(ctx context.Context, node string, on bool) error {
-	until := time.Time{}
+	rate := 0
 	if on {
-		until = time.Now().Add(drainTime)
+		rate = d.house.cfg.LongConn.EvictRate
 	}
-	return redisstore.NewNodes(d.house.redis).Drain(ctx, node, until)
+	heard, err := routing.Drain(ctx, routing.NewRedis(d.house.redis, routing.DefaultConfig()), node, rate)
+	if err == nil && !heard {
+		err = fmt.Errorf("node %q does not listen: %w", node, push.ErrAway)
+	}
+	return err
 }

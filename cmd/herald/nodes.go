@@ -16,15 +16,12 @@ const nodeEvery = 2 * time.Second
 // nodeWindow is over which what is unacknowledged is counted.
 const nodeWindow = time.Minute
 
-// crier tells the others how this node's live connections are, and hears
-// whether it is asked to drain.
+// crier tells the others how this node's live connections are.
 type crier struct {
 	house *house
 	began time.Time
 
 	last []heard // of the last minute, the oldest first
-
-	leaving []longconn.Conn // who is still to be sent away
 }
 
 // heard is what a node counted at one moment.
@@ -39,11 +36,7 @@ func (c *crier) Run(ctx context.Context) error {
 	tick := time.NewTicker(nodeEvery)
 	defer tick.Stop()
 	for {
-		asked, err := nodes.Say(ctx, c.word(time.Now()))
-		if err == nil {
-			err = c.drain(ctx, nodes, asked)
-		}
-		if err != nil && ctx.Err() == nil {
+		if err := nodes.Say(ctx, c.word(time.Now())); err != nil && ctx.Err() == nil {
 			c.house.log.WarnContext(ctx, "the others do not hear how this node is", "err", err)
 		}
 		select {
@@ -59,38 +52,12 @@ func (c *crier) Run(ctx context.Context) error {
 	}
 }
 
-// drain sends away, at the configured rate, those who were connected when it was
-// asked for: they are told to connect elsewhere. Who comes meanwhile stays, or
-// a node alone would never come to rest.
-func (c *crier) drain(ctx context.Context, nodes *redisstore.Nodes, asked bool) error {
-	switch {
-	case !asked:
-		c.leaving = nil
-		return nil
-	case c.leaving == nil:
-		c.leaving = []longconn.Conn{}
-		c.house.hub.Each(func(_ string, conn longconn.Conn) bool {
-			c.leaving = append(c.leaving, conn)
-			return true
-		})
-		c.house.log.InfoContext(ctx, "an operator drains this node", "sessions", len(c.leaving))
-	}
-	n := min(len(c.leaving), c.house.cfg.LongConn.EvictRate*int(nodeEvery/time.Second))
-	for _, conn := range c.leaving[:n] {
-		conn.Close(longconn.Moved)
-	}
-	if c.leaving = c.leaving[n:]; len(c.leaving) > 0 {
-		return nil
-	}
-	return nodes.Drain(ctx, c.house.router.Node(), time.Time{}) // it is done
-}
-
 // word is how the node is now, with rates since its last word.
 func (c *crier) word(now time.Time) push.Node {
 	s := c.house.conns.Stats()
 	n := push.Node{
 		ID: c.house.router.Node(), Since: c.began, At: now.UTC(), Sessions: s.Sessions, Open: s.Open,
-		Delivered: s.Delivered, Acked: s.Acked, Full: s.Full, Closed: map[string]uint64{}, Draining: len(c.leaving) > 0,
+		Delivered: s.Delivered, Acked: s.Acked, Full: s.Full, Closed: map[string]uint64{}, Draining: c.house.conns.Away(),
 	}
 	for cause, count := range s.Closed {
 		if count > 0 {

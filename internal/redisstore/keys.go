@@ -40,11 +40,7 @@ const outboxKey = prefix + "hooks}/out"
 
 const awaitedKey = prefix + "awaited}"
 
-// The keys of nodes are read together, so they are on one node.
-const (
-	nodesKey = prefix + "nodes}"
-	drainKey = nodesKey + "/drain"
-)
+const nodesKey = prefix + "nodes}"
 
 func campaignsKey(app string) string { return prefix + app + "/l}" }
 
