@@ -255,7 +255,7 @@ func TestConnectionsMoveOnWhenTheyAreOld(t *testing.T) {
 func TestTokenThatRanOutEndsTheConnectionUnlessItIsRenewed(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.Change(func() { h.welcome.Until = time.Now().Add(time.Second) })
+	h.Change(func() { h.welcome.Until = time.Now().Add(4 * time.Second) })
 	enter := func(id string) *raw {
 		return h.enter(t, mqtt.V5, id, func(c *mqtt.Connect) {
 			c.HasPass, c.Properties.AuthMethod, c.Properties.AuthData = false, longconn.TokenAuth, []byte("sesame")
