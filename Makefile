@@ -6,10 +6,10 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := go tool -modfile=scripts/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test crash lint fmt cover bench bench-selector migrate up down clean
+.PHONY: help build run test example-recruitment example-cars crash lint fmt cover bench bench-selector migrate up down clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/herald
 	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
@@ -20,6 +20,12 @@ run: build ## build and start everything on this machine (ARGS="--listen :9000")
 
 test: ## run every test, with the race detector, against real servers
 	@scripts/test.sh
+
+example-recruitment: build ## play examples/recruitment: two versions, a business that changes, one that hangs, an event that rings
+	@go build -o bin/ ./examples/recruitment/... && exec bin/recruitment
+
+example-cars: build ## play examples/cars: two versions, one answer from two servers, a dealer that is rebuilt
+	@go build -o bin/ ./examples/cars/... && exec bin/cars
 
 crash: ## kill workers and Redis at random moments and count everything (ROUNDS=5)
 	HERALD_CRASH_ROUNDS=$(or $(ROUNDS),5) go test -count=1 -timeout 30m -v -run ExactlyThroughCrashes ./cmd/herald
