@@ -196,7 +196,7 @@ func sameKeys(a, b []byte) bool {
 		if err := json.Unmarshal(credentials, &all); err != nil {
 			return nil
 		}
-		for _, address := range []string{"endpoint", "callback"} {
+		for _, address := range []string{"endpoint", "address", "callback"} {
 			delete(all, address)
 		}
 		if account, ok := all["service_account"].(map[string]any); ok {

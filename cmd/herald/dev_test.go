@@ -53,6 +53,7 @@ func TestNewcomersFirstMinutes(t *testing.T) {
 		return nil
 	})
 	p.goesByOneRoad()
+	p.goesByConnectedRoads()
 	p.stop()
 	if err := orphans(p.dir); err != nil {
 		t.Error(err)
@@ -88,6 +89,40 @@ func (p *program) goesByOneRoad() {
 		}
 		return nil
 	})
+}
+
+// goesByConnectedRoads sends by the roads that keep a connection and by Web
+// Push, and looks at what arrived. Web Push has no proof but acceptance.
+func (p *program) goesByConnectedRoads() {
+	p.t.Helper()
+	var service struct{ URL string }
+	if _, err := call(p.t.Context(), p.facts.Sandbox, "", http.MethodGet, "/control/vendors/webpush", nil, &service); err != nil {
+		p.t.Fatal(err)
+	}
+	for _, road := range []struct{ name, token, proof string }{
+		{"smpp", "+491701234567", "delivered, says the vendor (smpp)"},
+		{"xmpp", "ann@example.org", "delivered, says the device (xmpp)"},
+		{"webpush", sandbox.Subscription(service.URL, "browser-1"), "attempt 1 by webpush: accepted"},
+	} {
+		device := "by-" + road.name
+		p.call(http.MethodPut, "/v1/devices/"+device, map[string]any{
+			"platform": "android", "addresses": []map[string]string{{"provider": road.name, "token": road.token}},
+		}, nil)
+		id := strings.TrimSpace(p.run("send", "--to", "device:"+device, "--title", "Hi", "--body", "by "+road.name, "--via", road.name))
+		eventually(p.t, 30*time.Second, road.name+" delivers", func() error {
+			if story := p.run("explain", id, "--device", device); !strings.Contains(story, road.proof) {
+				return fmt.Errorf("explain says %q, want %q in it", story, road.proof)
+			}
+			return nil
+		})
+		var shown json.RawMessage
+		if _, err := call(p.t.Context(), p.facts.Sandbox, "", http.MethodGet, "/control/vendors/"+road.name+"/messages", nil, &shown); err != nil {
+			p.t.Fatal(err)
+		}
+		if !strings.Contains(string(shown), "by "+road.name) {
+			p.t.Errorf("%s shows %s", road.name, shown)
+		}
+	}
 }
 
 func TestBannerAndFactsTellTheSame(t *testing.T) {

@@ -71,12 +71,18 @@ func TestVendorsSayWhomTheyKnow(t *testing.T) {
 		"honor":  {map[string]any{"client_secret": "wrong"}, "access token"},
 		"oppo":   {map[string]any{"master_secret": "wrong"}, "access token"},
 		"vivo":   {map[string]any{"app_secret": "wrong"}, "access token"},
+		"smpp":   {map[string]any{"password": "wrong"}, "takes the bind"},
+		"xmpp":   {map[string]any{"secret": "wrong"}, "takes the component"},
 	}
 	store := sealedIn{"demo/webpush": box.Credentials("webpush"), "cert/apns": certified(t, box, soon), "half/apns": json.RawMessage(`{"key":"x"}`)}
 	for name, tt := range tests {
 		store["demo/"+name] = box.Credentials(name)
 		store["strange/"+name] = with(t, box.Credentials(name), tt.strange)
-		store["away/"+name] = with(t, box.Credentials(name), map[string]any{"endpoint": "https://127.0.0.1:1"})
+		away := map[string]any{"endpoint": "https://127.0.0.1:1"}
+		if name == "smpp" || name == "xmpp" {
+			away = map[string]any{"address": "127.0.0.1:1"}
+		}
+		store["away/"+name] = with(t, box.Credentials(name), away)
 	}
 	set := providers.NewSet(store, openers("", providers.OwnEngine, nil), nil)
 	for name, tt := range tests {

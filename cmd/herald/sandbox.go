@@ -29,8 +29,8 @@ type sandboxCmd struct {
 
 // Help is the long help.
 func (sandboxCmd) Help() string {
-	return `Plays APNs, FCM, text messages, Huawei, Honor, Xiaomi, OPPO, vivo, Meizu, Web Push and JPush on this machine, for Herald or any other
-client. Example:
+	return `Plays APNs, FCM, text messages, Huawei, Honor, Xiaomi, OPPO, vivo, Meizu, Web Push, JPush, a short message
+service centre (SMPP) and an XMPP server on this machine, for Herald or any other client. Example:
 
   herald sandbox --port apns=2197 --ca-file ca.pem
   curl --cacert ca.pem https://127.0.0.1:2197/3/device/x       what Apple says to that

@@ -5,6 +5,7 @@ package smstext
 import (
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // The default alphabet of GSM 03.38 (3GPP TS 23.038, section 6.2.1) in the
@@ -111,6 +112,49 @@ func Encode(text string, c Coding) []byte {
 		}
 	}
 	return b
+}
+
+// Decode reads what [Encode] writes, and Latin-1 where the coding is 3. Octets
+// that mean nothing become the replacement character.
+func Decode(b []byte, c Coding) string {
+	var text strings.Builder
+	switch c {
+	case UCS2:
+		units := make([]uint16, len(b)/2)
+		for i := range units {
+			units[i] = uint16(b[2*i])<<8 | uint16(b[2*i+1])
+		}
+		return string(utf16.Decode(units))
+	case GSM7:
+		basic := []rune(gsmBasic)
+		for i := 0; i < len(b); i++ {
+			septet := int(b[i])
+			switch {
+			case septet == escape && i+1 < len(b):
+				i++
+				text.WriteRune(extended(b[i]))
+			case septet < escape:
+				text.WriteRune(basic[septet])
+			case septet > escape && septet <= len(basic):
+				text.WriteRune(basic[septet-1])
+			default:
+				text.WriteRune(utf8.RuneError)
+			}
+		}
+	default:
+		for _, octet := range b {
+			text.WriteRune(rune(octet))
+		}
+	}
+	return text.String()
+}
+
+// extended is the character of the extension table.
+func extended(septet byte) rune {
+	if i := strings.IndexByte(gsmExtendedCodes, septet); i >= 0 {
+		return []rune(gsmExtended)[i]
+	}
+	return utf8.RuneError
 }
 
 func appendSeptets(b []byte, r rune) []byte {

@@ -92,3 +92,33 @@ func decode(octets []byte) string {
 	}
 	return string(utf16.Decode(units))
 }
+
+func TestDecodeReadsWhatEncodeWrites(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text   string
+		coding Coding
+	}{
+		"the whole alphabet": {gsmBasic + gsmExtended, GSM7},
+		"nothing":            {"", GSM7},
+		"UTF-16":             {"Привет, 世界 🙂", UCS2},
+	} {
+		if got := Decode(Encode(tt.text, tt.coding), tt.coding); got != tt.text {
+			t.Errorf("%s: %q, want %q", name, got, tt.text)
+		}
+	}
+	for name, tt := range map[string]struct {
+		octets string
+		coding Coding
+		want   string
+	}{
+		"Latin-1":               {"\xfcber", 3, "über"},
+		"an escape at the end":  {"a\x1b", GSM7, "a\ufffd"},
+		"an unknown extension":  {"\x1b\x01b", GSM7, "\ufffdb"},
+		"an octet of eight":     {"\x80c", GSM7, "\ufffdc"},
+		"half a unit of UTF-16": {"\x00d\x00", UCS2, "d"},
+	} {
+		if got := Decode([]byte(tt.octets), tt.coding); got != tt.want {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
+	}
+}

@@ -1,7 +1,8 @@
 // Package sandbox plays the vendors: APNs (HTTP/2 over TLS), FCM v1 with its
 // OAuth token endpoint, a Twilio-style SMS service, Huawei, Honor, Xiaomi, OPPO,
-// vivo, Meizu, a Web Push service, and JPush for the provider "http". It behaves as their
-// documents say, refuses what they refuse, and can be made slow, wrong, deaf or
+// vivo, Meizu, a Web Push service, JPush for the provider "http", a short message
+// service centre (SMPP 3.4) and an XMPP server with the clients of its people. It
+// behaves as their documents say, refuses what they refuse, and can be made slow, wrong, deaf or
 // silent while it runs. Tests, `herald dev` and `herald sandbox` use the same one.
 //
 // Vendors are named as their providers are: [Vendors]. Each has an address of its
@@ -20,6 +21,21 @@
 // here and in the control API: /push/{browser}. [Subscription] gives the token of
 // any name, and POST /subscriptions at the vendor's own address, with
 // {"applicationServerKey":"…"}, that of a new one.
+//
+// A person of "xmpp" is known by the bare address, in lower case: any
+// name@domain. A phone of "smpp" is known by + and its number.
+//
+// # Connections
+//
+// SMPP and XMPP (XEP-0114) are TCP without TLS. Settings, scripts and requests
+// hold for them as if each submit_sm and each message were a request of that
+// name, and each bind or handshake one of path /bind, which scripts mean only by
+// that path. Words are values of command_status ("0x58") and conditions
+// ("item-not-found"; those of a stream have "stream-" before them). A word of a
+// bind or a stream, such as "0x0D" or "stream-not-authorized", is heard by those
+// who connect. An outage html or a status of a script are octets that break the
+// connection. A receipt by SMPP for nobody who is bound waits for whoever binds
+// next; those of XMPP are lost, as there.
 //
 // # Control
 //

@@ -17,7 +17,7 @@ import (
 )
 
 // Vendors are the names of the services that are played.
-var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http", "vivo", "meizu"}
+var Vendors = [...]string{"apns", "fcm", "sms", "huawei", "honor", "xiaomi", "webpush", "oppo", "http", "vivo", "meizu", "smpp", "xmpp"}
 
 // Config shapes a sandbox. Its zero value is good for tests.
 type Config struct {
@@ -95,8 +95,11 @@ func (s *Sandbox) open(c Config) error {
 			return err
 		}
 		gate, scheme := newGate(l), "https"
-		if name == "sms" {
+		switch name {
+		case "sms":
 			scheme = "http"
+		case "smpp", "xmpp":
+			scheme = name
 		}
 		v := newVendor(name, gate, scheme+"://"+l.Addr().String(), newShelf(c.PerDevice, c.Devices), &s.hooks)
 		s.vendors[name] = v
@@ -158,6 +161,10 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 	case "meizu":
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, v.front(newFlyme(v, s.id, s.mail)), cert), err
+	case "smpp":
+		return wire(newCentre(v, s.id, s.mail).talk), nil
+	case "xmpp":
+		return wire(newJabber(v, s.id, s.mail).talk), nil
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, v.front(s.sms)), nil
@@ -312,6 +319,10 @@ func (s *Sandbox) Credentials(vendor string) json.RawMessage {
 		c = s.vivoCredentials()
 	case "meizu":
 		c = s.meizuCredentials()
+	case "smpp":
+		c = s.smppCredentials()
+	case "xmpp":
+		c = s.xmppCredentials()
 	default:
 		return nil
 	}

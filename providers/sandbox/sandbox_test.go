@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,10 +23,12 @@ import (
 	"github.com/herald-push/herald/providers/meizu"
 	"github.com/herald-push/herald/providers/oppo"
 	"github.com/herald-push/herald/providers/sandbox"
+	"github.com/herald-push/herald/providers/smpp"
 	"github.com/herald-push/herald/providers/sms"
 	"github.com/herald-push/herald/providers/vivo"
 	"github.com/herald-push/herald/providers/webpush"
 	"github.com/herald-push/herald/providers/xiaomi"
+	"github.com/herald-push/herald/providers/xmpp"
 	"github.com/herald-push/herald/push"
 )
 
@@ -39,11 +42,19 @@ var tokens = map[string]string{
 	"oppo":  "OPPO_CN_0123456789abcdef",
 	"vivo":  "12345678901234567890123",
 	"meizu": "RA50c6348036344485d01776773577c64740465480a6b",
+	"smpp":  "+15551234567",
+	"xmpp":  "ann@example.org",
+}
+
+// overHTTP are the vendors that answer each request. Those that keep a
+// connection have tests of their own.
+func overHTTP() []string {
+	return slices.DeleteFunc(slices.Clone(sandbox.Vendors[:]), func(v string) bool { return v == "smpp" || v == "xmpp" })
 }
 
 func TestVendorsTakeWhatTheProvidersSend(t *testing.T) {
 	s := start(t, sandbox.Config{})
-	for _, vendor := range sandbox.Vendors {
+	for _, vendor := range overHTTP() {
 		t.Run(vendor, func(t *testing.T) {
 			p := open(t, s, vendor, "")
 			answer, err := p.Send(t.Context(), delivery(vendor, "n1.0.0"))
@@ -122,7 +133,7 @@ func TestFaultsBecomeTheirKinds(t *testing.T) {
 			})
 		}
 	}
-	for _, vendor := range sandbox.Vendors {
+	for _, vendor := range overHTTP() {
 		t.Run(vendor, func(t *testing.T) {
 			t.Parallel()
 			each(t, vendor)
@@ -132,7 +143,7 @@ func TestFaultsBecomeTheirKinds(t *testing.T) {
 
 func TestThrottledSaysHowLong(t *testing.T) {
 	s := start(t, sandbox.Config{})
-	for _, vendor := range sandbox.Vendors {
+	for _, vendor := range overHTTP() {
 		p := open(t, s, vendor, "")
 		if err := s.Set(vendor, sandbox.Settings{RatePerS: 1, RetryAfterS: 7}); err != nil {
 			t.Fatal(err)
@@ -348,6 +359,8 @@ func openers(callback string) map[string]providers.Opener {
 		"oppo":  oppo.Opener(callback),
 		"vivo":  vivo.Opener(callback),
 		"meizu": meizu.Opener(callback),
+		"smpp":  smpp.Opener(nil),
+		"xmpp":  xmpp.New,
 	}
 }
 

@@ -202,7 +202,7 @@ func (m *Match) ofMessage(r *record) bool {
 
 // asideOf reports whether a path is not where messages are sent to.
 func asideOf(path string) bool {
-	return strings.HasSuffix(path, "/token") || strings.HasSuffix(path, "/auth") || path == "/subscriptions"
+	return strings.HasSuffix(path, "/token") || strings.HasSuffix(path, "/auth") || path == "/subscriptions" || path == "/bind"
 }
 
 // formOf is text as a form or an address writes it.

@@ -161,7 +161,7 @@ func TestScriptsThatMakeNoSenseAreRefused(t *testing.T) {
 
 func TestRequestsAreKeptWithoutTheirSecrets(t *testing.T) {
 	s := start(t, sandbox.Config{})
-	for _, vendor := range sandbox.Vendors {
+	for _, vendor := range overHTTP() {
 		p := open(t, s, vendor, "")
 		for i := range 3 {
 			if _, err := p.Send(t.Context(), delivery(vendor, fmt.Sprintf("n1.0.%d", i))); err != nil {

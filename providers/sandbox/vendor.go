@@ -41,6 +41,7 @@ type words struct {
 	limited  string // the word for "too fast"
 	quota    string // the word for "no more today"; "" if it is that for "too fast"
 	knows    func(word string) bool
+	opening  func(word string) bool // words for whoever connects, not for a message; nil if there are none
 	tell     func(w http.ResponseWriter, word string)
 }
 
@@ -59,9 +60,9 @@ type Counts struct {
 	Shown           int64            `json:"shown"`     // reached a device
 	Replaced        int64            `json:"replaced"`  // of these, in place of an earlier one
 	Lost            int64            `json:"lost"`      // accepted, and no device will hear
-	Callbacks       int64            `json:"callbacks"` // sms: taken by their receiver
+	Callbacks       int64            `json:"callbacks"` // receipts that their receiver took
 	CallbacksLost   int64            `json:"callbacks_lost"`
-	CallbacksFailed int64            `json:"callbacks_failed"` // sms: their receiver did not take them
+	CallbacksFailed int64            `json:"callbacks_failed"` // their receiver did not take them
 }
 
 func newVendor(name string, g *gate, url string, s *shelf, h *hooks) *vendor {
@@ -123,7 +124,7 @@ func (v *vendor) meddle(w http.ResponseWriter, r *http.Request) bool {
 		v.refuse(w, v.words.limited)
 		return true
 	}
-	if happens(s.ErrorRate) {
+	if (v.words.opening == nil || !v.words.opening(s.Error)) && happens(s.ErrorRate) {
 		word := s.Error
 		if word == "" {
 			word = v.words.internal

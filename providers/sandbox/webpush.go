@@ -198,6 +198,9 @@ func (p *pusher) subscribe(w http.ResponseWriter, r *http.Request) {
 // deviceOf is the name under which a vendor knows a device: for a
 // PushSubscription the end of its endpoint, and else the token itself.
 func deviceOf(vendor, token string) string {
+	if vendor == "xmpp" {
+		return bareJID(token)
+	}
 	var s struct{ Endpoint string }
 	if vendor != "webpush" || json.Unmarshal([]byte(token), &s) != nil {
 		return token
