@@ -19,6 +19,11 @@ type Persons interface {
 	// Export tells each thing that is kept of a user, in no more memory for more
 	// of them. It ends with the first error of tell. Of nobody it tells nothing.
 	Export(ctx context.Context, app, user string, tell func(what string, thing any) error) error
+	// AskErasure has a user erased from every store. What is under way goes on;
+	// what has ended begins anew.
+	AskErasure(ctx context.Context, app, user string) (push.Erasure, error)
+	// Erasure is how far that is; [push.ErrNotFound] if nobody has asked.
+	Erasure(ctx context.Context, app, user string) (push.Erasure, error)
 }
 
 // exportMedia is one JSON value a line.
@@ -87,4 +92,31 @@ func (s *Server) exportUser(c echo.Context, who caller) error {
 		return err
 	}
 	return out.Flush()
+}
+
+// beginErasure serves POST /v1/users/{user}:erase.
+func (s *Server) beginErasure(c echo.Context, who caller) error {
+	user := c.Param("user")
+	if !validUser(user) {
+		return &push.Invalid{Faults: []push.Fault{{Field: "user", Detail: needUser}}}
+	}
+	e, err := s.parts.Persons.AskErasure(c.Request().Context(), who.app, user)
+	if err != nil {
+		return err
+	}
+	e.Stores = some(e.Stores)
+	return c.JSON(http.StatusAccepted, e)
+}
+
+// getErasure serves GET /v1/users/{user}:erase.
+func (s *Server) getErasure(c echo.Context, who caller) error {
+	e, err := s.parts.Persons.Erasure(c.Request().Context(), who.app, c.Param("user"))
+	if errors.Is(err, push.ErrNotFound) {
+		return notFound("erasure: nobody has asked for one of this user")
+	}
+	if err != nil {
+		return err
+	}
+	e.Stores = some(e.Stores)
+	return c.JSON(http.StatusOK, e)
 }

@@ -26,6 +26,38 @@ func (w *world) Export(_ context.Context, app, user string, tell func(what strin
 	return nil
 }
 
+// AskErasure implements [Persons].
+func (w *world) AskErasure(_ context.Context, _, user string) (push.Erasure, error) {
+	return push.Erasure{User: user, State: push.Erasing, AskedAt: noon}, nil
+}
+
+// Erasure implements [Persons].
+func (w *world) Erasure(_ context.Context, _, user string) (push.Erasure, error) {
+	if user != "bob" {
+		return push.Erasure{}, push.ErrNotFound
+	}
+	return push.Erasure{
+		User: user, State: push.Erased, AskedAt: noon, EndedAt: noon, Tries: 1,
+		Stores: []push.ErasedPart{{Store: "clickhouse", What: "events", Found: 12}},
+	}, nil
+}
+
+func TestOnlyAdminsErasePersonsAndItIsWrittenDown(t *testing.T) {
+	h := open(t)
+	for _, method := range []string{http.MethodPost, http.MethodGet} {
+		if got := h.ask(method, "/v1/users/bob:erase", sendKey, ""); got.status != http.StatusForbidden {
+			t.Errorf("%s with a key that may not: %d", method, got.status)
+		}
+	}
+	if got := h.ask(http.MethodPost, "/v1/users/"+strings.Repeat("x", 129)+":erase", adminKey, ""); got.status != 422 || !strings.Contains(got.raw, `"field":"user"`) {
+		t.Errorf("an id that is none: %d %s", got.status, got.raw)
+	}
+	h.ask(http.MethodPost, "/v1/users/bob:erase", adminKey, "")
+	if got := h.ask(http.MethodGet, "/v1/audit?action=user.erase", adminKey, ""); !strings.Contains(got.raw, `"target":"/v1/users/bob:erase"`) {
+		t.Errorf("the audit: %s", got.raw)
+	}
+}
+
 func TestAnExportIsStreamedAndSaysHowItEnded(t *testing.T) {
 	tests := map[string]struct {
 		path, key string

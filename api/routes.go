@@ -49,6 +49,8 @@ func (s *Server) routes() {
 	e.GET("/v1/users/:user", s.keyed(ScopeRead, s.getUser))
 	e.DELETE("/v1/users/:user", s.keyed(ScopeDevice, s.byHand("user.delete", s.getUser, s.deleteUser)))
 
+	e.POST("/v1/users/:user/~erase", s.keyed(ScopeAdmin, s.audited("user.erase", nil, s.beginErasure)))
+	e.GET("/v1/users/:user/~erase", s.keyed(ScopeAdmin, s.getErasure))
 	e.GET("/v1/users/:user/~export", s.unhurried(ScopeAdmin, s.audited("user.export", nil, s.exportUser)))
 
 	e.POST("/v1/receipts", s.createReceipts)
@@ -144,12 +146,12 @@ func verb(r *http.Request) *http.Request {
 func verbs(method string) map[string]string {
 	switch method {
 	case http.MethodGet:
-		return map[string]string{"export": "users"}
+		return map[string]string{"export": "users", "erase": "users"}
 	case http.MethodPost:
 		return map[string]string{
 			"pause": "notifications", "resume": "notifications", "rate": "notifications", "preview": "templates",
 			"rollback": "apps", "retry": "queues", "drain": "nodes", "keep": "nodes",
-			"rotate": "webhooks", "test": "webhooks", "replay": "webhooks",
+			"rotate": "webhooks", "test": "webhooks", "replay": "webhooks", "erase": "users",
 		}
 	default:
 		return nil

@@ -268,7 +268,7 @@ var inexpressible = map[string]bool{
 }
 
 // foreign are exchanges of the parts of the API that the SDK leaves to others.
-var foreign = []string{"event_", "secret_", "service_list", "service_event_", "service_put", "service_get", "service_delete", "service_state", "service_try", "app_", "key_", "chat_", "member_", "audit_", "queue_", "task_", "node_", "notifications_list", "notification_rate", "devices_list", "device_state", "notifications_list", "notification_rate", "devices_list", "device_state", "credentials_get", "credentials_delete", "credentials_rollback", "user_export"}
+var foreign = []string{"event_", "secret_", "service_list", "service_event_", "service_put", "service_get", "service_delete", "service_state", "service_try", "app_", "key_", "chat_", "member_", "audit_", "queue_", "task_", "node_", "notifications_list", "notification_rate", "devices_list", "device_state", "notifications_list", "notification_rate", "devices_list", "device_state", "credentials_get", "credentials_delete", "credentials_rollback", "user_export", "user_erase"}
 
 func TestEveryExchangeIsSpoken(t *testing.T) {
 	files, err := filepath.Glob(contract + "/*.json")

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
@@ -16,6 +17,7 @@ import (
 	"github.com/herald-push/herald/im/data"
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/sqlstore"
+	"github.com/herald-push/herald/push"
 )
 
 // eraseCmd removes a person from every store, and proves it.
@@ -27,15 +29,6 @@ type eraseCmd struct {
 	DryRun bool   `help:"Only say what there is."`
 
 	Devices []string `placeholder:"ID" help:"Devices that were theirs and whose rows are gone already."`
-}
-
-// erasure is what was found of a person in one place, and what is left.
-type erasure struct {
-	Store string `json:"store"`
-	What  string `json:"what"`
-	Found int    `json:"found"`
-	Left  int    `json:"left"`
-	Fault string `json:"fault"` // why it could not be looked into
 }
 
 func (e *eraseCmd) Run(ctx context.Context, std streams) error {
@@ -155,7 +148,7 @@ func (p *places) close() {
 // erase looks for a person in every place, removes what it finds, and looks
 // again. The devices' rows go last: they lead to all the rest, so that an
 // erasure that broke off is done again from the beginning.
-func (p *places) erase(ctx context.Context, app, user string, known []string, dry bool) ([]erasure, error) {
+func (p *places) erase(ctx context.Context, app, user string, known []string, dry bool) ([]push.ErasedPart, error) {
 	if user == "" {
 		return nil, errors.New("user: is missing")
 	}
@@ -164,7 +157,7 @@ func (p *places) erase(ctx context.Context, app, user string, known []string, dr
 		return nil, err
 	}
 	own := len(rows.Devices)
-	rows.Devices = append(rows.Devices, known...)
+	rows.Devices = union(rows.Devices, known)
 	before := p.look(ctx, app, user, rows)
 	before[0].Found = own
 	if dry {
@@ -194,15 +187,15 @@ func (p *places) erase(ctx context.Context, app, user string, known []string, dr
 }
 
 // look counts what there is; a place that cannot be looked into is a fault.
-func (p *places) look(ctx context.Context, app, user string, rows sqlstore.Erased) []erasure {
-	found := []erasure{
+func (p *places) look(ctx context.Context, app, user string, rows sqlstore.Erased) []push.ErasedPart {
+	found := []push.ErasedPart{
 		{Store: "sql", What: "devices", Found: len(rows.Devices)},
 		{Store: "sql", What: "addresses", Found: rows.Addresses},
 		{Store: "sql", What: "tags", Found: rows.Tags},
 		{Store: "sql", What: "what the user has said", Found: rows.User},
 	}
 	add := func(store, what string, n int, err error) {
-		e := erasure{Store: store, What: what, Found: n}
+		e := push.ErasedPart{Store: store, What: what, Found: n}
 		if err != nil {
 			e.Fault = err.Error()
 		}
@@ -224,7 +217,7 @@ func (p *places) look(ctx context.Context, app, user string, rows sqlstore.Erase
 	return found
 }
 
-func (p *places) remove(ctx context.Context, app, user string, devices []string, before []erasure) error {
+func (p *places) remove(ctx context.Context, app, user string, devices []string, before []push.ErasedPart) error {
 	for _, f := range before {
 		if f.Store != "spool" || f.Found == 0 {
 			continue
@@ -248,4 +241,11 @@ func (p *places) remove(ctx context.Context, app, user string, devices []string,
 	}
 	_, err := redisstore.EraseUser(ctx, p.redis, app, user, devices)
 	return err
+}
+
+// union is all ids, each once.
+func union(ids, more []string) []string {
+	all := slices.Concat(ids, more)
+	slices.Sort(all)
+	return slices.Compact(all)
 }

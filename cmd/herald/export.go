@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im"
@@ -48,6 +47,16 @@ func (p *places) Export(ctx context.Context, app, user string, tell func(what st
 	return p.export(ctx, app, user, nil, tell)
 }
 
+// AskErasure implements [api.Persons].
+func (p *places) AskErasure(ctx context.Context, app, user string) (push.Erasure, error) {
+	return p.sql.AskErasure(ctx, app, user)
+}
+
+// Erasure implements [api.Persons].
+func (p *places) Erasure(ctx context.Context, app, user string) (push.Erasure, error) {
+	return p.sql.Erasure(ctx, app, user)
+}
+
 // export tells all that the stores keep of a user, and the events of devices
 // that were theirs.
 func (p *places) export(ctx context.Context, app, user string, known []string, tell func(what string, thing any) error) error {
@@ -74,10 +83,5 @@ func (p *places) export(ctx context.Context, app, user string, known []string, t
 	if p.record == nil {
 		return nil
 	}
-	for _, d := range known {
-		if !slices.Contains(rows.Devices, d) {
-			rows.Devices = append(rows.Devices, d)
-		}
-	}
-	return p.record.EachOfDevices(ctx, app, rows.Devices, func(r push.Receipt) error { return tell("receipt", r) })
+	return p.record.EachOfDevices(ctx, app, union(rows.Devices, known), func(r push.Receipt) error { return tell("receipt", r) })
 }

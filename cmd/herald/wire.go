@@ -381,6 +381,9 @@ func (h *house) Run(ctx context.Context) error {
 	if h.chat != nil {
 		knows = append(knows, named{"chat", h.chat}, named{"chat data", h.chatData})
 	}
+	if h.cfg.does(roleAPI) {
+		knows = append(knows, named{"eraser", &eraser{jobs: h.store, places: h.places(), dismiss: h.router.Dismiss, rest: eraseRest, log: h.log}})
+	}
 	if h.linkServer != nil {
 		workers = append(workers, named{"im link", h.linkServer})
 	}
