@@ -36,8 +36,10 @@ func play(s *stage.Stage) {
 	pages(recent)
 
 	s.Scene("Answers that are kept", "The new app asks what the old one has asked, in other words: the dealer is not bothered again.")
-	recent.Call("cars.search", `{"make":"Fiat"}`, stage.Want{Cached: "hit", Unasked: true,
-		Output: `{"cars":[{"id":"4714","make":"Fiat","model":"Panda","price":{"amount":6400,"currency":"EUR"}}]}`})
+	recent.Call("cars.search", `{"make":"Fiat"}`, stage.Want{
+		Cached: "hit", Unasked: true,
+		Output: `{"cars":[{"id":"4714","make":"Fiat","model":"Panda","price":{"amount":6400,"currency":"EUR"}}]}`,
+	})
 
 	s.Scene("Errors that apps can rely on", "The dealer says 410 SOLD; the contract says sold, in both versions.")
 	sold := stage.Want{Code: "sold", Status: 409}

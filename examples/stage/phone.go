@@ -88,30 +88,31 @@ func onPage(page []client.ServicePage) string {
 
 // told is an answer on one line.
 func told(a client.ServiceAnswer, err error) string {
+	var text strings.Builder
 	if problem := (*client.Problem)(nil); errors.As(err, &problem) {
-		text := strings.TrimSuffix(fmt.Sprintf("%d %s: %s", problem.Status, problem.Code, problem.Detail), ": ")
+		text.WriteString(strings.TrimSuffix(fmt.Sprintf("%d %s: %s", problem.Status, problem.Code, problem.Detail), ": "))
 		for _, f := range problem.Faults {
-			text += fmt.Sprintf("; %s %s", f.Field, f.Detail)
+			fmt.Fprintf(&text, "; %s %s", f.Field, f.Detail)
 		}
-		return text
+		return text.String()
 	}
 	if err != nil {
 		return err.Error()
 	}
-	text := string(a.Output)
+	text.Write(a.Output)
 	for _, part := range a.Partial {
-		text += fmt.Sprintf("  (without %s: %s)", part.Part, part.Code)
+		fmt.Fprintf(&text, "  (without %s: %s)", part.Part, part.Code)
 	}
 	if a.Page.Next != "" {
-		text += "  (there is more)"
+		text.WriteString("  (there is more)")
 	}
 	if a.Cached != "" {
-		text += "  (cached: " + a.Cached + ")"
+		text.WriteString("  (cached: " + a.Cached + ")")
 	}
 	if a.Deprecated != nil {
-		text += fmt.Sprintf("  (version %d ends on %s, use %d)", a.Version, a.Deprecated.Sunset, a.Deprecated.Use)
+		fmt.Fprintf(&text, "  (version %d ends on %s, use %d)", a.Version, a.Deprecated.Sunset, a.Deprecated.Use)
 	}
-	return text
+	return text.String()
 }
 
 // differs tells in what an answer is not the one that was expected.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -74,8 +75,8 @@ func (s *Stage) end() (err error) {
 	for _, hangUp := range s.hangUp {
 		hangUp()
 	}
-	for i := len(s.procs) - 1; i >= 0; i-- {
-		err = errors.Join(err, s.procs[i].stop())
+	for _, p := range slices.Backward(s.procs) {
+		err = errors.Join(err, p.stop())
 	}
 	s.procs = nil
 	return err

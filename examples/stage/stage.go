@@ -81,7 +81,7 @@ func (s *Stage) run(play func(*Stage)) (err error) {
 		if r := recover(); r != nil {
 			end, ok := r.(stopped)
 			if !ok {
-				s.end()
+				_ = s.end() // the fault is what is to be told
 				panic(r)
 			}
 			err = end.err
