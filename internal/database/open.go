@@ -1,12 +1,15 @@
 package database
 
 import (
+	sqlitelib "modernc.org/sqlite/lib"
+
 	"context"
 	"database/sql"
 	"errors"
 	"net/url"
 	"os"
 	"runtime"
+	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
 )
@@ -29,7 +32,7 @@ func openSQLite(ctx context.Context, path string) (conns, error) {
 		return conns{}, err
 	}
 	write.SetMaxOpenConns(1)
-	if err := write.PingContext(ctx); err != nil { // switches to WAL before a reader looks
+	if err := switchToWAL(ctx, write); err != nil { // before a reader looks
 		return conns{}, errors.Join(err, write.Close())
 	}
 
@@ -45,6 +48,25 @@ func openSQLite(ctx context.Context, path string) (conns, error) {
 		write: &Pool{db: write, dialect: sqlite()},
 		close: func() error { return errors.Join(read.Close(), write.Close()) },
 	}, nil
+}
+
+// switchToWAL opens the first connection. SQLite's own busy timeout does not
+// cover the switch, so who meets another process that opens or closes the file
+// for the first or last time tries again.
+func switchToWAL(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for {
+		err := db.PingContext(ctx)
+		if err == nil || sqliteCode(err)&0xff != sqlitelib.SQLITE_BUSY || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func sqliteDSN(path string, pragmas ...string) string {
