@@ -1,8 +1,6 @@
 package database
 
 import (
-	sqlitelib "modernc.org/sqlite/lib"
-
 	"context"
 	"database/sql"
 	"errors"
@@ -12,6 +10,7 @@ import (
 	"time"
 
 	_ "modernc.org/sqlite" // the driver "sqlite"
+	sqlitelib "modernc.org/sqlite/lib"
 )
 
 // conns are the open connections to a database.
