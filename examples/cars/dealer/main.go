@@ -5,7 +5,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -13,13 +12,13 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/herald-push/herald/examples/business"
 )
 
 // car is one as the dealer keeps it.
@@ -54,36 +53,9 @@ func main() {
 		mux.HandleFunc("GET /v2/vehicles/{vin}", vehicle)
 		mux.HandleFunc("POST /v2/reservations", reserve)
 	}
-	if err := serve(*listen, signed(os.Getenv("DEALER_KEY"), mux)); err != nil {
+	if err := business.Serve(*listen, signed(os.Getenv("DEALER_KEY"), mux)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
-	}
-}
-
-// serve says where it listens, then each request before it is answered.
-func serve(address string, h http.Handler) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("listening on http://%s\n", l.Addr())
-	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<16)) // what was cut off is no JSON
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		fmt.Println(strings.TrimSpace(r.Method + " " + r.URL.String() + " " + string(body)))
-		h.ServeHTTP(w, r)
-	})}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return srv.Shutdown(last) // who has asked is answered
 	}
 }
 
@@ -99,17 +71,11 @@ func signed(key string, h http.Handler) http.Handler {
 		seconds, err := strconv.ParseInt(stamp, 10, 64)
 		age := time.Since(time.Unix(seconds, 0)).Abs()
 		if err != nil || age > time.Minute || !hmac.Equal([]byte(r.Header.Get("X-Signature")), []byte(hex.EncodeToString(m.Sum(nil)))) {
-			answer(w, http.StatusUnauthorized, map[string]string{"error": "who are you?"})
+			business.Answer(w, http.StatusUnauthorized, map[string]string{"error": "who are you?"})
 			return
 		}
 		h.ServeHTTP(w, r)
 	})
-}
-
-func answer(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // who has left needs no answer
 }
 
 func find(no string) *car {
@@ -147,16 +113,16 @@ func stock(w http.ResponseWriter, r *http.Request) {
 	for _, c := range found {
 		rows = append(rows, c.row())
 	}
-	answer(w, http.StatusOK, map[string]any{"rows": rows, "total": total})
+	business.Answer(w, http.StatusOK, map[string]any{"rows": rows, "total": total})
 }
 
 func one(w http.ResponseWriter, r *http.Request) {
 	c := find(r.PathValue("no"))
 	if c == nil {
-		answer(w, http.StatusNotFound, map[string]string{"error": "NO CAR"})
+		business.Answer(w, http.StatusNotFound, map[string]string{"error": "NO CAR"})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"row": c.row()})
+	business.Answer(w, http.StatusOK, map[string]any{"row": c.row()})
 }
 
 // hold keeps a car for somebody, in shape 1.
@@ -164,11 +130,11 @@ func hold(w http.ResponseWriter, r *http.Request) {
 	c := find(r.PathValue("no"))
 	switch {
 	case c == nil:
-		answer(w, http.StatusNotFound, map[string]string{"error": "NO CAR"})
+		business.Answer(w, http.StatusNotFound, map[string]string{"error": "NO CAR"})
 	case c.sold:
-		answer(w, http.StatusGone, map[string]string{"error": "SOLD"})
+		business.Answer(w, http.StatusGone, map[string]string{"error": "SOLD"})
 	default:
-		answer(w, http.StatusOK, map[string]string{"held": c.no})
+		business.Answer(w, http.StatusOK, map[string]string{"held": c.no})
 	}
 }
 
@@ -194,16 +160,16 @@ func vehicles(w http.ResponseWriter, r *http.Request) {
 		}
 		list = append(list, c.wide())
 	}
-	answer(w, http.StatusOK, map[string]any{"vehicles": list, "next": next})
+	business.Answer(w, http.StatusOK, map[string]any{"vehicles": list, "next": next})
 }
 
 func vehicle(w http.ResponseWriter, r *http.Request) {
 	c := find(r.PathValue("vin"))
 	if c == nil {
-		answer(w, http.StatusNotFound, map[string]any{"problem": map[string]int{"code": 1404}})
+		business.Answer(w, http.StatusNotFound, map[string]any{"problem": map[string]int{"code": 1404}})
 		return
 	}
-	answer(w, http.StatusOK, c.wide())
+	business.Answer(w, http.StatusOK, c.wide())
 }
 
 // reserve keeps a car for somebody, in shape 2, which has numbers for errors.
@@ -215,11 +181,11 @@ func reserve(w http.ResponseWriter, r *http.Request) {
 	c := find(in.VIN)
 	switch {
 	case c == nil:
-		answer(w, http.StatusUnprocessableEntity, map[string]any{"problem": map[string]int{"code": 1404}})
+		business.Answer(w, http.StatusUnprocessableEntity, map[string]any{"problem": map[string]int{"code": 1404}})
 	case c.sold:
-		answer(w, http.StatusUnprocessableEntity, map[string]any{"problem": map[string]int{"code": 1701}})
+		business.Answer(w, http.StatusUnprocessableEntity, map[string]any{"problem": map[string]int{"code": 1701}})
 	default:
-		answer(w, http.StatusCreated, map[string]any{"reservation": map[string]string{"vin": c.no}})
+		business.Answer(w, http.StatusCreated, map[string]any{"reservation": map[string]string{"vin": c.no}})
 	}
 }
 
@@ -227,8 +193,8 @@ func reserve(w http.ResponseWriter, r *http.Request) {
 func history(w http.ResponseWriter, r *http.Request) {
 	c := find(r.PathValue("no"))
 	if c == nil {
-		answer(w, http.StatusNotFound, map[string]string{"error": "NO CAR"})
+		business.Answer(w, http.StatusNotFound, map[string]string{"error": "NO CAR"})
 		return
 	}
-	answer(w, http.StatusOK, map[string][]string{"work": append([]string{}, c.history...)})
+	business.Answer(w, http.StatusOK, map[string][]string{"work": append([]string{}, c.history...)})
 }

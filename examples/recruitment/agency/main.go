@@ -13,14 +13,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/herald-push/herald/examples/business"
 )
 
 // job is a position as the agency keeps it.
@@ -69,7 +69,7 @@ func main() {
 		mux.HandleFunc("POST /api/vacancies/search", a.known(a.vacancies))
 		mux.HandleFunc("POST /api/applications", a.known(a.applyNew))
 	}
-	fail(serve(*listen, mux))
+	fail(business.Serve(*listen, mux))
 }
 
 func fail(err error) {
@@ -79,44 +79,11 @@ func fail(err error) {
 	}
 }
 
-// serve says where it listens, then each request before it is answered.
-func serve(address string, h http.Handler) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("listening on http://%s\n", l.Addr())
-	srv := &http.Server{ReadHeaderTimeout: 5 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<16)) // what was cut off is no JSON
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		fmt.Println(strings.TrimSpace(r.Method + " " + r.URL.String() + " " + string(body)))
-		h.ServeHTTP(w, r)
-	})}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return srv.Shutdown(last) // who has asked is answered
-	}
-}
-
-func answer(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // who has left needs no answer
-}
-
 // known lets in who has the key.
 func (a *agency) known(h http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if !hmac.Equal([]byte(r.Header.Get("X-Api-Key")), []byte(a.key)) {
-			answer(w, http.StatusUnauthorized, map[string]string{"error": "KEY"})
+			business.Answer(w, http.StatusUnauthorized, map[string]string{"error": "KEY"})
 			return
 		}
 		h(w, r)
@@ -143,7 +110,7 @@ func (a *agency) positions(w http.ResponseWriter, r *http.Request) {
 	page, _ := strconv.Atoi(q.Get("page"))
 	size, _ := strconv.Atoi(q.Get("size"))
 	if page < 1 || size < 1 {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "PAGE"})
+		business.Answer(w, http.StatusBadRequest, map[string]string{"error": "PAGE"})
 		return
 	}
 	found, more := find(q.Get("text"), (page-1)*size, size)
@@ -151,7 +118,7 @@ func (a *agency) positions(w http.ResponseWriter, r *http.Request) {
 	for _, j := range found {
 		items = append(items, map[string]any{"ref": j.no, "t": j.title, "place": j.town, "pay": fmt.Sprintf("%d-%d", j.from, j.to)})
 	}
-	answer(w, http.StatusOK, map[string]any{"items": items, "more": more})
+	business.Answer(w, http.StatusOK, map[string]any{"items": items, "more": more})
 }
 
 // vacancies is the search of shape 2: a POST, a cursor, nested fields.
@@ -162,7 +129,7 @@ func (a *agency) vacancies(w http.ResponseWriter, r *http.Request) {
 		Limit int    `json:"limit"`
 	}
 	if err := json.NewDecoder(r.Body).Decode(&in); err != nil || in.Limit < 1 {
-		answer(w, http.StatusBadRequest, map[string]string{"message": "query, limit"})
+		business.Answer(w, http.StatusBadRequest, map[string]string{"message": "query, limit"})
 		return
 	}
 	first, _ := strconv.Atoi(strings.TrimPrefix(in.After, "at-"))
@@ -178,7 +145,7 @@ func (a *agency) vacancies(w http.ResponseWriter, r *http.Request) {
 	if more {
 		cursor = fmt.Sprintf("at-%d", first+len(found))
 	}
-	answer(w, http.StatusOK, map[string]any{"data": map[string]any{"vacancies": list, "cursor": cursor}})
+	business.Answer(w, http.StatusOK, map[string]any{"data": map[string]any{"vacancies": list, "cursor": cursor}})
 }
 
 // apply writes an application down. The state of the job says how it went.
@@ -206,17 +173,17 @@ func (a *agency) applyOld(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in) // without a name it is refused
 	if in.Who == "" {
-		answer(w, http.StatusBadRequest, map[string]string{"error": "WHO"})
+		business.Answer(w, http.StatusBadRequest, map[string]string{"error": "WHO"})
 		return
 	}
 	application, state := a.apply(r.PathValue("ref"), in.Who)
 	switch state {
 	case "closed":
-		answer(w, http.StatusConflict, map[string]string{"error": "CLOSED"})
+		business.Answer(w, http.StatusConflict, map[string]string{"error": "CLOSED"})
 	case "unknown":
-		answer(w, http.StatusNotFound, map[string]string{"error": "REF"})
+		business.Answer(w, http.StatusNotFound, map[string]string{"error": "REF"})
 	default:
-		answer(w, http.StatusCreated, map[string]string{"no": application})
+		business.Answer(w, http.StatusCreated, map[string]string{"no": application})
 	}
 }
 
@@ -230,15 +197,15 @@ func (a *agency) applyNew(w http.ResponseWriter, r *http.Request) {
 	}
 	_ = json.NewDecoder(r.Body).Decode(&in) // without a name it is refused
 	if in.Candidate.ID == "" {
-		answer(w, http.StatusBadRequest, map[string]string{"message": "candidate"})
+		business.Answer(w, http.StatusBadRequest, map[string]string{"message": "candidate"})
 		return
 	}
 	application, state := a.apply(strings.TrimPrefix(in.Vacancy, "v-"), in.Candidate.ID)
 	if state != "" {
-		answer(w, http.StatusOK, map[string]any{"ok": false, "reason": "vacancy_" + state})
+		business.Answer(w, http.StatusOK, map[string]any{"ok": false, "reason": "vacancy_" + state})
 		return
 	}
-	answer(w, http.StatusOK, map[string]any{"ok": true, "application": map[string]string{"id": application}})
+	business.Answer(w, http.StatusOK, map[string]any{"ok": true, "application": map[string]string{"id": application}})
 }
 
 // read is what happens when an employer opens an application: Herald is told,
@@ -250,7 +217,7 @@ func (a *agency) read(w http.ResponseWriter, r *http.Request) {
 	who := a.applicants[application]
 	a.mu.Unlock()
 	if !there {
-		answer(w, http.StatusNotFound, map[string]string{"error": "APPLICATION"})
+		business.Answer(w, http.StatusNotFound, map[string]string{"error": "APPLICATION"})
 		return
 	}
 	body, err := json.Marshal(map[string]string{"application": application, "applicant": who, "job": j.title})
@@ -258,10 +225,10 @@ func (a *agency) read(w http.ResponseWriter, r *http.Request) {
 		err = a.report(r.Context(), "read-"+application, body)
 	}
 	if err != nil {
-		answer(w, http.StatusBadGateway, map[string]string{"error": err.Error()})
+		business.Answer(w, http.StatusBadGateway, map[string]string{"error": err.Error()})
 		return
 	}
-	answer(w, http.StatusOK, map[string]bool{"reported": true})
+	business.Answer(w, http.StatusOK, map[string]bool{"reported": true})
 }
 
 func (a *agency) report(ctx context.Context, id string, body []byte) error {
