@@ -1,6 +1,9 @@
 # Herald. `make` alone lists what there is.
 
 SHELL := /bin/bash
+# Firebase's SDK brings a cloud storage client, and that a gRPC with all of Envoy's
+# configuration, for a way to Google that Herald does not take: 14 MiB less.
+TAGS := disable_grpc_modules
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := go tool -modfile=scripts/tools/go.mod golangci-lint
@@ -12,7 +15,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/herald
-	CGO_ENABLED=0 go build -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
+	CGO_ENABLED=0 go build -tags $(TAGS) -ldflags '$(LDFLAGS)' -o bin/herald ./cmd/herald
 
 run: build ## build and start everything on this machine (ARGS="--listen :9000")
 	@scripts/chdb.sh >/dev/null || echo "warning: no embedded ClickHouse; events wait in the spool until there is one" >&2
