@@ -59,7 +59,7 @@ func (r *round) together(ctx context.Context, res *result, roads []road, under *
 			one := *res.delivery
 			one.roads, one.passed = []road{way}, nil
 			tries[i] = &result{delivery: &one, road: way}
-			r.w.crew.do(&all, func() { r.attempt(ctx, load{way.Provider, tries[i : i+1]}, ended) })
+			r.attempt(ctx, load{way.Provider, tries[i : i+1]}, &all, ended, func([]*result) {})
 		}
 		all.Wait()
 		if r.merge(ctx, res, tries) {

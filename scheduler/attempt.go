@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/herald-push/herald/internal/redisstore"
@@ -18,33 +19,56 @@ const (
 	mostParking = 30 * time.Second // between asking for a place
 )
 
-// attempt takes a load along its road. It tells those that the road has taken,
-// may have taken, or wants to see again later, and returns those for which the
-// next road is to be taken at once.
-func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (further []*result) {
-	app, class := l.results[0].App, l.results[0].Class
+// attempt takes a load along its road once the lane has a place for it. It tells
+// those that the road has taken, may have taken, or wants to see again later, and
+// hands to onward those for which the next road is to be taken at once. done
+// counts it.
+func (r *round) attempt(ctx context.Context, l load, done *sync.WaitGroup, told chan<- *result, onward func(further []*result)) {
+	app, class, n := l.results[0].App, l.results[0].Class, len(l.results)
 	lane := r.w.lanes.of(ctx, app, l.provider)
-	pass, err := r.enter(ctx, lane, l)
-	var shut *closed
-	switch {
-	case errors.As(err, &shut):
-		r.giveBack(ctx, l.results)
-		for _, res := range l.results {
-			if r.detour(res.delivery, res.road, shut) {
-				further = append(further, res)
-				continue
+	if err := r.w.spend(ctx, redisstore.LaneName{App: app, Provider: l.provider}, lane, class, n); err != nil {
+		onward(r.refused(ctx, l, err, told))
+		return
+	}
+	done.Add(1)
+	lane.ask(class, n, func(p pass, err error) {
+		r.w.crew.do(done, func() {
+			defer done.Done()
+			if err != nil {
+				lane.refund(class, n)
+				onward(r.refused(ctx, l, err, told))
+				return
 			}
-			r.park(res, shut)
-			told <- res
-		}
-		return further
-	case err != nil:
+			onward(r.send(ctx, lane, p, l, told))
+		})
+	})
+}
+
+// refused is what becomes of a load for which its lane has no place: the next
+// road, or this one later.
+func (r *round) refused(ctx context.Context, l load, err error, told chan<- *result) (further []*result) {
+	var shut *closed
+	if !errors.As(err, &shut) {
 		for _, res := range l.results {
 			res.err = fmt.Errorf("scheduler: wait for a lane: %w", err)
 			told <- res
 		}
 		return nil
 	}
+	r.giveBack(ctx, l.results)
+	for _, res := range l.results {
+		if r.detour(res.delivery, res.road, shut) {
+			further = append(further, res)
+			continue
+		}
+		r.park(res, shut)
+		told <- res
+	}
+	return further
+}
+
+// send makes the attempt, with a place in the lane.
+func (r *round) send(ctx context.Context, lane *lane, pass pass, l load, told chan<- *result) (further []*result) {
 	if push.IsSMS(l.provider) {
 		if l.results, further = r.lastCheck(ctx, l, told); len(l.results) == 0 {
 			lane.leave(pass, errCutOff)
@@ -63,7 +87,7 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 		verdict = errCutOff
 	}
 	lane.leave(pass, verdict)
-	lane.refund(class, r.untaken(ctx, l.results, replies))
+	lane.refund(pass.class, r.untaken(ctx, l.results, replies))
 	if why := r.w.deaths.count(ctx, l.results[0].App, l.provider, living(replies), dead(l.results, replies)); why != "" {
 		lane.suspect(why)
 	}
@@ -82,19 +106,6 @@ func (r *round) attempt(ctx context.Context, l load, told chan<- *result) (furth
 		}
 	}
 	return further
-}
-
-// enter gets a place in the lane, and what the app's quotas have for the load.
-func (r *round) enter(ctx context.Context, lane *lane, l load) (pass, error) {
-	app, class, n := l.results[0].App, l.results[0].Class, len(l.results)
-	if err := r.w.spend(ctx, redisstore.LaneName{App: app, Provider: l.provider}, lane, class, n); err != nil {
-		return pass{}, err
-	}
-	p, err := lane.enter(ctx, class, n)
-	if err != nil {
-		lane.refund(class, n)
-	}
-	return p, err
 }
 
 // untaken counts what the provider certainly did not take, and gives back what

@@ -79,27 +79,73 @@ type pass struct {
 // class. The error is a *closed, or ctx's. Whoever got a pass must [lane.leave]
 // with it.
 func (l *lane) enter(ctx context.Context, class push.Class, units int) (pass, error) {
+	type turn struct {
+		pass pass
+		err  error
+	}
+	mine := make(chan turn, 1)
+	w := l.ask(class, units, func(p pass, err error) { mine <- turn{p, err} })
+	if w == nil {
+		t := <-mine
+		return t.pass, t.err
+	}
+	select {
+	case t := <-mine:
+		return t.pass, t.err
+	case <-ctx.Done():
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w.patience.Stop()
+	if !l.waiting.quit(w) {
+		if t := <-mine; t.err == nil {
+			l.giveBack() // a place came at the same moment
+		}
+	}
+	return pass{}, ctx.Err()
+}
+
+// ask is [lane.enter] for those who do not stay to wait: many thousands may be
+// in line, and a goroutine each would cost more memory than what they carry.
+// turn is called once, when there is a place or none is to be had. It must return
+// without delay, and not call the lane. The waiter is nil if it has been called.
+func (l *lane) ask(class push.Class, units int, turn func(pass, error)) *waiter {
 	p := pass{class: class, units: units}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := l.closedFor(class); err != nil {
 		if l.stalled() {
 			l.dismiss() // those who came before wait in vain
 		}
-		l.mu.Unlock()
-		return p, err
+		turn(p, err)
+		return nil
 	}
 	if p.probe = !l.shut.until.IsZero(); p.probe || !l.waiting.before(class) && l.take(&p) {
 		l.probing = p.probe
 		l.place(&p)
-		l.mu.Unlock()
-		return p, nil
+		turn(p, nil)
+		return nil
 	}
 	if err := l.crowded(class); err != nil {
-		l.mu.Unlock()
-		return p, err
+		turn(p, err)
+		return nil
 	}
-	err := l.queue(ctx, &p) // unlocks
-	return p, err
+	w := &waiter{pass: p, turn: turn}
+	w.patience = time.AfterFunc(l.cfg.Patience, func() { l.tire(w) })
+	l.waiting.join(w)
+	if l.alarm == nil && float64(l.inFlight) < l.width.limit { // it was for others that this one waits
+		l.admit()
+	}
+	return w
+}
+
+// tire sends somebody away who has waited for the lane's patience.
+func (l *lane) tire(w *waiter) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.waiting.quit(w) {
+		w.turn(w.pass, &closed{until: l.now().Add(busyAgain), why: "the lane is crowded"})
+	}
 }
 
 // closedFor tells why nobody of a class may enter, nil if somebody may. Callers
@@ -217,40 +263,6 @@ func (l *lane) place(p *pass) {
 	l.inFlight++
 }
 
-// queue waits for a place up to the lane's patience. It is called with mu held
-// and gives it back.
-func (l *lane) queue(ctx context.Context, p *pass) error {
-	mine := l.waiting.join(p)
-	if l.alarm == nil && float64(l.inFlight) < l.width.limit { // it was for others that this one waits
-		l.admit()
-	}
-	l.mu.Unlock()
-
-	patience := time.NewTimer(l.cfg.Patience)
-	defer patience.Stop()
-	var err error
-	select {
-	case <-mine.turn:
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if err := l.closedFor(p.class); err != nil {
-			l.giveBack()
-			return err
-		}
-		return nil
-	case <-patience.C:
-		err = &closed{until: l.now().Add(busyAgain), why: "the lane is crowded"}
-	case <-ctx.Done():
-		err = ctx.Err()
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.waiting.quit(mine) {
-		l.giveBack() // a place came at the same moment
-	}
-	return err
-}
-
 // giveBack returns a place that was not used. Callers hold mu.
 func (l *lane) giveBack() {
 	l.inFlight--
@@ -259,14 +271,12 @@ func (l *lane) giveBack() {
 
 // admit hands free places to those whose turn it is. Callers hold mu.
 func (l *lane) admit() {
-	for {
-		next := l.waiting.first()
-		if next == nil || !l.take(next.pass) {
+	for next := l.waiting.first(); next != nil; next = l.waiting.first() {
+		err := l.closedFor(next.pass.class)
+		if err == nil && !l.take(&next.pass) {
 			return
 		}
-		l.waiting.quit(next)
-		l.place(next.pass)
-		close(next.turn)
+		l.call(next, err)
 	}
 }
 
@@ -274,10 +284,19 @@ func (l *lane) admit() {
 // hold mu.
 func (l *lane) dismiss() {
 	for next := l.waiting.first(); next != nil; next = l.waiting.first() {
-		l.waiting.quit(next)
-		l.place(next.pass)
-		close(next.turn)
+		l.call(next, l.closedFor(next.pass.class))
 	}
+}
+
+// call tells somebody in line that it has a place, or that there is none to be
+// had. Callers hold mu.
+func (l *lane) call(w *waiter, none error) {
+	l.waiting.quit(w)
+	w.patience.Stop()
+	if none == nil {
+		l.place(&w.pass)
+	}
+	w.turn(w.pass, none)
 }
 
 // leave gives the place back and learns from the answer.

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"slices"
+	"time"
 
 	"github.com/herald-push/herald/push"
 )
@@ -14,9 +15,11 @@ type line struct {
 	turns int
 }
 
+// waiter asks for a place. It is told once whether it has one.
 type waiter struct {
-	pass *pass
-	turn chan struct{} // closed when the waiter has got a place, or is sent away
+	pass     pass
+	turn     func(pass, error)
+	patience *time.Timer // until it is sent away
 }
 
 const fairTurn = 4
@@ -24,10 +27,9 @@ const fairTurn = 4
 func row(c push.Class) int { return slices.Index(queues[:], c.Urgency()) }
 
 // join appends a waiter.
-func (ln *line) join(p *pass) *waiter {
-	w := &waiter{pass: p, turn: make(chan struct{})}
-	ln.rows[row(p.class)] = append(ln.rows[row(p.class)], w)
-	return w
+func (ln *line) join(w *waiter) {
+	r := row(w.pass.class)
+	ln.rows[r] = append(ln.rows[r], w)
 }
 
 // quit takes a waiter out; false if it is not there any more.

@@ -28,20 +28,7 @@ func (r *round) travel(ctx context.Context, results []*result, under *sync.WaitG
 		}
 	}
 	for _, l := range r.loads(ctx, alone, told) {
-		r.w.crew.do(under, func() {
-			for {
-				further := r.attempt(ctx, l, told)
-				if len(further) > 1 {
-					r.travel(ctx, further, under, told)
-					return
-				}
-				next := r.loads(ctx, further, told)
-				if len(next) == 0 {
-					return
-				}
-				l = next[0]
-			}
-		})
+		r.attempt(ctx, l, under, told, func(further []*result) { r.travel(ctx, further, under, told) })
 	}
 }
 

@@ -162,36 +162,59 @@ func (r *room) keep(n int) {
 func (r *room) leave() { r.keep(max(0, r.held-1)) }
 
 // crew runs attempts on goroutines that stay for a while: their stacks have
-// grown to what a provider needs, which costs as much as the attempt itself.
-type crew struct{ jobs chan func() }
+// grown to what a provider needs, which costs as much as the attempt itself. Who
+// rested last works first, so that no more stay than there is work for.
+type crew struct {
+	mu   sync.Mutex
+	idle []*hand
+}
+
+// hand is one of the goroutines.
+type hand struct{ jobs chan func() }
 
 // crewRest is how long a goroutine waits for more to do.
 const crewRest = time.Second
-
-func newCrew() *crew { return &crew{jobs: make(chan func())} }
 
 // do runs f on a goroutine that is free, or a new one. Each lives until it has
 // been idle for [crewRest]; done counts f.
 func (c *crew) do(done *sync.WaitGroup, f func()) {
 	done.Add(1)
 	job := func() { defer done.Done(); f() }
-	select {
-	case c.jobs <- job:
-	default:
-		go c.member(job)
+	c.mu.Lock()
+	var h *hand
+	if last := len(c.idle) - 1; last >= 0 {
+		h = c.idle[last]
+		c.idle = c.idle[:last]
 	}
+	c.mu.Unlock()
+	if h == nil {
+		h = &hand{jobs: make(chan func(), 1)}
+		go c.work(h)
+	}
+	h.jobs <- job
 }
 
-func (c *crew) member(job func()) {
+func (c *crew) work(h *hand) {
 	rest := time.NewTimer(crewRest)
 	defer rest.Stop()
 	for {
-		job()
-		rest.Reset(crewRest)
 		select {
-		case job = <-c.jobs:
+		case job := <-h.jobs:
+			job()
+			rest.Reset(crewRest)
+			c.mu.Lock()
+			c.idle = append(c.idle, h)
+			c.mu.Unlock()
 		case <-rest.C:
-			return
+			c.mu.Lock()
+			i := slices.Index(c.idle, h)
+			if i >= 0 {
+				c.idle = slices.Delete(c.idle, i, i+1)
+			}
+			c.mu.Unlock()
+			if i >= 0 {
+				return
+			}
 		}
 	}
 }

@@ -34,7 +34,7 @@ type Worker struct {
 	deaths  *deaths
 	metrics *workerMetrics
 	halls   map[string]*hall // for deliveries in memory, by urgency
-	crew    *crew
+	crew    crew
 	backlog *backlog
 
 	stopping chan struct{} // closed when Run begins to end
@@ -58,7 +58,6 @@ func NewWorker(cfg Config, parts Parts) *Worker {
 		apps:     newAppCache(parts.Apps, time.Now),
 		lanes:    &lanes{cfg: cfg.Lane, limits: parts.Limits},
 		halls:    make(map[string]*hall, len(queues)),
-		crew:     newCrew(),
 		backlog:  &backlog{rdb: parts.Redis},
 		stopping: make(chan struct{}),
 		users:    newUserCache(parts.Users),
