@@ -24,7 +24,7 @@ type Config struct {
 }
 
 // Run opens the engine and serves it until ctx ends. It is the whole of the
-// process `herald clickhouse`.
+// process `herald clickhouse`, which gives way to others for the processor.
 func Run(ctx context.Context, c Config) error {
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:0"
@@ -40,6 +40,7 @@ func Run(ctx context.Context, c Config) error {
 		_ = ln.Close()
 		return fmt.Errorf("chdb: %s is not a loopback address", ln.Addr())
 	}
+	yield()
 	engine, err := Open(c.Library, c.Data)
 	if err != nil {
 		_ = ln.Close()
