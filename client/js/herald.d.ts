@@ -58,6 +58,8 @@ export interface Events {
   typing: { conversation: string; user: string };
   reaction: { conversation: string; seq: number; user: string };
   friends: {};
+  /** Who of the watched has come (true) or gone. */
+  presence: { users: Record<string, boolean> };
   state: "connecting" | "connected" | "waiting" | "taken over" | "stopped";
   fault: Error;
 }
@@ -87,6 +89,8 @@ export class Herald {
   recall(conversation: string, seq: number): Promise<boolean>;
   read(conversation: string, seq: number): Promise<boolean>;
   typing(conversation: string): Promise<boolean>;
+  /** Whose presence to hear of, at most 200 users; none ends it. It outlives the connection. */
+  watch(users: string[]): Promise<boolean>;
   history(conversation: string, range?: { before?: number; limit?: number }): Promise<Message[]>;
   /** Anything else under /v1/im, with the device's token. */
   request(method: string, path: string, body?: object): Promise<any>;
@@ -98,3 +102,5 @@ export class Heartbeat {
   went(well: boolean): void;
 }
 export function pause(tries: number, random?: () => number): number;
+/** The pause in milliseconds where the server asked for at least `retry` seconds. */
+export function later(retry: number, tries: number, random?: () => number): number;

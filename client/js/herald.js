@@ -36,6 +36,10 @@ const remembered = 500; // notifications by which repeats are dropped
 /** Milliseconds before try n (from 0): anything up to 30 s, at most doubling. */
 export const pause = (n, random = Math.random) => random() * Math.min(30_000, 500 * 2 ** n) + 100;
 
+/** Milliseconds before try n where the server asked for at least so many seconds:
+ * doubled with each try, up to ten minutes, and then up to twice as long. */
+export const later = (seconds, n, random = Math.random) => 1000 * Math.min(600, seconds * 2 ** n) * (1 + random());
+
 /**
  * Heartbeat searches the longest silence, in seconds, after which the network
  * still carries a packet: it begins at 210, tries a minute more after three that
@@ -64,7 +68,7 @@ export class Heartbeat {
 /** See herald.d.ts for what each thing takes and gives. */
 export class Herald {
   #mqtt; #credentials; #api; #store; #network; #heard = new Map();
-  #client; #timer; #beat; #running = false; #failures = 0; #token = ""; #held = null;
+  #client; #timer; #beat; #running = false; #failures = 0; #retry = 0; #token = ""; #held = null; #watched;
   #reports = new Map(); #asked = new Map(); #heads = new Map();
 
   constructor({ mqtt, credentials, api, store = memoryStore(), network = "default" }) {
@@ -120,6 +124,10 @@ export class Herald {
     }));
     client.on("connect", () => this.#connected(client, c));
     client.on("error", (fault) => this.#tell("fault", fault));
+    client.on("packetreceive", (p) => {
+      const seconds = Number(p.properties?.userProperties?.["retry-after"]);
+      if ((p.cmd === "connack" || p.cmd === "disconnect") && seconds > 0) this.#retry = seconds;
+    });
     client.on("disconnect", (p) => {
       if (p.reasonCode !== takenOver) return;
       this.#running = false; // another one is this device now: to come back would be to fight it
@@ -145,6 +153,7 @@ export class Herald {
     this.#held = null;
     for (const frame of late) await this.#take(frame);
     this.#tell("state", "connected");
+    if (this.#watched) this.#publish("presence", this.#watched);
     for (const { payload } of this.#asked.values()) this.#publish("im", payload);
   }
 
@@ -180,7 +189,9 @@ export class Herald {
     this.#drop();
     if (!this.#running) return;
     this.#tell("state", "waiting");
-    this.#timer = setTimeout(() => this.#connect(), pause(this.#failures++));
+    const wait = this.#retry ? later(this.#retry, this.#failures++) : pause(this.#failures++);
+    this.#retry = 0;
+    this.#timer = setTimeout(() => this.#connect(), wait);
   }
 
   #publish(topic, text) {
@@ -233,7 +244,7 @@ export class Herald {
   async #take(f) {
     if (f.type === "message") return this.#said(f.message);
     if (f.type === "refused") return this.#settle(f.client_id, (p) => p.reject(new Refusal(f)));
-    this.#tell(f.type, f); // cursor, typing, reaction, friends
+    this.#tell(f.type, f); // cursor, typing, reaction, friends, presence
   }
 
   /** A message in its turn: what is known is dropped, what is missing fetched first. */
@@ -313,6 +324,10 @@ export class Herald {
   edit(conversation, seq, body) { return this.#publish("im", JSON.stringify({ op: "edit", conversation, seq, body })); }
   read(conversation, seq) { return this.#publish("im", JSON.stringify({ op: "cursor", conversation, received: seq, read: seq })); }
   typing(conversation) { return this.#publish("im", JSON.stringify({ op: "typing", conversation })); }
+  watch(users) {
+    this.#watched = JSON.stringify({ users });
+    return this.#publish("presence", this.#watched);
+  }
   history(conversation, { before, limit = 50 } = {}) {
     return this.request("GET", `conversations/${encodeURIComponent(conversation)}/messages?limit=${limit}${before ? `&before=${before}` : ""}`).then((p) => p.messages);
   }

@@ -63,3 +63,14 @@ func pause(n int) time.Duration {
 	}
 	return 100*time.Millisecond + rand.N(most)
 }
+
+// Bounds of what the server asks for, in seconds.
+const mostRetry = 600
+
+// later is the time before a try that the server wants to be no earlier than
+// retry: doubled with each try n from 0, up to ten minutes, and then anything
+// between that and twice as long.
+func later(retry time.Duration, n int) time.Duration {
+	least := min(retry<<min(n, 10), mostRetry*time.Second)
+	return least + rand.N(least)
+}

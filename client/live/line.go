@@ -87,7 +87,11 @@ func (d *Device) live(ctx context.Context, l *line, came <-chan packet) error {
 	for _, id := range d.order {
 		words = append(words, d.asked[id].payload)
 	}
+	watched := d.watched
 	d.mu.Unlock()
+	if watched != nil {
+		l.publish("presence", watched, nil)
+	}
 	for _, w := range words {
 		l.publish("im", w, nil)
 	}
@@ -112,30 +116,23 @@ func (d *Device) live(ctx context.Context, l *line, came <-chan packet) error {
 func (d *Device) dial(ctx context.Context, token Token) (l *line, most uint16, in *bufio.Reader, err error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
-	dialer := &net.Dialer{}
-	var nc net.Conn
-	if d.cfg.TLS != nil {
-		nc, err = (&tls.Dialer{NetDialer: dialer, Config: d.cfg.TLS}).DialContext(ctx, "tcp", d.cfg.Addr)
-	} else {
-		nc, err = dialer.DialContext(ctx, "tcp", d.cfg.Addr)
-	}
+	nc, err := d.open(ctx)
 	if err != nil {
-		return nil, 0, nil, fmt.Errorf("live: connect: %w", err)
+		return nil, 0, nil, err
 	}
 	l = &line{nc: nc, acks: map[uint16]func(){}, heard: time.Now()}
 	in = bufio.NewReader(nc)
-	_ = nc.SetDeadline(time.Now().Add(dialLimit)) // a failure shows below
 	_, err = nc.Write(connectPacket(d.cfg.Device, token.Token, keepAlive))
 	var p packet
 	if err == nil {
 		p, err = readPacket(in)
 	}
-	var reason byte
+	var said answer
 	if err == nil {
-		reason, most, err = p.connack()
+		said, err = p.connack()
 	}
-	if err == nil && reason >= 0x80 {
-		err = fmt.Errorf("turned away with reason 0x%02x", reason)
+	if err == nil && said.reason >= 0x80 {
+		err = said.away()
 	}
 	if err == nil {
 		err = nc.SetDeadline(time.Time{})
@@ -144,7 +141,39 @@ func (d *Device) dial(ctx context.Context, token Token) (l *line, most uint16, i
 		nc.Close()
 		return nil, 0, nil, fmt.Errorf("live: come in: %w", err)
 	}
-	return l, most, in, nil
+	return l, said.keepAlive, in, nil
+}
+
+// open opens the stream that MQTT goes over: TCP or TLS, and a WebSocket on it
+// where the address is one. It ends with dialLimit.
+func (d *Device) open(ctx context.Context) (nc net.Conn, err error) {
+	addr := d.cfg.Addr
+	if d.elsewhere != "" {
+		addr, d.elsewhere = d.elsewhere, "" // once: where it was sent may be gone too
+	}
+	hostPort, socketURL, secure, err := split(addr)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{}
+	if cfg := tlsFor(d.cfg.TLS, secure); cfg != nil && (secure || socketURL == nil) {
+		nc, err = (&tls.Dialer{NetDialer: dialer, Config: cfg}).DialContext(ctx, "tcp", hostPort)
+	} else {
+		nc, err = dialer.DialContext(ctx, "tcp", hostPort)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("live: connect: %w", err)
+	}
+	_ = nc.SetDeadline(time.Now().Add(dialLimit)) // a failure shows when it is used
+	if socketURL == nil {
+		return nc, nil
+	}
+	s, err := upgrade(nc, socketURL)
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
 // read reads until the connection ends; PUBLISH packets go on.
@@ -169,10 +198,11 @@ func (l *line) read(ctx context.Context, in *bufio.Reader, came chan<- packet) e
 				return err
 			}
 		case typeDisconnect:
-			if p.reason() == reasonTakenOver {
+			said := p.disconnect()
+			if said.reason == reasonTakenOver {
 				return ErrTakenOver
 			}
-			return fmt.Errorf("live: sent away with reason 0x%02x", p.reason())
+			return fmt.Errorf("live: connection: %w", said.away())
 		case typeAuth, typePingresp: // hearing them is what counts
 		default:
 			return errMalformed

@@ -39,8 +39,10 @@ type Token struct {
 // Config says who the device is and what to do with what comes. What comes is
 // acknowledged when its function returns; the functions are called one at a time.
 type Config struct {
-	Addr   string      // host:port of MQTT
-	TLS    *tls.Config // nil for none
+	// Addr is host:port of MQTT, or ws://host/mqtt or wss://host/mqtt where only
+	// HTTP gets through.
+	Addr   string
+	TLS    *tls.Config // nil for none; wss:// has TLS in any case
 	API    string      // where Herald answers HTTP; without it nothing missed of chat is fetched
 	Device string
 	// Token fetches a token from the app's own server.
@@ -53,10 +55,13 @@ type Config struct {
 
 	OnNotification func(Notification)
 	OnMessage      func(Message)
-	OnEvent        func(Event)  // typing, cursor, reaction, friends
+	OnEvent        func(Event)  // typing, cursor, reaction, friends, presence
 	OnState        func(string) // connecting, connected, waiting, taken over
 	OnFault        func(error)  // what went wrong and is tried again
-	pause          func(int) time.Duration
+	// FollowServer lets Herald name another address ("use another server"), which
+	// is tried once; else only Addr is.
+	FollowServer bool
+	pause        func(int) time.Duration
 }
 
 // Notification is what was sent to the device.
@@ -93,6 +98,8 @@ type Event struct {
 	Seq          uint64 `json:"seq"`
 	Received     uint64 `json:"received"`
 	Read         uint64 `json:"read"`
+	// Users are who of the watched has come (true) or gone, of "presence".
+	Users map[string]bool `json:"users"`
 }
 
 // Draft is what is to be said, to a user or in a conversation.
@@ -125,12 +132,14 @@ var ErrTakenOver = errors.New("live: the device connected elsewhere")
 type Device struct {
 	cfg Config
 
-	mu    sync.Mutex
-	state State
-	line  *line // nil while there is none
-	token string
-	asked map[string]*asked // by client id, until they are said
-	order []string          // of asked
+	mu        sync.Mutex
+	state     State
+	line      *line // nil while there is none
+	token     string
+	elsewhere string            // where the server wants the next try to go; of Run alone
+	watched   []byte            // whom the device watches, as it tells Herald
+	asked     map[string]*asked // by client id, until they are said
+	order     []string          // of asked
 }
 
 // asked is a message on its way.
@@ -192,8 +201,17 @@ func (d *Device) Run(ctx context.Context) error {
 			failures = 0
 		}
 		d.tell("waiting")
+		wait := d.cfg.pause(failures)
+		if away := (*Away)(nil); errors.As(err, &away) {
+			if away.Retry > 0 {
+				wait = later(away.Retry, failures)
+			}
+			if d.cfg.FollowServer {
+				d.elsewhere = away.Server
+			}
+		}
 		select {
-		case <-time.After(d.cfg.pause(failures)):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return nil
 		}
@@ -278,6 +296,24 @@ func (d *Device) Read(conversation string, seq uint64) {
 // Typing tells that the user is about to say something.
 func (d *Device) Typing(conversation string) {
 	d.say(map[string]any{"op": "typing", "conversation": conversation})
+}
+
+// Watch asks to hear of the presence of users, at most 200, by OnEvent: how they
+// are now, and whenever one comes or goes. Another list takes the place of this
+// one; nobody ends it. It outlives the connection.
+func (d *Device) Watch(users ...string) error {
+	payload, err := json.Marshal(map[string][]string{"users": append([]string{}, users...)})
+	if err != nil {
+		return fmt.Errorf("live: watch: %w", err)
+	}
+	d.mu.Lock()
+	d.watched = payload
+	line := d.line
+	d.mu.Unlock()
+	if line != nil && line.ready.Load() {
+		line.publish("presence", payload, nil)
+	}
+	return nil
 }
 
 // say publishes what may be lost without harm.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
+	"time"
 )
 
 // What a device needs of MQTT 5: CONNECT, PUBLISH at QoS 1 both ways, pings,
@@ -28,7 +30,9 @@ const (
 	propSessionExpiry   = 0x11
 	propAuthMethod      = 0x15
 	propAuthData        = 0x16
+	propServerReference = 0x1c
 	propReceiveMaximum  = 0x21
+	propUser            = 0x26
 
 	tokenAuth = "herald-token"
 	maxPacket = 1 << 20
@@ -129,41 +133,76 @@ func (p packet) acked() (id uint16, reason byte, err error) {
 	return binary.BigEndian.Uint16(p.body), reason, nil
 }
 
-// reason is that of a DISCONNECT or AUTH.
-func (p packet) reason() byte {
-	if len(p.body) == 0 {
-		return 0
-	}
-	return p.body[0]
+// answer is what the server says of a connection as a whole.
+type answer struct {
+	reason    byte
+	keepAlive uint16 // the server's wish in seconds; 0 for none
+	retry     time.Duration
+	server    string // where else to go
 }
 
-// connack is the answer to CONNECT: keepAlive is the server's wish in seconds, 0
-// for none.
-func (p packet) connack() (reason byte, keepAlive uint16, err error) {
+// Away is why the server sent the device away, and when it may come again.
+type Away struct {
+	Reason byte          // of MQTT 5
+	Retry  time.Duration // at the earliest; 0 if the server does not say
+	Server string        // where else; empty if the server does not say
+}
+
+func (a *Away) Error() string {
+	return fmt.Sprintf("sent away with reason 0x%02x", a.Reason)
+}
+
+func (a answer) away() error { return &Away{a.reason, a.retry, a.server} }
+
+// connack is the answer to CONNECT.
+func (p packet) connack() (a answer, err error) {
 	if p.kind != typeConnack || len(p.body) < 2 {
-		return 0, 0, errMalformed
+		return a, errMalformed
 	}
-	reason = p.body[1]
-	n, size := binary.Uvarint(p.body[2:])
-	if len(p.body) == 2 || size <= 0 || uint64(len(p.body)-2-size) < n {
-		return reason, 0, nil
+	a.reason = p.body[1]
+	a.read(p.body[2:])
+	return a, nil
+}
+
+// disconnect is how the server ends it.
+func (p packet) disconnect() (a answer) {
+	if len(p.body) > 0 {
+		a.reason = p.body[0]
+		a.read(p.body[1:])
 	}
-	props := p.body[2+size : 2+size+int(n)]
-	for len(props) > 0 {
+	return a
+}
+
+// read reads the properties. One that we do not know ends them: the rest matters
+// little.
+func (a *answer) read(b []byte) {
+	n, size := binary.Uvarint(b)
+	if len(b) == 0 || size <= 0 || uint64(len(b)-size) < n {
+		return
+	}
+	for props := b[size : size+int(n)]; len(props) > 0; {
 		width := propertyWidth(props)
 		if width == 0 || len(props) < width {
-			return reason, keepAlive, nil // one that we do not know: the rest matters little
+			return
 		}
-		if props[0] == propServerKeepAlive {
-			keepAlive = binary.BigEndian.Uint16(props[1:])
+		switch props[0] {
+		case propServerKeepAlive:
+			a.keepAlive = binary.BigEndian.Uint16(props[1:])
+		case propServerReference:
+			a.server = string(props[3:width])
+		case propUser:
+			key := 3 + int(binary.BigEndian.Uint16(props[1:]))
+			if string(props[3:key]) == "retry-after" {
+				seconds, _ := strconv.Atoi(string(props[key+2 : width])) // what is no number asks for nothing
+				a.retry = time.Duration(min(max(seconds, 0), mostRetry)) * time.Second
+			}
 		}
 		props = props[width:]
 	}
-	return reason, keepAlive, nil
 }
 
-// propertyWidth is how many bytes a property of CONNACK takes with its name; 0
-// for one of another packet.
+// propertyWidth is how many bytes a property of CONNACK or DISCONNECT takes with
+// its name; 0 for one of another packet.
 func propertyWidth(b []byte) int {
 	text := func(at int) int {
 		if len(b) < at+2 {
@@ -178,9 +217,9 @@ func propertyWidth(b []byte) int {
 		return 3
 	case propSessionExpiry, 0x27: // maximum packet
 		return 5
-	case 0x12, propAuthMethod, propAuthData, 0x1a, 0x1c, 0x1f: // texts
+	case 0x12, propAuthMethod, propAuthData, 0x1a, propServerReference, 0x1f: // texts
 		return text(1)
-	case 0x26: // a pair of texts
+	case propUser: // a pair of texts
 		return text(text(1))
 	default:
 		return 0

@@ -108,8 +108,13 @@ func (p *program) gadget(user, addr string, store live.Store) (g *gadget, stop f
 			_, err := call(context.WithoutCancel(p.t.Context()), p.facts.URL, p.facts.APIKey, http.MethodPost, "/v1/devices/"+device+"/token", nil, &token)
 			return live.Token{Token: token.Token, ExpiresAt: token.ExpiresAt}, err
 		},
-		OnMessage:      func(m live.Message) { g.note(&g.texts, string(m.Body)) },
-		OnEvent:        func(e live.Event) { g.note(&g.events, e.Type+" "+e.User) },
+		OnMessage: func(m live.Message) { g.note(&g.texts, string(m.Body)) },
+		OnEvent: func(e live.Event) {
+			g.note(&g.events, e.Type+" "+e.User)
+			for user, on := range e.Users {
+				g.note(&g.events, fmt.Sprintf("%s online %v", user, on))
+			}
+		},
 		OnState:        func(s string) { g.note(&g.states, s) },
 		OnNotification: func(n live.Notification) { g.mu.Lock(); g.last = n; g.mu.Unlock(); g.note(&g.titles, n.Title) },
 	})
@@ -147,7 +152,11 @@ func TestTheGoClientTalks(t *testing.T) {
 	cable := newWire(t, addr)
 	kept := live.File(filepath.Join(t.TempDir(), "ann.json"))
 	ann, annStops := p.gadget("ann", cable.listener.Addr().String(), kept)
-	bob, _ := p.gadget("bob", addr, nil)
+	bob, _ := p.gadget("bob", p.facts.WebSocket, nil) // MQTT over a WebSocket
+	if err := bob.Watch("ann"); err != nil {
+		t.Fatal(err)
+	}
+	bob.await(t, "ann's presence", func() bool { return slices.Contains(bob.list(&bob.events), "ann online true") })
 	say := func(g *gadget, to, text string) live.Message {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
@@ -223,6 +232,7 @@ func TestTheGoClientTalks(t *testing.T) {
 
 	// After a restart of the device it goes on where it was.
 	annStops()
+	bob.await(t, "ann's leave", func() bool { return slices.Contains(bob.list(&bob.events), "ann online false") })
 	say(bob, "ann", "five")
 	again, _ := p.gadget("ann", addr, kept)
 	hears(again, "five")

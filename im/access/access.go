@@ -10,6 +10,7 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,7 @@ import (
 const (
 	ReceiptsTopic = "receipts" // what became of messages
 	TokenTopic    = "token"    // a new token, from those that have no AUTH
+	// ... and [ChatTopic] and [PresenceTopic].
 )
 
 // Tokens checks the token that a device came with.
@@ -76,6 +78,9 @@ type Config struct {
 	MaxProofs int `yaml:"max_proofs"`
 	// Grace is how long the last proofs may take at the end. Default 3s.
 	Grace time.Duration `yaml:"grace"`
+	// PresenceEvery is how often it is looked who has come and gone of those whom
+	// devices watch. Default 2s.
+	PresenceEvery time.Duration `yaml:"presence_every"`
 	// Heartbeat shapes the search for the keep alive of each network.
 	Heartbeat Heartbeat `yaml:"heartbeat"`
 	// Away reports whether an error means that a store is not there at the
@@ -86,19 +91,26 @@ type Config struct {
 // DefaultConfig is what an empty section of the config file means.
 func DefaultConfig() Config {
 	return Config{
-		LoginTimeout: 5 * time.Second,
-		Logins:       256,
-		Linger:       2 * time.Millisecond,
-		Batch:        1024,
-		MaxProofs:    200_000,
-		Grace:        3 * time.Second,
-		Heartbeat:    defaultHeartbeat(),
-		Away:         func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
+		LoginTimeout:  5 * time.Second,
+		Logins:        256,
+		Linger:        2 * time.Millisecond,
+		Batch:         1024,
+		MaxProofs:     200_000,
+		Grace:         3 * time.Second,
+		PresenceEvery: 2 * time.Second,
+		Heartbeat:     defaultHeartbeat(),
+		Away:          func(err error) bool { return errors.Is(err, context.DeadlineExceeded) },
 	}
 }
 
 // Validate reports every fault at once, each under the key that has it.
-func (c Config) Validate() error { return c.Heartbeat.validate() }
+func (c Config) Validate() error {
+	err := c.Heartbeat.validate()
+	if c.PresenceEvery < time.Millisecond {
+		err = errors.Join(err, fmt.Errorf("access.presence_every: %v is less than 1ms", c.PresenceEvery))
+	}
+	return err
+}
 
 // Access implements [longconn.Handler] for the connections of a node and is
 // what routing knows of them.
@@ -114,6 +126,7 @@ type Access struct {
 	logins   chan struct{} // a token for each login at work
 	stats    counters
 	talks    talks
+	watches  watches
 	networks networks
 
 	life  context.Context // of the work below; ends with Run
@@ -152,7 +165,10 @@ func New(cfg Config, hub *longconn.Hub, tokens Tokens, presence Presence, inbox 
 // Run records proofs until ctx ends, and then what is left of them. It must
 // outlive the servers whose handler this is.
 func (a *Access) Run(ctx context.Context) error {
+	var watching sync.WaitGroup
+	watching.Go(func() { a.watchAll(ctx) })
 	a.proofs.run(ctx)
+	watching.Wait()
 	a.mu.Lock()
 	a.ended = true
 	a.mu.Unlock()
@@ -280,6 +296,9 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 	case p.Topic == ChatTopic && a.chat != nil:
 		a.say(s, p)
 		return
+	case p.Topic == PresenceTopic && !p.Will:
+		p.Ack(a.watch(c, s, p.Payload))
+		return
 	case p.Topic == TokenTopic && !p.Will:
 		a.renew(c, p.Payload, p.Ack)
 		return
@@ -313,6 +332,7 @@ func (a *Access) Ready(c longconn.Conn) { a.drain(sessionOf(c), c) }
 func (a *Access) Closed(c longconn.Conn, cause longconn.Cause) {
 	s := sessionOf(c)
 	s.state.Or(isClosed)
+	a.watches.unwatch(s)
 	a.presence.Unregister(s.Session())
 	if s.net != nil {
 		now := time.Now()

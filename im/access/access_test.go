@@ -15,6 +15,7 @@ import (
 
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/access"
+	"github.com/herald-push/herald/im/routing"
 	"github.com/herald-push/herald/internal/need"
 	"github.com/herald-push/herald/longconn"
 	"github.com/herald-push/herald/longconn/mqtt"
@@ -103,6 +104,42 @@ func TestUnacknowledgedMessageComesAgainOnTheNextConnection(t *testing.T) {
 	d = w.enter(t, "d1")
 	if p := d.Publish(); string(p.Payload) != "m2" || p.Dup {
 		t.Errorf("message %q, DUP %v; want m2 as a new message", p.Payload, p.Dup)
+	}
+}
+
+// A session stays on its node, but what the device had not acknowledged there is
+// in its inbox and comes on whichever node it connects to next, each message once.
+func TestUnacknowledgedMessagesComeOnAnotherNode(t *testing.T) {
+	w := build(t)
+	memory := routing.NewMemory()
+	first, second := w.node(t, memory, "first"), w.node(t, memory, "second")
+	for range 3 { // there and back
+		w.router, w.addr = first.router, first.addr
+		d := w.enter(t, "d1")
+		for _, id := range []string{"m1", "m2", "m3"} {
+			if err := w.push(t, "d1", id, time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Lock()
+		acked := len(w.record)
+		w.Unlock()
+		d.Puback(d.Publish().ID) // m1
+		d.Publish()              // m2 was seen, and not acknowledged
+		w.Await(t, "proof of m1", func() bool { return len(w.record) == acked+1 })
+
+		// The device comes at the other node, while the first still has it.
+		w.router, w.addr = second.router, second.addr
+		e := w.enter(t, "d1")
+		for _, want := range []string{"m2", "m3"} {
+			p := e.Publish()
+			if string(p.Payload) != want || p.Dup {
+				t.Errorf("message %q, DUP %v; want %s as a new message", p.Payload, p.Dup, want)
+			}
+			e.Puback(p.ID)
+		}
+		w.Await(t, "proof of all", func() bool { return len(w.record) == acked+3 })
+		first, second = second, first
 	}
 }
 

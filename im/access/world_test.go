@@ -145,27 +145,43 @@ func (w *world) push(t *testing.T, device, id string, expires time.Time) error {
 func build(t *testing.T, change ...func(*access.Config)) *world {
 	t.Helper()
 	w := &world{State: watched.New(soon), inbox: map[string][]im.Message{}}
+	n := w.node(t, routing.NewMemory(), "one", change...)
+	w.access, w.router, w.addr = n.access, n.router, n.addr
+	return w
+}
+
+// node is one of the processes with connections.
+type node struct {
+	access *access.Access
+	router *routing.Router
+	addr   string
+}
+
+// node opens one whose presence is in memory.
+func (w *world) node(t *testing.T, memory *routing.Memory, name string, change ...func(*access.Config)) *node {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	memory := routing.NewMemory()
-	w.router = routing.New(routing.DefaultConfig(), memory, memory, log)
+	where := routing.DefaultConfig()
+	where.Node = name
+	n := &node{router: routing.New(where, memory, memory, log)}
 	cfg := access.DefaultConfig()
 	cfg.Away = func(err error) bool { return errors.Is(err, errAway) }
 	for _, f := range change {
 		f(&cfg)
 	}
 	hub := longconn.NewHub()
-	w.access = access.New(cfg, hub, w, w.router, w, w, log)
-	w.access.Talk(w)
-	w.router.Host(w.access)
+	n.access = access.New(cfg, hub, w, n.router, w, w, log)
+	n.access.Talk(w)
+	n.router.Host(n.access)
 	lc := longconn.DefaultConfig()
 	lc.TCP, lc.WebSocket, lc.Grace = "127.0.0.1:0", "", time.Second
-	server, err := longconn.Open(t.Context(), lc, hub, w.access, log)
+	server, err := longconn.Open(t.Context(), lc, hub, n.access, log)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.addr = server.TCPAddr().String()
+	n.addr = server.TCPAddr().String()
 	var stops []func()
-	for _, run := range []func(context.Context) error{w.router.Run, w.access.Run, server.Run} {
+	for _, run := range []func(context.Context) error{n.router.Run, n.access.Run, server.Run} {
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)
 		go func() { done <- run(ctx) }()
@@ -181,7 +197,7 @@ func build(t *testing.T, change ...func(*access.Config)) *world {
 			stop()
 		}
 	})
-	return w
+	return n
 }
 
 // device is a client that speaks bytes.

@@ -2,7 +2,7 @@
 // and miss nothing. Argument: JSON with mqtt (path of MQTT.js), api, ann and bob
 // (credentials). It prints "ok" or throws.
 import assert from "node:assert/strict";
-import { Herald, Heartbeat, Refusal, memoryStore, pause } from "../herald.js";
+import { Herald, Heartbeat, Refusal, later, memoryStore, pause } from "../herald.js";
 
 const { mqtt: path, api, ann: annsCredentials, bob: bobsCredentials } = JSON.parse(process.argv[2]);
 const mqtt = await import(path);
@@ -19,6 +19,8 @@ function device(credentials, store = memoryStore()) {
   d.herald = new Herald({ mqtt, api, credentials: async () => credentials, store });
   d.herald.on("message", (m) => d.heard.push(m));
   d.herald.on("notification", (n) => (d.notes.push(n), d.herald.displayed(n)));
+  d.online = {};
+  d.herald.on("presence", (p) => Object.assign(d.online, p.users));
   d.herald.on("cursor", (c) => d.cursors.push(c));
   d.herald.on("state", (s) => (d.state = s));
   d.herald.on("fault", (f) => d.faults.push(f));
@@ -35,11 +37,16 @@ assert.equal(beat.seconds, 250);
 for (let i = 0; i < 6; i++) beat.went(true);
 assert.equal(beat.seconds, 250, "settled for a day");
 assert.ok(pause(30, () => 1) <= 30_100 && pause(0, () => 0) >= 100);
+assert.equal(later(20, 1, () => 0), 40_000);
+assert.equal(later(20, 30, () => 1), 1_200_000, "at most ten minutes, and up to twice that");
 
 const store = memoryStore();
 const ann = device(annsCredentials), bob = device(bobsCredentials, store);
 await Promise.all([ann.herald.start(), bob.herald.start()]);
 await until("both connect", () => ann.state === "connected" && bob.state === "connected");
+
+await ann.herald.watch(["bob", "eve"]);
+await until("ann sees who is there", () => ann.online.bob === true && ann.online.eve === false);
 
 const first = await ann.herald.send({ to: "bob", text: "one" });
 assert.equal(first.seq, 1);
@@ -59,6 +66,7 @@ await assert.rejects(ann.herald.request("GET", "conversations/nowhere"), (e) => 
 // What is said while bob is away he gets when he is back, in order, once.
 await until("bob hears the second", () => bob.heard.length === 2);
 bob.herald.stop();
+await until("ann sees bob go", () => ann.online.bob === false);
 for (const text of ["three", "four", "five"]) await ann.herald.send({ conversation: first.conversation, text });
 const again = device(bobsCredentials, store);
 await again.herald.start();
