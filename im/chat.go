@@ -175,7 +175,8 @@ type Actor struct {
 	Service bool
 }
 
-// Draft is a message that has not been said yet.
+// Draft is a message that has not been said yet. At is empty, but for one that
+// was said elsewhere and is brought here.
 type Draft struct {
 	ChatMessage
 	// To names the other user of a direct conversation instead of Conversation,
@@ -211,6 +212,22 @@ type Said struct {
 	Hearers []string
 	// Roster counts the changes of who is a member, up to this message.
 	Roster uint64
+}
+
+// Import is what was said elsewhere, before, in a conversation or, if Between is
+// given, between two users: the oldest first, each message with its At.
+type Import struct {
+	Conversation string
+	Between      []string
+	Messages     []ChatMessage
+}
+
+// Imported tells what came of an [Import].
+type Imported struct {
+	Conversation string `json:"conversation"`
+	Imported     int    `json:"imported"`
+	Repeated     int    `json:"repeated"` // were there already
+	Head         uint64 `json:"head"`
 }
 
 // SmallGroup is up to how many members each is told of every message. Larger

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/herald-push/herald/im"
@@ -33,6 +34,9 @@ type key struct{ sender, clientID string }
 // first, and with other words or in another place it is refused.
 func (s *Store) Append(ctx context.Context, d *im.Draft) (im.Said, error) {
 	p := &pending{ctx: ctx, draft: d, at: s.now().UnixMicro(), done: make(chan struct{})}
+	if !d.At.IsZero() {
+		p.at = d.At.UnixMicro()
+	}
 	if d.To != "" {
 		p.peer, d.Conversation = d.To, im.DirectID(d.Sender, d.To)
 	}
@@ -51,6 +55,9 @@ func (s *Store) Append(ctx context.Context, d *im.Draft) (im.Said, error) {
 
 // Run says what is appended until ctx ends, and then what waits.
 func (s *Store) Run(ctx context.Context) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { s.tidy(ctx) })
 	for {
 		select {
 		case p := <-s.sends:
@@ -64,6 +71,27 @@ func (s *Store) Run(ctx context.Context) error {
 					return nil
 				}
 			}
+		}
+	}
+}
+
+// tidy has SQLite move what was committed from its log into the file, beside the
+// writer: else whoever commits next would have to, with everybody waiting.
+func (s *Store) tidy(ctx context.Context) {
+	const pause = 250 * time.Millisecond
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if !s.written.Swap(false) {
+			continue
+		}
+		if err := s.db.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+			s.log.DebugContext(ctx, "the log was not moved into the file; a writer will", "err", err)
 		}
 	}
 }
@@ -95,10 +123,8 @@ func (s *Store) commit(ctx context.Context, batch []*pending) {
 		byApp[p.draft.App] = append(byApp[p.draft.App], p)
 	}
 	for app, ps := range byApp {
-		err := s.db.Transact(ctx, func(tx database.Querier) error {
-			w := &writing{tx: tx, app: app, now: s.now()}
-			return w.write(ctx, ps)
-		})
+		err := s.commitOf(ctx, app, ps)
+		s.written.Store(true)
 		for _, p := range ps {
 			if err != nil && p.err == nil {
 				p.err = err
@@ -110,11 +136,39 @@ func (s *Store) commit(ctx context.Context, batch []*pending) {
 	}
 }
 
+// commitOf says messages of one app in one transaction.
+func (s *Store) commitOf(ctx context.Context, app string, ps []*pending) error {
+	if s.memo != nil {
+		s.memo.mu.Lock()
+		defer s.memo.mu.Unlock()
+	}
+	err := s.db.Transact(ctx, func(tx database.Querier) error {
+		w := &writing{tx: tx, app: app, now: s.now(), memo: s.memo}
+		if s.memo != nil {
+			var version int64
+			if err := tx.QueryRow(ctx, dataVersion).Scan(&version); err != nil {
+				return err
+			}
+			s.memo.check(version)
+		}
+		return w.write(ctx, ps)
+	})
+	if err != nil && s.memo != nil {
+		for _, p := range ps { // what was learned in it may never have been
+			s.memo.drop(app, p.draft.Conversation)
+		}
+	}
+	return err
+}
+
 // writing is one transaction that says messages of one app.
 type writing struct {
 	tx  database.Querier
 	app string
 	now time.Time
+
+	memo  *memo             // nil where nothing is remembered
+	known map[string]*known // of the conversations at hand
 }
 
 // write says what may be said. A refused draft does not stop the others.
@@ -184,28 +238,48 @@ func sameWords(d *im.Draft, first *im.ChatMessage) error {
 	return &im.Refusal{Code: "conflict", Field: "client_id", Detail: "was used for another message"}
 }
 
-// learnFacts reads what the drafts are judged by, making the direct
-// conversations that are not there yet.
+// learnFacts finds what the drafts are judged by, making the direct conversations
+// that are not there yet.
 func (w *writing) learnFacts(ctx context.Context, ps []*pending) error {
-	missing, err := w.readFacts(ctx, ps)
-	if err != nil {
+	var err error
+	if w.known, err = w.know(ctx, conversations(ps)); err != nil {
 		return err
 	}
 	var made []*pending
-	for _, p := range missing {
-		if p.peer != "" {
-			made = append(made, p)
-		} else {
-			p.err = notFound("conversation")
+	for _, p := range ps {
+		if w.known[p.draft.Conversation] != nil {
+			continue
 		}
+		if p.peer == "" {
+			p.err = notFound("conversation")
+			continue
+		}
+		made = append(made, p)
 	}
 	if len(made) > 0 {
 		if err := w.makeDirect(ctx, made); err != nil {
 			return err
 		}
-		if missing, err = w.readFacts(ctx, made); err != nil || len(missing) > 0 {
-			return errors.Join(err, errorIf(len(missing) > 0, "a direct conversation that was made is not there"))
+		more, err := w.know(ctx, conversations(made))
+		if err != nil {
+			return err
 		}
+		maps.Copy(w.known, more)
+	}
+	var large []*pending
+	for _, p := range ps {
+		switch k := w.known[p.draft.Conversation]; {
+		case p.err != nil:
+		case k == nil:
+			return errors.New("a direct conversation that was made is not there")
+		case k.hearers == nil:
+			large = append(large, p)
+		default:
+			p.facts = k.facts(p.draft.Sender)
+		}
+	}
+	if err := w.readFacts(ctx, large); err != nil {
+		return err
 	}
 	for _, p := range ps {
 		if number := about(p.draft); number != 0 && p.facts != nil {
@@ -221,53 +295,49 @@ func (w *writing) learnFacts(ctx context.Context, ps []*pending) error {
 	return nil
 }
 
+// conversations lists where the drafts go, each once.
+func conversations(ps []*pending) []string {
+	ids := make([]string, 0, len(ps))
+	seen := make(map[string]bool, len(ps))
+	for _, p := range ps {
+		if id := p.draft.Conversation; !seen[id] {
+			seen[id] = true
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // about is the message that a draft is about, 0 if none.
 func about(d *im.Draft) uint64 { return max(d.Target, d.ReplyTo) }
 
-func errorIf(wrong bool, what string) error {
-	if wrong {
-		return errors.New(what)
+// readFacts fills in the facts of drafts for large groups.
+func (w *writing) readFacts(ctx context.Context, ps []*pending) error {
+	if len(ps) == 0 {
+		return nil
 	}
-	return nil
-}
-
-// readFacts fills in the facts and returns the drafts whose conversation is not
-// there.
-func (w *writing) readFacts(ctx context.Context, ps []*pending) (missing []*pending, err error) {
 	type place struct{ conversation, sender string }
 	asked := make(map[place][]*pending, len(ps))
 	var list [][2]string
 	for _, p := range ps {
-		at := place{p.draft.Conversation, p.draft.Sender}
-		if asked[at] == nil {
-			list = append(list, [2]string{at.conversation, at.sender})
+		p.facts = w.known[p.draft.Conversation].facts("") // a stranger's, until found
+		where := place{p.draft.Conversation, p.draft.Sender}
+		if asked[where] == nil {
+			list = append(list, [2]string{where.conversation, where.sender})
 		}
-		asked[at] = append(asked[at], p)
+		asked[where] = append(asked[where], p)
 	}
-	_, err = database.Collect(ctx, w.tx, readFacts, []any{asJSON(list), w.app}, func(scan database.Scanner) (struct{}, error) {
-		f := im.Facts{Conversation: im.Conversation{App: w.app}}
-		me := im.Member{}
-		var sender string
-		var muted, gone int
+	_, err := database.Collect(ctx, w.tx, readSenders, []any{asJSON(list), w.app}, func(scan database.Scanner) (struct{}, error) {
+		var where place
+		var role im.Role
 		var until int64
-		c := &f.Conversation
-		err := scan(&c.ID, &sender, &c.Kind, &muted, &c.Head, &c.Members, &me.Role, &until, &gone, &f.Blocked, &f.Friends)
-		c.Muted, me.User, me.MutedUntil = muted != 0, sender, at(until)
-		if gone == 0 {
-			f.Sender = &me
-		}
-		for _, p := range asked[place{c.ID, sender}] {
-			own := f
-			p.facts = &own
+		err := scan(&where.conversation, &where.sender, &role, &until)
+		for _, p := range asked[where] {
+			p.facts.Sender = &im.Member{User: where.sender, Role: role, MutedUntil: at(until)}
 		}
 		return struct{}{}, err
 	})
-	for _, p := range ps {
-		if p.facts == nil {
-			missing = append(missing, p)
-		}
-	}
-	return missing, err
+	return err
 }
 
 // makeDirect makes direct conversations with their two members.
@@ -329,14 +399,11 @@ func (w *writing) number(ctx context.Context, ps []*pending) error {
 		return 1
 	})
 	next := make(map[string]uint64, len(count))
-	members := make(map[string]int, len(count))
-	rosters := make(map[string]uint64, len(count))
 	_, err := database.Collect(ctx, w.tx, raiseHeads, []any{asJSON(list), w.app}, func(scan database.Scanner) (struct{}, error) {
 		var id string
-		var head, roster uint64
-		var m int
-		err := scan(&id, &head, &m, &roster)
-		next[id], members[id], rosters[id] = head-uint64(count[id])+1, m, roster
+		var head uint64
+		err := scan(&id, &head)
+		next[id], w.known[id].Head = head-uint64(count[id])+1, head
 		return struct{}{}, err
 	})
 	if err != nil {
@@ -346,7 +413,7 @@ func (w *writing) number(ctx context.Context, ps []*pending) error {
 		id := p.draft.Conversation
 		p.said.ChatMessage = p.draft.ChatMessage
 		p.said.Seq, p.said.At = next[id], at(p.at)
-		p.facts.Conversation.Members, p.said.Roster = members[id], rosters[id]
+		p.said.Roster = w.known[id].roster
 		next[id]++
 	}
 	return nil
@@ -378,74 +445,4 @@ func (w *writing) insert(ctx context.Context, ps []*pending) error {
 		}
 	}
 	return nil
-}
-
-// tell moves the members' view of the conversations on, and sets when those
-// who take nothing are to be rung for.
-func (w *writing) tell(ctx context.Context, ps []*pending) error {
-	due := make(map[string]int64) // of small conversations
-	var mentioned [][3]any
-	type speaker struct{ conversation, user string }
-	last := make(map[speaker]uint64)
-	for _, p := range ps {
-		d := p.draft
-		if d.Sender != "" {
-			last[speaker{d.Conversation, d.Sender}] = p.said.Seq
-		}
-		ring := w.now.Add(d.RingAfter).UnixMicro()
-		for _, user := range d.Mentions {
-			mentioned = append(mentioned, [3]any{d.Conversation, user, ring})
-		}
-		if p.facts.Conversation.Members <= im.SmallGroup {
-			due[d.Conversation] = ring
-		}
-	}
-	hearers, err := w.tellSmall(ctx, due)
-	if err != nil {
-		return err
-	}
-	if len(mentioned) > 0 {
-		if _, err := w.tx.Exec(ctx, ringMentioned, asJSON(mentioned), w.app); err != nil {
-			return err
-		}
-	}
-	speakers := make([][3]any, 0, len(last))
-	for s, seq := range last {
-		speakers = append(speakers, [3]any{s.conversation, s.user, seq})
-	}
-	if _, err := w.tx.Exec(ctx, advanceSpeakers, asJSON(speakers), w.app); err != nil {
-		return err
-	}
-	for _, p := range ps {
-		p.said.Hearers = hearers[p.draft.Conversation]
-	}
-	return nil
-}
-
-// tellSmall tells each member of the conversations, which are pairs of their id
-// and when to ring, and returns who they are.
-func (w *writing) tellSmall(ctx context.Context, due map[string]int64) (map[string][]string, error) {
-	if len(due) == 0 {
-		return nil, nil
-	}
-	hearers := make(map[string][]string, len(due))
-	var users []string
-	var members [][3]any
-	list := database.List(slices.Collect(maps.Keys(due)))
-	_, err := database.Collect(ctx, w.tx, findHearers, []any{list, w.app}, func(scan database.Scanner) (struct{}, error) {
-		var conversation, user string
-		err := scan(&conversation, &user)
-		hearers[conversation] = append(hearers[conversation], user)
-		users = append(users, user)
-		members = append(members, [3]any{conversation, user, due[conversation]})
-		return struct{}{}, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := w.tx.Exec(ctx, bumpUsers, database.List(users), w.app); err != nil {
-		return nil, err
-	}
-	_, err = w.tx.Exec(ctx, moveMembers, asJSON(members), w.app)
-	return hearers, err
 }

@@ -47,9 +47,11 @@ func flag(on bool) int {
 // PutMembers adds users to a conversation or gives them another role. Whoever
 // comes new, or comes again, sees what is said from now on.
 func (s *Store) PutMembers(ctx context.Context, app, conversation string, members []im.Member) (total int, err error) {
-	err = s.db.Transact(ctx, func(tx database.Querier) error {
-		total, err = putMembers(ctx, tx, app, conversation, members)
-		return err
+	err = s.changing(app, []string{conversation}, func() error {
+		return s.db.Transact(ctx, func(tx database.Querier) error {
+			total, err = putMembers(ctx, tx, app, conversation, members)
+			return err
+		})
 	})
 	return total, fail("put members", err)
 }
@@ -76,6 +78,16 @@ func putMembers(ctx context.Context, tx database.Querier, app, conversation stri
 	return recount(ctx, tx, app, conversation, users)
 }
 
+// bump counts a change for each user of a list.
+func bump(ctx context.Context, tx database.Querier, list, app string) error {
+	_, err := database.Collect(ctx, tx, bumpUsers, []any{list, app}, func(scan database.Scanner) (struct{}, error) {
+		var user string
+		var seq int64
+		return struct{}{}, scan(&user, &seq)
+	})
+	return err
+}
+
 // recount counts the members again, and lets the given ones' devices know that
 // something changed.
 func recount(ctx context.Context, tx database.Querier, app, conversation string, users []string) (total int, err error) {
@@ -89,7 +101,7 @@ func recount(ctx context.Context, tx database.Querier, app, conversation string,
 			WHERE c.app = $1 AND c.id = $2 RETURNING members`
 	)
 	list := database.List(users)
-	if _, err := tx.Exec(ctx, bumpUsers, list, app); err != nil {
+	if err := bump(ctx, tx, list, app); err != nil {
 		return 0, err
 	}
 	if _, err := tx.Exec(ctx, move, list, app, conversation); err != nil {
@@ -108,12 +120,14 @@ func (s *Store) RemoveMembers(ctx context.Context, app, conversation string, use
 	const remove = `
 		UPDATE im_members SET gone = 1, ring_due = 0, role = 'member' WHERE app = $1 AND conversation = $2
 			AND user_id IN (SELECT value FROM json_each_text($3))`
-	err = s.db.Transact(ctx, func(tx database.Querier) error {
-		if _, err := tx.Exec(ctx, remove, app, conversation, database.List(users)); err != nil {
+	err = s.changing(app, []string{conversation}, func() error {
+		return s.db.Transact(ctx, func(tx database.Querier) error {
+			if _, err := tx.Exec(ctx, remove, app, conversation, database.List(users)); err != nil {
+				return err
+			}
+			total, err = recount(ctx, tx, app, conversation, users)
 			return err
-		}
-		total, err = recount(ctx, tx, app, conversation, users)
-		return err
+		})
 	})
 	return total, fail("remove members", err)
 }
@@ -122,7 +136,10 @@ func (s *Store) RemoveMembers(ctx context.Context, app, conversation string, use
 // muted.
 func (s *Store) SetConversation(ctx context.Context, c *im.Conversation) error {
 	const set = `UPDATE im_conversations SET title = $3, announcement = $4, join_policy = $5, muted = $6 WHERE app = $1 AND id = $2`
-	_, err := s.db.Write().Exec(ctx, set, c.App, c.ID, c.Title, c.Announcement, c.Join, flag(c.Muted))
+	err := s.changing(c.App, []string{c.ID}, func() error {
+		_, err := s.db.Write().Exec(ctx, set, c.App, c.ID, c.Title, c.Announcement, c.Join, flag(c.Muted))
+		return err
+	})
 	return fail("set conversation", err)
 }
 
@@ -132,7 +149,10 @@ func (s *Store) SetMember(ctx context.Context, app, conversation string, m *im.M
 	const set = `UPDATE im_members SET muted_until = $4, silent = $5,
 			ring_due = CASE WHEN CAST($5 AS BIGINT) = 1 THEN 0 ELSE ring_due END
 		WHERE app = $1 AND conversation = $2 AND user_id = $3`
-	_, err := s.db.Write().Exec(ctx, set, app, conversation, m.User, micros(m.MutedUntil), flag(m.Silent))
+	err := s.changing(app, []string{conversation}, func() error {
+		_, err := s.db.Write().Exec(ctx, set, app, conversation, m.User, micros(m.MutedUntil), flag(m.Silent))
+		return err
+	})
 	return fail("set member", err)
 }
 

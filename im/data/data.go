@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/herald-push/herald/im"
@@ -59,6 +60,9 @@ type Store struct {
 	log   *slog.Logger
 	now   func() time.Time
 	sends chan *pending
+	memo  *memo // nil for PostgreSQL
+
+	written atomic.Bool // since the log was last moved into the file
 }
 
 // Open opens the database at url, which may be shared with other rooms, and
@@ -73,7 +77,12 @@ func Open(ctx context.Context, url string, cfg Config, log *slog.Logger) (*Store
 		return nil, fail("open", err)
 	}
 	db.Write().Learn(ctx, learned...)
-	return &Store{cfg: cfg, db: db, log: log, now: time.Now, sends: make(chan *pending, cfg.Waiting)}, nil
+	s := &Store{cfg: cfg, db: db, log: log, now: time.Now, sends: make(chan *pending, cfg.Waiting)}
+	if db.OneWriter() {
+		db.Write().Learn(ctx, dataVersion)
+		s.memo = &memo{version: -1}
+	}
+	return s, nil
 }
 
 // Close ends all connections. The store is of no use afterwards.

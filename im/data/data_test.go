@@ -16,11 +16,25 @@ import (
 
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/im/data"
+	"github.com/herald-push/herald/im/logic"
 	"github.com/herald-push/herald/internal/postgrestest"
 )
 
-// both runs a test of the contract against each database, new and running.
-func both(t *testing.T, test func(t *testing.T, s *data.Store, url string)) {
+// store is the contract: what the floor above needs, and what is told and erased.
+type store interface {
+	logic.Messages
+	logic.Conversations
+	logic.Members
+	logic.Cursors
+	logic.Rings
+	logic.Friends
+	EachOfUser(ctx context.Context, app, user string, tell func(what string, thing any) error) error
+	OfUser(ctx context.Context, app, user string) (data.Trace, error)
+}
+
+// both runs a test of the contract against each store, new and running. again
+// opens what the store keeps a second time, as another process would.
+func both(t *testing.T, test func(t *testing.T, s store, again func() store)) {
 	t.Helper()
 	places := map[string]func(t *testing.T) string{
 		"sqlite":   func(t *testing.T) string { return "sqlite:" + filepath.Join(t.TempDir(), "im.db") },
@@ -30,9 +44,14 @@ func both(t *testing.T, test func(t *testing.T, s *data.Store, url string)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := place(t)
-			test(t, open(t, url), url)
+			test(t, open(t, url), func() store { return open(t, url) })
 		})
 	}
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		m := data.NewMemory()
+		test(t, m, func() store { return m })
+	})
 }
 
 // open opens a store that says messages until the test ends.
@@ -66,7 +85,7 @@ func draft(text string) *im.Draft {
 	}}
 }
 
-func say(t testing.TB, s *data.Store, d *im.Draft) im.Said {
+func say(t testing.TB, s store, d *im.Draft) im.Said {
 	t.Helper()
 	said, err := s.Append(t.Context(), d)
 	if err != nil {
@@ -84,7 +103,7 @@ func refused(t *testing.T, err error, code string) {
 }
 
 // group makes a group of the users, the first its owner.
-func group(t testing.TB, s *data.Store, id string, users ...string) {
+func group(t testing.TB, s store, id string, users ...string) {
 	t.Helper()
 	members := make([]im.Member, len(users))
 	for i, u := range users {
@@ -98,8 +117,8 @@ func group(t testing.TB, s *data.Store, id string, users ...string) {
 }
 
 func TestMessagesAreNumberedWithoutAGap(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, url string) {
-		second := open(t, url) // another process
+	both(t, func(t *testing.T, s store, again func() store) {
+		second := again() // another process
 		const senders, each = 8, 25
 		var wg sync.WaitGroup
 		for i := range senders {
@@ -109,7 +128,7 @@ func TestMessagesAreNumberedWithoutAGap(t *testing.T) {
 					if i%2 == 1 {
 						d.Sender, d.To = "bob", "ann"
 					}
-					if _, err := []*data.Store{s, second}[i/4].Append(t.Context(), d); err != nil {
+					if _, err := []store{s, second}[i/4].Append(t.Context(), d); err != nil {
 						t.Error(err)
 					}
 				}
@@ -129,7 +148,7 @@ func TestMessagesAreNumberedWithoutAGap(t *testing.T) {
 }
 
 func TestTheSameMessageIsSaidOnce(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		first := say(t, s, draft("hi"))
 		again := say(t, s, draft("hi"))
 		if first.Seq != 1 || again.Seq != 1 || first.Repeated || !again.Repeated {
@@ -152,7 +171,7 @@ func TestTheSameMessageIsSaidOnce(t *testing.T) {
 }
 
 func TestTheCheckSeesTheFacts(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		group(t, s, "g", "ann", "bob")
 		if err := s.Block(t.Context(), "demo", "bob", "ann", true); err != nil {
 			t.Fatal(err)
@@ -183,7 +202,7 @@ func TestTheCheckSeesTheFacts(t *testing.T) {
 }
 
 func TestRecallAndEditKeepTheirNumbers(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		say(t, s, draft("one"))
 		say(t, s, draft("two"))
 		edit := draft("edited")
@@ -212,7 +231,7 @@ func TestRecallAndEditKeepTheirNumbers(t *testing.T) {
 }
 
 func TestACursorFindsWhatChangedAndNothingElse(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		say(t, s, draft("hi"))
 		group(t, s, "g", "bob", "cat")
 		changes, cursor, more, err := s.Changes(t.Context(), "demo", "bob", 0, 100)
@@ -242,7 +261,7 @@ func TestACursorFindsWhatChangedAndNothingElse(t *testing.T) {
 }
 
 func TestPagesOfChangesMissNothing(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		const n = 23
 		for i := range n {
 			d := draft(fmt.Sprint(i))
@@ -268,7 +287,7 @@ func TestPagesOfChangesMissNothing(t *testing.T) {
 }
 
 func TestCursorsNeverFallAndNeverPassTheHead(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		for i := range 5 {
 			say(t, s, draft(fmt.Sprint(i)))
 		}
@@ -301,7 +320,7 @@ func TestCursorsNeverFallAndNeverPassTheHead(t *testing.T) {
 }
 
 func TestWhoTakesNothingIsRungForOnce(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		group(t, s, "g", "ann", "bob", "cat", "dan", "eve")
 		if err := s.SetMember(t.Context(), "demo", "g", &im.Member{User: "dan", Silent: true}); err != nil {
 			t.Fatal(err)
@@ -357,7 +376,7 @@ func TestWhoTakesNothingIsRungForOnce(t *testing.T) {
 }
 
 func TestWhatWasAnnouncedDelaysNoRing(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		group(t, s, "g", "ann", "bob")
 		news := draft("bob came")
 		news.To, news.Conversation, news.Sender, news.Kind, news.RingAfter = "", "g", "", im.KindSystem, 100*365*24*time.Hour
@@ -373,7 +392,7 @@ func TestWhatWasAnnouncedDelaysNoRing(t *testing.T) {
 }
 
 func TestLargeGroupsMoveNoCursor(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		users := make([]string, im.SmallGroup+10)
 		for i := range users {
 			users[i] = fmt.Sprintf("u%04d", i)
@@ -396,7 +415,7 @@ func TestLargeGroupsMoveNoCursor(t *testing.T) {
 }
 
 func TestMembersComeAndGo(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		group(t, s, "g", "ann", "bob")
 		d := draft("before")
 		d.To, d.Conversation = "", "g"
@@ -434,7 +453,7 @@ func TestMembersComeAndGo(t *testing.T) {
 }
 
 func TestFriendsAndBlocks(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		ctx := t.Context()
 		set := func(mine, theirs im.FriendState) func(im.FriendState) (im.FriendState, im.FriendState, error) {
 			return func(im.FriendState) (im.FriendState, im.FriendState, error) { return mine, theirs, nil }
@@ -474,7 +493,7 @@ func TestFriendsAndBlocks(t *testing.T) {
 }
 
 func TestReactionsAreCountedOncePerUser(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		m := say(t, s, draft("hi"))
 		for _, user := range []string{"bob", "bob", "cat"} {
 			if err := s.React(t.Context(), "demo", m.Conversation, m.Seq, user, "👍", true); err != nil {
@@ -493,7 +512,7 @@ func TestReactionsAreCountedOncePerUser(t *testing.T) {
 }
 
 func TestAnErasedUserIsNowhere(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		m := say(t, s, draft("my secret"))
 		say(t, s, draft("my other secret"))
 		group(t, s, "g", "cat", "ann")
@@ -512,7 +531,7 @@ func TestAnErasedUserIsNowhere(t *testing.T) {
 }
 
 func TestAUserIsToldAllThatIsTheirsOnceAndNothingElse(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, _ string) {
+	both(t, func(t *testing.T, s store, _ func() store) {
 		group(t, s, "g", "cat", "ann")
 		const many = 1001 // two pages and one more
 		drafts := make([]*im.Draft, many)
@@ -571,12 +590,55 @@ func TestAUserIsToldAllThatIsTheirsOnceAndNothingElse(t *testing.T) {
 }
 
 func TestWhatWasAnsweredSurvivesTheProcess(t *testing.T) {
-	both(t, func(t *testing.T, s *data.Store, url string) {
+	both(t, func(t *testing.T, s store, again func() store) {
 		m := say(t, s, draft("hi"))
-		other := open(t, url)
+		other := again()
 		got, err := other.History(t.Context(), "demo", m.Conversation, 0, 0, 10)
 		if err != nil || len(got) != 1 || got[0].ClientID != "hi" {
 			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+func TestWhatIsOldIsForgottenAndTheRestKeepsItsNumbers(t *testing.T) {
+	both(t, func(t *testing.T, s store, _ func() store) {
+		year := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+		for i := range 7 {
+			d := draft(fmt.Sprint("old ", i))
+			d.At = year.Add(time.Duration(i) * time.Hour)
+			if m := say(t, s, d); !m.At.Equal(d.At) {
+				t.Errorf("said at %s, want %s", m.At, d.At)
+			}
+		}
+		m := say(t, s, draft("new"))
+		other := draft("elsewhere")
+		other.To = "cat"
+		say(t, s, other)
+		for _, seq := range []uint64{1, m.Seq} {
+			if err := s.React(t.Context(), "demo", m.Conversation, seq, "bob", "👍", true); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var forgotten int64
+		for at, more := "", true; more; more = at != "" {
+			next, n, err := s.Forget(t.Context(), "demo", year.Add(5*time.Hour), at, 1)
+			if err != nil || next != "" && next <= at {
+				t.Fatalf("Forget() after %q: %q, %v", at, next, err)
+			}
+			at, forgotten = next, forgotten+n
+		}
+		left, err := s.Following(t.Context(), "demo", m.Conversation, 0, 100)
+		if err != nil || forgotten != 5 || len(left) != 3 || left[0].Seq != 6 || left[2].Seq != 8 || left[2].Reactions["👍"] != 1 {
+			t.Errorf("%d forgotten, %+v left, %v", forgotten, left, err)
+		}
+		if next := say(t, s, draft("next")); next.Seq != 9 {
+			t.Errorf("the next message has number %d, want 9", next.Seq)
+		}
+		if _, n, err := s.Forget(t.Context(), "demo", time.Now().Add(time.Hour), "", 100); n != 5 || err != nil {
+			t.Errorf("%d forgotten at last, %v", n, err)
+		}
+		if c, _, _, err := s.Changes(t.Context(), "demo", "bob", 0, 10); err != nil || len(c) != 1 || c[0].Last != nil || c[0].Head != 9 {
+			t.Errorf("a conversation whose words are forgotten: %+v, %v", c, err)
 		}
 	})
 }

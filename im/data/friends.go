@@ -18,33 +18,35 @@ func (s *Store) Befriend(ctx context.Context, app, user, friend, text string, ch
 				text = CASE WHEN excluded.text <> '' THEN excluded.text ELSE im_friends.text END`
 		remove = `DELETE FROM im_friends WHERE app = $1 AND user_id = $2 AND friend = $3`
 	)
-	err := s.db.Transact(ctx, func(tx database.Querier) error {
-		now, err := database.Collect(ctx, tx, find, []any{app, user, friend}, texts)
-		if err != nil {
-			return err
-		}
-		state := im.FriendState("")
-		if len(now) > 0 {
-			state = im.FriendState(now[0])
-		}
-		mine, theirs, err := check(state)
-		if err != nil {
-			return err
-		}
-		for _, view := range []struct {
-			of, to string
-			state  im.FriendState
-		}{{user, friend, mine}, {friend, user, theirs}} {
-			if view.state == "" {
-				_, err = tx.Exec(ctx, remove, app, view.of, view.to)
-			} else {
-				_, err = tx.Exec(ctx, put, app, view.of, view.to, view.state, text, s.now().UnixMicro())
-			}
+	err := s.changing(app, []string{im.DirectID(user, friend)}, func() error {
+		return s.db.Transact(ctx, func(tx database.Querier) error {
+			now, err := database.Collect(ctx, tx, find, []any{app, user, friend}, texts)
 			if err != nil {
 				return err
 			}
-		}
-		return nil
+			state := im.FriendState("")
+			if len(now) > 0 {
+				state = im.FriendState(now[0])
+			}
+			mine, theirs, err := check(state)
+			if err != nil {
+				return err
+			}
+			for _, view := range []struct {
+				of, to string
+				state  im.FriendState
+			}{{user, friend, mine}, {friend, user, theirs}} {
+				if view.state == "" {
+					_, err = tx.Exec(ctx, remove, app, view.of, view.to)
+				} else {
+					_, err = tx.Exec(ctx, put, app, view.of, view.to, view.state, text, s.now().UnixMicro())
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 	return fail("befriend", err)
 }
@@ -80,7 +82,10 @@ func (s *Store) Block(ctx context.Context, app, user, blocked string, on bool) e
 	if on {
 		query = `INSERT INTO im_blocks (app, user_id, blocked) VALUES ($1, $2, $3) ON CONFLICT (app, user_id, blocked) DO NOTHING`
 	}
-	_, err := s.db.Write().Exec(ctx, query, app, user, blocked)
+	err := s.changing(app, []string{im.DirectID(user, blocked)}, func() error {
+		_, err := s.db.Write().Exec(ctx, query, app, user, blocked)
+		return err
+	})
 	return fail("block", err)
 }
 

@@ -124,29 +124,31 @@ func (s *Store) EraseUser(ctx context.Context, app, user string) (int64, error) 
 		return 0, errors.New("im/data: erase: no user")
 	}
 	var emptied int64
-	err := s.db.Transact(ctx, func(tx database.Querier) error {
-		res, err := tx.Exec(ctx, `UPDATE im_messages SET body = '{}', mentions = '[]', recalled = 1, sender = '', client_id = conversation || ':' || CAST(seq AS TEXT)
+	err := s.changing(app, nil, func() error {
+		return s.db.Transact(ctx, func(tx database.Querier) error {
+			res, err := tx.Exec(ctx, `UPDATE im_messages SET body = '{}', mentions = '[]', recalled = 1, sender = '', client_id = conversation || ':' || CAST(seq AS TEXT)
 			WHERE app = $1 AND sender = $2`, app, user)
-		if err != nil {
-			return err
-		}
-		if emptied, err = res.RowsAffected(); err != nil {
-			return err
-		}
-		for _, query := range []string{
-			`UPDATE im_conversations SET members = members - 1 WHERE app = $1
-				AND id IN (SELECT conversation FROM im_members WHERE app = $1 AND user_id = $2 AND gone = 0 AND role <> 'asking')`,
-			`DELETE FROM im_members WHERE app = $1 AND user_id = $2`,
-			`DELETE FROM im_reactions WHERE app = $1 AND user_id = $2`,
-			`DELETE FROM im_friends WHERE app = $1 AND (user_id = $2 OR friend = $2)`,
-			`DELETE FROM im_blocks WHERE app = $1 AND (user_id = $2 OR blocked = $2)`,
-			`DELETE FROM im_users WHERE app = $1 AND user_id = $2`,
-		} {
-			if _, err := tx.Exec(ctx, query, app, user); err != nil {
+			if err != nil {
 				return err
 			}
-		}
-		return nil
+			if emptied, err = res.RowsAffected(); err != nil {
+				return err
+			}
+			for _, query := range []string{
+				`UPDATE im_conversations SET members = members - 1 WHERE app = $1
+				AND id IN (SELECT conversation FROM im_members WHERE app = $1 AND user_id = $2 AND gone = 0 AND role <> 'asking')`,
+				`DELETE FROM im_members WHERE app = $1 AND user_id = $2`,
+				`DELETE FROM im_reactions WHERE app = $1 AND user_id = $2`,
+				`DELETE FROM im_friends WHERE app = $1 AND (user_id = $2 OR friend = $2)`,
+				`DELETE FROM im_blocks WHERE app = $1 AND (user_id = $2 OR blocked = $2)`,
+				`DELETE FROM im_users WHERE app = $1 AND user_id = $2`,
+			} {
+				if _, err := tx.Exec(ctx, query, app, user); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 	return emptied, fail("erase user", err)
 }

@@ -12,17 +12,27 @@ const (
 
 	findBySeq = `SELECT ` + messageColumns + ` FROM im_messages m WHERE m.app = $1 AND m.conversation = $2 AND m.seq = $3`
 
+	// A list of conversations; $3 is how many members a small one has at most. A
+	// conversation comes with each of its members if it is small, else alone. The
+	// order of the joins is said, because SQLite would begin with all members of
+	// the app.
+	readKnown = `
+		WITH k AS MATERIALIZED (SELECT value AS id FROM json_each_text($1))
+		SELECT c.id, c.kind, c.muted, c.head, c.members, c.roster,
+			coalesce(m.user_id, ''), coalesce(m.role, ''), coalesce(m.muted_until, 0),
+			c.kind = 'direct' AND EXISTS (SELECT 1 FROM im_members p JOIN im_blocks b ON b.app = p.app AND b.user_id = p.user_id AND b.blocked = m.user_id
+				WHERE p.app = $2 AND p.conversation = c.id AND p.user_id <> m.user_id),
+			c.kind = 'direct' AND EXISTS (SELECT 1 FROM im_members p JOIN im_friends f ON f.app = p.app AND f.user_id = p.user_id AND f.friend = m.user_id
+				WHERE f.state = 'friends' AND p.app = $2 AND p.conversation = c.id AND p.user_id <> m.user_id)
+		FROM k CROSS JOIN im_conversations c
+		LEFT JOIN im_members m ON c.members <= $3 AND m.app = $2 AND m.conversation = c.id AND m.gone = 0
+		WHERE c.app = $2 AND c.id = k.id`
+
 	// Pairs of conversation and sender.
-	readFacts = `
+	readSenders = `
 		WITH k AS MATERIALIZED (SELECT value->>0 AS conversation, value->>1 AS sender FROM json_each($1))
-		SELECT k.conversation, k.sender, c.kind, c.muted, c.head, c.members,
-			coalesce(me.role, ''), coalesce(me.muted_until, 0), coalesce(me.gone, 1),
-			EXISTS (SELECT 1 FROM im_members p JOIN im_blocks b ON b.app = p.app AND b.user_id = p.user_id AND b.blocked = k.sender
-				WHERE c.kind = 'direct' AND p.app = $2 AND p.conversation = k.conversation AND p.user_id <> k.sender),
-			EXISTS (SELECT 1 FROM im_members p JOIN im_friends f ON f.app = p.app AND f.user_id = p.user_id AND f.friend = k.sender
-				WHERE c.kind = 'direct' AND f.state = 'friends' AND p.app = $2 AND p.conversation = k.conversation AND p.user_id <> k.sender)
-		FROM k JOIN im_conversations c ON c.app = $2 AND c.id = k.conversation
-		LEFT JOIN im_members me ON me.app = $2 AND me.conversation = k.conversation AND me.user_id = k.sender`
+		SELECT m.conversation, m.user_id, m.role, m.muted_until FROM k CROSS JOIN im_members m
+		WHERE m.app = $2 AND m.conversation = k.conversation AND m.user_id = k.sender AND m.gone = 0`
 
 	// A list of ids; $3 is the time.
 	makeDirect = `
@@ -42,7 +52,7 @@ const (
 		UPDATE im_conversations AS c SET head = c.head + k.n
 		FROM k
 		WHERE c.app = $2 AND c.id = k.which
-		RETURNING id, head, members, roster`
+		RETURNING id, head`
 
 	insertMessages = `
 		WITH k AS MATERIALIZED (SELECT value FROM json_each($1))
@@ -53,44 +63,39 @@ const (
 	recall = `UPDATE im_messages SET body = '{}', recalled = 1 WHERE app = $1 AND conversation = $2 AND seq = $3`
 	edit   = `UPDATE im_messages SET body = $4, edited_at = $5 WHERE app = $1 AND conversation = $2 AND seq = $3`
 
-	// A list of conversations. The order of the join is said, because SQLite
-	// would begin with all members of the app.
-	findHearers = `
-		WITH k AS MATERIALIZED (SELECT value AS id FROM json_each_text($1))
-		SELECT m.conversation, m.user_id FROM k CROSS JOIN im_members m
-		WHERE m.app = $2 AND m.conversation = k.id AND m.gone = 0`
-
 	// A list of users. Sorted, so that two processes take their locks in one
 	// order.
 	bumpUsers = `
 		INSERT INTO im_users (app, user_id, seq) SELECT DISTINCT $2, value, 1 FROM json_each_text($1) WHERE true ORDER BY value
-		ON CONFLICT (app, user_id) DO UPDATE SET seq = im_users.seq + 1`
+		ON CONFLICT (app, user_id) DO UPDATE SET seq = im_users.seq + 1
+		RETURNING user_id, seq`
 
-	// Triples of conversation, user and when to ring.
+	// Conversation, user, the version of the user's view (0: it does not move) and
+	// the number of the user's own last message, or 0: who speaks has read, and
+	// nobody is rung for their own words.
 	moveMembers = `
-		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1))
+		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS version, CAST(value->>3 AS BIGINT) AS own FROM json_each($1))
 		UPDATE im_members AS m SET
-			version = (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id),
-			ring_due = CASE WHEN m.silent = 0 AND (m.ring_due = 0 OR m.ring_due > k.due) AND m.role <> 'asking' THEN k.due ELSE m.ring_due END
+			version = CASE WHEN k.version > 0 THEN k.version ELSE m.version END,
+			received = CASE WHEN k.own > m.received THEN k.own ELSE m.received END,
+			read = CASE WHEN k.own > m.read THEN k.own ELSE m.read END,
+			ring_due = CASE WHEN k.own > 0 THEN 0 ELSE m.ring_due END
 		FROM k WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who`
 
-	// Triples of conversation, user or "*", and when to ring.
+	// App, when to ring, and for whom: triples of conversation, user and number.
+	noteWait = `INSERT INTO im_waits (app, due, members) VALUES ($1, $2, $3)`
+
+	// Conversation, user or "*", when to ring, and who calls them.
 	ringMentioned = `
-		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due FROM json_each($1))
+		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS due, value->>3 AS caller FROM json_each($1))
 		UPDATE im_members AS m SET ring_due = k.due
 		FROM k
-		WHERE m.app = $2 AND m.conversation = k.id AND (k.who = '*' OR m.user_id = k.who) AND m.gone = 0 AND (m.ring_due = 0 OR m.ring_due > k.due)`
+		WHERE m.app = $2 AND m.conversation = k.id AND (k.who = '*' OR m.user_id = k.who) AND m.user_id <> k.caller
+			AND m.gone = 0 AND (m.ring_due = 0 OR m.ring_due > k.due)`
 
-	// Triples of conversation, user and the number of the user's own last
-	// message: who speaks has read. Nobody is rung for their own words.
-	advanceSpeakers = `
-		WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS seq FROM json_each($1))
-		UPDATE im_members AS m SET
-			received = CASE WHEN k.seq > m.received THEN k.seq ELSE m.received END,
-			read = CASE WHEN k.seq > m.read THEN k.seq ELSE m.read END,
-			ring_due = CASE WHEN k.seq = (SELECT c.head FROM im_conversations c WHERE c.app = m.app AND c.id = m.conversation) THEN 0 ELSE m.ring_due END
-		FROM k WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who`
+	// dataVersion changes when another process has changed the data: SQLite's own.
+	dataVersion = `PRAGMA data_version`
 )
 
 // learned are the statements that every transaction of messages runs.
-var learned = []string{findByClient, readFacts, raiseHeads, insertMessages, findHearers, bumpUsers, moveMembers, advanceSpeakers}
+var learned = []string{findByClient, readKnown, raiseHeads, insertMessages, bumpUsers, moveMembers, noteWait}

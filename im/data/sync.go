@@ -112,41 +112,54 @@ func (s *Store) dress(ctx context.Context, app, user string, found []seen) ([]im
 // has taken everything is not rung for.
 func (s *Store) Advance(ctx context.Context, cursors ...im.Cursor) error {
 	const (
+		// What every message's acknowledgement costs: one row, and no index but for
+		// those who were to be rung for.
+		receive = `
+			UPDATE im_members AS m SET
+				received = CASE WHEN k.received > m.received THEN k.received ELSE m.received END,
+				ring_due = CASE WHEN k.received >= k.head THEN 0 ELSE m.ring_due END
+			FROM ` + clampedCursors + ` AS k
+			WHERE m.app = k.app AND m.conversation = k.id AND m.user_id = k.who AND m.gone = 0`
 		bump = `
 			INSERT INTO im_users (app, user_id, seq)
-			SELECT k.app, k.who, 1 FROM (SELECT value->>0 AS app, value->>1 AS who, value->>2 AS id, CAST(value->>4 AS BIGINT) AS read FROM json_each($1)) AS k
+			SELECT k.app, k.who, 1 FROM ` + clampedCursors + ` AS k
 			JOIN im_members m ON m.app = k.app AND m.conversation = k.id AND m.user_id = k.who AND m.read < k.read
 			WHERE true GROUP BY k.app, k.who ORDER BY k.app, k.who
 			ON CONFLICT (app, user_id) DO UPDATE SET seq = im_users.seq + 1`
-		advance = `
-			UPDATE im_members AS m SET
-				version = CASE WHEN k.read > m.read THEN (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id) ELSE m.version END,
-				received = CASE WHEN k.received > m.received THEN k.received ELSE m.received END,
-				read = CASE WHEN k.read > m.read THEN k.read ELSE m.read END,
-				ring_due = CASE WHEN k.received >= k.head THEN 0 ELSE m.ring_due END
-			FROM (SELECT c.app AS app, c.id AS id, c.head AS head, v.value->>1 AS who,
-					CASE WHEN CAST(v.value->>3 AS BIGINT) > c.head THEN c.head ELSE CAST(v.value->>3 AS BIGINT) END AS received,
-					CASE WHEN CAST(v.value->>4 AS BIGINT) > c.head THEN c.head ELSE CAST(v.value->>4 AS BIGINT) END AS read
-				FROM json_each($1) v JOIN im_conversations c ON c.app = v.value->>0 AND c.id = v.value->>2) AS k
-			WHERE m.app = k.app AND m.conversation = k.id AND m.user_id = k.who AND m.gone = 0`
+		read = `
+			UPDATE im_members AS m SET read = k.read,
+				version = (SELECT u.seq FROM im_users u WHERE u.app = m.app AND u.user_id = m.user_id)
+			FROM ` + clampedCursors + ` AS k
+			WHERE m.app = k.app AND m.conversation = k.id AND m.user_id = k.who AND m.gone = 0 AND m.read < k.read`
 	)
-	rows := foldCursors(cursors)
-	if len(rows) == 0 {
+	received, looked := foldCursors(cursors)
+	if len(received) == 0 {
 		return nil
 	}
-	list := asJSON(rows)
 	err := s.db.Transact(ctx, func(tx database.Querier) error {
+		if _, err := tx.Exec(ctx, receive, asJSON(received)); err != nil || len(looked) == 0 {
+			return err
+		}
+		list := asJSON(looked)
 		if _, err := tx.Exec(ctx, bump, list); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, advance, list)
+		_, err := tx.Exec(ctx, read, list)
 		return err
 	})
 	return fail("advance", err)
 }
 
+// clampedCursors are the rows of $1 with the heads of their conversations, past
+// which no number goes.
+const clampedCursors = `(SELECT c.app AS app, c.id AS id, c.head AS head, v.value->>1 AS who,
+		CASE WHEN CAST(v.value->>3 AS BIGINT) > c.head THEN c.head ELSE CAST(v.value->>3 AS BIGINT) END AS received,
+		CASE WHEN CAST(v.value->>4 AS BIGINT) > c.head THEN c.head ELSE CAST(v.value->>4 AS BIGINT) END AS read
+	FROM json_each($1) v CROSS JOIN im_conversations c WHERE c.app = v.value->>0 AND c.id = v.value->>2)`
+
 // foldCursors makes one row of what is said of one member: an UPDATE takes one.
-func foldCursors(cursors []im.Cursor) [][5]any {
+// looked are those of which something was read.
+func foldCursors(cursors []im.Cursor) (received, looked [][5]any) {
 	type member struct{ app, user, conversation string }
 	best := make(map[member]im.Cursor, len(cursors))
 	for _, c := range cursors {
@@ -156,11 +169,58 @@ func foldCursors(cursors []im.Cursor) [][5]any {
 		c.Received = max(c.Received, b.Received, c.Read) // what was read was received
 		best[k] = c
 	}
-	rows := make([][5]any, 0, len(best))
+	received = make([][5]any, 0, len(best))
 	for _, c := range best {
-		rows = append(rows, [5]any{c.App, c.User, c.Conversation, bound(c.Received+1) - 1, bound(c.Read+1) - 1})
+		row := [5]any{c.App, c.User, c.Conversation, bound(c.Received+1) - 1, bound(c.Read+1) - 1}
+		received = append(received, row)
+		if c.Read > 0 {
+			looked = append(looked, row)
+		}
 	}
-	return rows
+	return received, looked
+}
+
+// ripen makes rings due for those who have not taken by now what they were to
+// take.
+func (s *Store) ripen(ctx context.Context, now int64) error {
+	const (
+		atOnce = 64 // transactions of messages
+		ready  = `SELECT id, app, due, members FROM im_waits WHERE due <= $1 ORDER BY due LIMIT $2`
+		ring   = `
+			WITH k AS MATERIALIZED (SELECT value->>0 AS id, value->>1 AS who, CAST(value->>2 AS BIGINT) AS seq FROM json_each($1))
+			UPDATE im_members AS m SET ring_due = $3
+			FROM k WHERE m.app = $2 AND m.conversation = k.id AND m.user_id = k.who AND m.received < k.seq AND m.rung < k.seq
+				AND m.silent = 0 AND m.gone = 0 AND m.role <> 'asking' AND (m.ring_due = 0 OR m.ring_due > $3)`
+		drop = `DELETE FROM im_waits WHERE id IN (SELECT CAST(value AS BIGINT) FROM json_each_text($1))`
+	)
+	type wait struct {
+		id, due      int64
+		app, members string
+	}
+	for again := true; again; {
+		waits, err := database.Collect(ctx, s.db.Read(), ready, []any{now, atOnce}, func(scan database.Scanner) (w wait, err error) {
+			return w, scan(&w.id, &w.app, &w.due, &w.members)
+		})
+		if err != nil || len(waits) == 0 {
+			return err
+		}
+		again = len(waits) == atOnce
+		ids := make([]int64, len(waits))
+		err = s.db.Transact(ctx, func(tx database.Querier) error {
+			for i, w := range waits {
+				ids[i] = w.id
+				if _, err := tx.Exec(ctx, ring, w.members, w.app, w.due); err != nil {
+					return err
+				}
+			}
+			_, err := tx.Exec(ctx, drop, asJSON(ids))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Due takes up to limit rings whose time has come. They are the caller's until
@@ -173,6 +233,9 @@ func (s *Store) Due(ctx context.Context, lease time.Duration, limit int) ([]im.R
 		WHERE m.app = k.a AND m.conversation = k.c AND m.user_id = k.u AND m.ring_due > 0 AND m.ring_due <= $1
 		RETURNING app, conversation, user_id`
 	now := s.now()
+	if err := s.ripen(ctx, now.UnixMicro()); err != nil {
+		return nil, fail("waits", err)
+	}
 	rings, err := database.Collect(ctx, s.db.Write(), take, []any{now.UnixMicro(), now.Add(lease).UnixMicro(), limit}, func(scan database.Scanner) (r im.Ring, err error) {
 		return r, scan(&r.App, &r.Conversation, &r.User)
 	})
@@ -257,7 +320,8 @@ func (s *Store) Unread(ctx context.Context, app, user string) (uint64, error) {
 func (s *Store) Rung(ctx context.Context, rings []im.Ring, again time.Duration) error {
 	const done = `
 		WITH k AS MATERIALIZED (SELECT value->>0 AS app, value->>1 AS id, value->>2 AS who, CAST(value->>3 AS BIGINT) AS seq FROM json_each($1))
-		UPDATE im_members AS m SET ring_due = CASE WHEN c.head > k.seq THEN CAST($2 AS BIGINT) ELSE 0 END
+		UPDATE im_members AS m SET ring_due = CASE WHEN c.head > k.seq THEN CAST($2 AS BIGINT) ELSE 0 END,
+			rung = CASE WHEN k.seq > m.rung THEN k.seq ELSE m.rung END
 		FROM k
 		JOIN im_conversations c ON c.app = k.app AND c.id = k.id
 		WHERE m.app = k.app AND m.conversation = k.id AND m.user_id = k.who AND m.ring_due > 0`
@@ -275,8 +339,12 @@ func (s *Store) Rung(ctx context.Context, rings []im.Ring, again time.Duration) 
 // RingNow makes rings due at once: nobody of these users has a device that is
 // connected.
 func (s *Store) RingNow(ctx context.Context, app, conversation string, users []string) error {
-	const now = `UPDATE im_members SET ring_due = $4 WHERE app = $1 AND conversation = $2 AND ring_due > $4
-		AND user_id IN (SELECT value FROM json_each_text($3))`
+	const now = `
+		UPDATE im_members AS m SET ring_due = $4
+		FROM im_conversations c
+		WHERE c.app = $1 AND c.id = $2 AND m.app = $1 AND m.conversation = $2 AND m.user_id IN (SELECT value FROM json_each_text($3))
+			AND (m.ring_due > $4 OR m.ring_due = 0 AND m.received < c.head AND m.rung < c.head
+				AND m.silent = 0 AND m.gone = 0 AND m.role <> 'asking')`
 	_, err := s.db.Write().Exec(ctx, now, app, conversation, database.List(users), s.now().UnixMicro())
 	return fail("ring now", err)
 }

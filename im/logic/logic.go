@@ -27,6 +27,9 @@ type Messages interface {
 	Following(ctx context.Context, app, conversation string, after uint64, limit int) ([]im.ChatMessage, error)
 	React(ctx context.Context, app, conversation string, seq uint64, user, emoji string, on bool) error
 	EraseUser(ctx context.Context, app, user string) (emptied int64, err error)
+	// Forget removes what was said before a time in up to limit conversations
+	// after one; next is the last of them, empty when there are no more.
+	Forget(ctx context.Context, app string, before time.Time, after string, limit int) (next string, forgotten int64, err error)
 }
 
 // Conversations keeps where things are said.

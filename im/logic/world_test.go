@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -21,7 +20,7 @@ import (
 type world struct {
 	*logic.Logic
 	t     *testing.T
-	store *data.Store
+	store *data.Memory
 
 	mu     sync.Mutex
 	online map[string]bool
@@ -32,10 +31,7 @@ type world struct {
 
 func open(t *testing.T, change func(*logic.Config)) *world {
 	t.Helper()
-	store, err := data.Open(context.Background(), "sqlite:"+filepath.Join(t.TempDir(), "im.db"), data.DefaultConfig(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := data.NewMemory()
 	w := &world{t: t, store: store, online: map[string]bool{}, frames: map[string][]map[string]any{}}
 	cfg := logic.DefaultConfig()
 	cfg.RingAfter = time.Second

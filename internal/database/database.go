@@ -60,6 +60,20 @@ func (db *DB) Close() error { return db.close() }
 // Where says which database this is, without its password.
 func (db *DB) Where() string { return db.where }
 
+// OneWriter reports whether only one connection writes at a time, as in SQLite.
+func (db *DB) OneWriter() bool { return db.read != db.write }
+
+// Checkpoint moves what was committed of late from SQLite's log into the file, as
+// far as no reader needs it there, and holds up nobody. For PostgreSQL, which
+// looks after itself, it does nothing.
+func (db *DB) Checkpoint(ctx context.Context) error {
+	if !db.OneWriter() {
+		return nil
+	}
+	_, err := db.read.db.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)")
+	return err
+}
+
 // Read is the pool for queries that change nothing.
 func (db *DB) Read() *Pool { return db.read }
 
