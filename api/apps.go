@@ -22,7 +22,27 @@ type appRequest struct {
 		QuietHours *quietHoursRequest `json:"quiet_hours"`
 		Caps       []capRequest       `json:"caps"`
 		SMSBudget  int                `json:"sms_budget_micros_per_day"`
+		Chat       chatPolicyRequest  `json:"chat"`
 	} `json:"policy"`
+}
+
+// chatPolicyRequest is the part of an app's policy that is about chat.
+type chatPolicyRequest struct {
+	KeepDays   int    `json:"keep_days"`
+	Unscreened string `json:"unscreened"`
+}
+
+func (r chatPolicyRequest) check(fs *faults) push.ChatPolicy {
+	const century = 36_500
+	if r.KeepDays < 0 || r.KeepDays > century {
+		fs.addf("policy.chat.keep_days", "must be 0 to %d; 0 keeps messages for ever", century)
+	}
+	switch r.Unscreened {
+	case "", push.PassUnscreened, push.RefuseUnscreened:
+	default:
+		fs.addf("policy.chat.unscreened", "%q is none of pass, refuse", shorten(r.Unscreened))
+	}
+	return push.ChatPolicy{KeepDays: r.KeepDays, Unscreened: r.Unscreened}
 }
 
 type keyRequest struct {
@@ -97,6 +117,7 @@ func (s *Server) putApp(c echo.Context, who caller) error {
 		QuietHours: req.Policy.QuietHours.check(&fs, "policy.quiet_hours", false),
 		Caps:       checkCaps(&fs, req.Policy.Caps),
 		SMSBudget:  int64(req.Policy.SMSBudget),
+		Chat:       req.Policy.Chat.check(&fs),
 	}
 	if err := fs.err(); err != nil {
 		return err

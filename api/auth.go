@@ -120,7 +120,8 @@ func (s *Server) callerOf(ctx context.Context, text string) (caller, error) {
 		if subtle.ConstantTimeCompare(k.Hash[:], hash[:]) != 1 {
 			return caller{}, push.ErrNotFound
 		}
-		return caller{app: k.App, key: k.ID, scopes: k.Scopes, who: "key " + k.ID, via: viaKey}, nil
+		house := k.App == s.cfg.HouseApp && allows(k.Scopes, ScopeAdmin)
+		return caller{app: k.App, key: k.ID, scopes: k.Scopes, who: "key " + k.ID, via: viaKey, house: house}, nil
 	})
 	if errors.Is(err, push.ErrNotFound) {
 		return caller{}, errWrongKey()

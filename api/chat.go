@@ -26,6 +26,8 @@ type Chat struct {
 // Talk is messages, and how far users have come in them.
 type Talk interface {
 	Send(ctx context.Context, who im.Actor, m im.ChatMessage, to string) (im.Said, error)
+	Import(ctx context.Context, who im.Actor, i im.Import) (im.Imported, error)
+	Export(ctx context.Context, who im.Actor, conversation string, tell func(what string, thing any) error) error
 	Edit(ctx context.Context, who im.Actor, conversation string, seq uint64, body json.RawMessage) (im.Said, error)
 	Recall(ctx context.Context, who im.Actor, conversation string, seq uint64) (im.Said, error)
 	React(ctx context.Context, who im.Actor, conversation string, seq uint64, emoji string, on bool) error
@@ -66,43 +68,53 @@ type People interface {
 // chatRoutes are the paths below /v1/im.
 func (s *Server) chatRoutes() {
 	e, talk := s.echo, s.talking
-	e.POST("/v1/im/messages", talk(s.sendMessage))
+	e.POST("/v1/im/messages", talk(told(messageForm, messageRequest.check, s.sendMessage)))
 	e.GET("/v1/im/changes", talk(s.listChanges))
-	e.POST("/v1/im/groups", talk(s.createGroup))
+	e.POST("/v1/im/groups", talk(told(groupForm, groupRequest.check, s.createGroup)))
 
 	e.GET("/v1/im/conversations/:conversation", talk(s.getConversation))
-	e.PATCH("/v1/im/conversations/:conversation", talk(s.changeGroup))
-	e.POST("/v1/im/conversations/:conversation/cursor", talk(s.moveCursor))
+	e.PATCH("/v1/im/conversations/:conversation", talk(told(groupChangeForm, nil, s.changeGroup)))
+	e.POST("/v1/im/conversations/:conversation/cursor", talk(told(cursorForm, cursorRequest.check, s.moveCursor)))
 	e.POST("/v1/im/conversations/:conversation/typing", talk(s.tellTyping))
 	e.POST("/v1/im/conversations/:conversation/join", talk(s.joinGroup))
-	e.PUT("/v1/im/conversations/:conversation/silence", talk(s.silence))
+	e.PUT("/v1/im/conversations/:conversation/silence", talk(told(silenceForm, nil, s.silence)))
 
 	e.GET("/v1/im/conversations/:conversation/messages", talk(s.listMessages))
-	e.PATCH("/v1/im/conversations/:conversation/messages/:seq", talk(s.editMessage))
+	e.PATCH("/v1/im/conversations/:conversation/messages/:seq", talk(told(bodyForm, nil, s.editMessage)))
 	e.DELETE("/v1/im/conversations/:conversation/messages/:seq", talk(s.recallMessage))
 	e.PUT("/v1/im/conversations/:conversation/messages/:seq/reactions/:emoji", talk(s.react(true)))
 	e.DELETE("/v1/im/conversations/:conversation/messages/:seq/reactions/:emoji", talk(s.react(false)))
 
 	e.GET("/v1/im/conversations/:conversation/members", talk(s.listMembers))
-	e.POST("/v1/im/conversations/:conversation/members", talk(s.addMembers))
-	e.PATCH("/v1/im/conversations/:conversation/members/:user", talk(s.changeMember))
+	e.POST("/v1/im/conversations/:conversation/members", talk(told(usersForm, nil, s.addMembers)))
+	e.PATCH("/v1/im/conversations/:conversation/members/:user", talk(told(memberChangeForm, memberChange.check, s.changeMember)))
 	e.DELETE("/v1/im/conversations/:conversation/members/:user", talk(s.removeMember))
 
 	e.GET("/v1/im/friends", talk(s.listFriends))
-	e.PUT("/v1/im/friends/:user", talk(s.askFriend))
-	e.PATCH("/v1/im/friends/:user", talk(s.changeFriend))
+	e.PUT("/v1/im/friends/:user", talk(told(askForm, nil, s.askFriend)))
+	e.PATCH("/v1/im/friends/:user", talk(told(friendChangeForm, friendChange.check, s.changeFriend)))
 	e.DELETE("/v1/im/friends/:user", talk(s.deleteFriend))
 	e.GET("/v1/im/blocks", talk(s.listBlocks))
 	e.PUT("/v1/im/blocks/:user", talk(s.block(true)))
 	e.DELETE("/v1/im/blocks/:user", talk(s.block(false)))
-	e.POST("/v1/im/online", talk(s.online))
+	e.POST("/v1/im/online", talk(told(usersForm, checkOnline, s.online)))
+
+	e.POST("/v1/im/import", s.keyed(ScopeAdmin, s.importMessages))
+	e.GET("/v1/im/conversations/:conversation/export", s.unhurried(ScopeAdmin, s.exportConversation))
 	e.DELETE("/v1/im/users/:user", s.keyed(ScopeAdmin, s.eraseUser))
 }
+
+// asks is what a handler of chat does. What it returns is the answer: nil is 204,
+// what is [made] 201, all else 200.
+type asks = func(c echo.Context, who im.Actor) (any, error)
+
+// made is an answer of what is there only now.
+type made struct{ thing any }
 
 // talking guards a handler of chat. A device speaks for its user; a key with
 // the scope send for the user that the query parameter "as" names, or for the
 // service itself.
-func (s *Server) talking(h func(echo.Context, im.Actor) error) echo.HandlerFunc {
+func (s *Server) talking(do asks) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		return s.within(c, func(ctx context.Context) error {
 			who, err := s.actor(ctx, c)
@@ -112,8 +124,37 @@ func (s *Server) talking(h func(echo.Context, im.Actor) error) echo.HandlerFunc 
 			if err := s.charge(who.App, 1); err != nil {
 				return err
 			}
-			return chatError(h(c, who))
+			thing, err := do(c, who)
+			if err != nil {
+				return chatError(err)
+			}
+			switch t := thing.(type) {
+			case nil:
+				return c.NoContent(http.StatusNoContent)
+			case made:
+				return c.JSON(http.StatusCreated, t.thing)
+			default:
+				return c.JSON(http.StatusOK, t)
+			}
 		})
+	}
+}
+
+// told is a handler whose body is a T, in which check, if given, finds more faults
+// than its form does.
+func told[T any](f form[T], check func(req T, who im.Actor, fs *faults), do func(c echo.Context, who im.Actor, req T) (any, error)) asks {
+	return func(c echo.Context, who im.Actor) (any, error) {
+		req, fs, err := read(c, maxSmall, f)
+		if err != nil {
+			return nil, err
+		}
+		if check != nil {
+			check(req, who, &fs)
+		}
+		if err := fs.err(); err != nil {
+			return nil, err
+		}
+		return do(c, who, req)
 	}
 }
 
@@ -160,107 +201,32 @@ func chatError(err error) error {
 	}
 }
 
-type messageRequest struct {
-	To           string          `json:"to"`
-	Conversation string          `json:"conversation"`
-	ClientID     string          `json:"client_id"`
-	Kind         string          `json:"kind"`
-	Body         json.RawMessage `json:"body"`
-	ReplyTo      int             `json:"reply_to"`
-	Mentions     []string        `json:"mentions"`
-}
-
-var messageForm = newForm[messageRequest]()
-
-// sendMessage serves POST /v1/im/messages. It answers once the message is
-// durable and has its number; the same client id again answers the same.
-func (s *Server) sendMessage(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, messageForm)
-	if err != nil {
-		return err
-	}
-	if req.ReplyTo < 0 {
-		fs.add("reply_to", "must be the number of a message")
-	}
-	if who.User == "" {
-		fs.add("as", "a service says in whose name it speaks, in the query")
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
-	said, err := s.parts.Chat.Talk.Send(c.Request().Context(), who, im.ChatMessage{
-		Conversation: req.Conversation, Sender: who.User, ClientID: req.ClientID, Kind: req.Kind, Body: req.Body,
-		ReplyTo: uint64(req.ReplyTo), Mentions: req.Mentions,
-	}, req.To)
-	if err != nil {
-		return err
-	}
-	status := http.StatusCreated
-	if said.Repeated {
-		status = http.StatusOK
-	}
-	return c.JSON(status, said.ChatMessage)
-}
-
-type bodyRequest struct {
-	Body json.RawMessage `json:"body"`
-}
-
-var bodyForm = newForm[bodyRequest]()
-
-// editMessage serves PATCH on a message.
-func (s *Server) editMessage(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, bodyForm)
-	if err != nil {
-		return err
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
+// seqOf reads the number of the message that the path names.
+func seqOf(c echo.Context) (uint64, error) {
 	seq, err := number(c.Param("seq"))
 	if err != nil {
-		return notFound("message")
+		return 0, notFound("message")
 	}
-	said, err := s.parts.Chat.Talk.Edit(c.Request().Context(), who, c.Param("conversation"), seq, req.Body)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, said.ChatMessage)
-}
-
-// recallMessage serves DELETE on a message.
-func (s *Server) recallMessage(c echo.Context, who im.Actor) error {
-	seq, err := number(c.Param("seq"))
-	if err != nil {
-		return notFound("message")
-	}
-	said, err := s.parts.Chat.Talk.Recall(c.Request().Context(), who, c.Param("conversation"), seq)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, said.ChatMessage)
-}
-
-// react serves PUT and DELETE on a reaction.
-func (s *Server) react(on bool) func(echo.Context, im.Actor) error {
-	return func(c echo.Context, who im.Actor) error {
-		seq, err := number(c.Param("seq"))
-		if err != nil {
-			return notFound("message")
-		}
-		emoji, err := url.PathUnescape(c.Param("emoji"))
-		if err != nil {
-			return notFound("reaction")
-		}
-		if err := s.parts.Chat.Talk.React(c.Request().Context(), who, c.Param("conversation"), seq, emoji, on); err != nil {
-			return err
-		}
-		return c.NoContent(http.StatusNoContent)
-	}
+	return seq, nil
 }
 
 // number reads a message's number.
 func number(text string) (uint64, error) { return strconv.ParseUint(text, 10, 63) }
+
+// react serves PUT and DELETE on a reaction.
+func (s *Server) react(on bool) asks {
+	return func(c echo.Context, who im.Actor) (any, error) {
+		seq, err := seqOf(c)
+		if err != nil {
+			return nil, err
+		}
+		emoji, err := url.PathUnescape(c.Param("emoji"))
+		if err != nil {
+			return nil, notFound("reaction")
+		}
+		return nil, s.parts.Chat.Talk.React(c.Request().Context(), who, c.Param("conversation"), seq, emoji, on)
+	}
+}
 
 // page reads the query of a list whose places are numbers or names.
 type page struct {
@@ -312,89 +278,10 @@ func (p *page) readLimit(c echo.Context, fs *faults) {
 	p.limit = n
 }
 
-type messagesResponse struct {
-	Messages []im.ChatMessage `json:"messages"`
-}
-
-// listMessages serves GET on a conversation's messages.
-func (s *Server) listMessages(c echo.Context, who im.Actor) error {
-	p, err := pageOf(c)
-	if err != nil {
-		return err
-	}
-	found, err := s.parts.Chat.Talk.History(c.Request().Context(), who, c.Param("conversation"), p.after, p.before, p.limit)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, messagesResponse{orEmpty(found)})
-}
-
-type changesResponse struct {
-	Changes []im.Change `json:"changes"`
-	Next    uint64      `json:"next"`
-	More    bool        `json:"more"`
-	Unread  uint64      `json:"unread"`
-}
-
-// listChanges serves GET /v1/im/changes: the conversations that have moved
-// since a cursor.
-func (s *Server) listChanges(c echo.Context, who im.Actor) error {
-	p, err := pageOf(c)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	changes, next, more, err := s.parts.Chat.Talk.Changes(ctx, who, p.after, p.limit)
-	if err != nil {
-		return err
-	}
-	unread, err := s.parts.Chat.Talk.Unread(ctx, who)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, changesResponse{orEmpty(changes), next, more, unread})
-}
-
 // orEmpty makes an empty list of nil, which JSON would call null.
 func orEmpty[T any](list []T) []T {
 	if list == nil {
 		return []T{}
 	}
 	return list
-}
-
-type cursorRequest struct {
-	Received int `json:"received"`
-	Read     int `json:"read"`
-}
-
-var cursorForm = newForm[cursorRequest]()
-
-// moveCursor serves POST on a conversation's cursor.
-func (s *Server) moveCursor(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, cursorForm)
-	if err != nil {
-		return err
-	}
-	if req.Received < 0 {
-		fs.add("received", "must be the number of a message")
-	}
-	if req.Read < 0 {
-		fs.add("read", "must be the number of a message")
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
-	if err := s.parts.Chat.Talk.Mark(c.Request().Context(), who, c.Param("conversation"), uint64(req.Received), uint64(req.Read)); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
-}
-
-// tellTyping serves POST on typing.
-func (s *Server) tellTyping(c echo.Context, who im.Actor) error {
-	if err := s.parts.Chat.Talk.Typing(c.Request().Context(), who, c.Param("conversation")); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
 }

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net/http"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -19,25 +18,18 @@ type groupRequest struct {
 
 var groupForm = newForm[groupRequest]()
 
-// createGroup serves POST /v1/im/groups. The user owns it.
-func (s *Server) createGroup(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, groupForm)
-	if err != nil {
-		return err
-	}
+func (groupRequest) check(who im.Actor, fs *faults) {
 	if who.User == "" {
 		fs.add("as", "a service says whose group it is, in the query")
 	}
-	if err := fs.err(); err != nil {
-		return err
-	}
+}
+
+// createGroup serves POST /v1/im/groups. The user owns it.
+func (s *Server) createGroup(c echo.Context, who im.Actor, req groupRequest) (any, error) {
 	group, err := s.parts.Chat.Groups.CreateGroup(c.Request().Context(), who, im.Conversation{
 		ID: req.ID, Title: req.Title, Announcement: req.Announcement, Join: im.Join(req.Join),
 	}, req.Members)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusCreated, group)
+	return made{group}, err
 }
 
 type conversationResponse struct {
@@ -46,12 +38,9 @@ type conversationResponse struct {
 }
 
 // getConversation serves GET on a conversation.
-func (s *Server) getConversation(c echo.Context, who im.Actor) error {
+func (s *Server) getConversation(c echo.Context, who im.Actor) (any, error) {
 	found, me, err := s.parts.Chat.Groups.Conversation(c.Request().Context(), who, c.Param("conversation"))
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, conversationResponse{found, me})
+	return conversationResponse{found, me}, err
 }
 
 type groupChange struct {
@@ -64,15 +53,8 @@ type groupChange struct {
 var groupChangeForm = newForm[groupChange]()
 
 // changeGroup serves PATCH on a conversation: what is named changes.
-func (s *Server) changeGroup(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, groupChangeForm)
-	if err != nil {
-		return err
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
-	group, err := s.parts.Chat.Groups.SetGroup(c.Request().Context(), who, c.Param("conversation"), func(g *im.Conversation) {
+func (s *Server) changeGroup(c echo.Context, who im.Actor, req groupChange) (any, error) {
+	return s.parts.Chat.Groups.SetGroup(c.Request().Context(), who, c.Param("conversation"), func(g *im.Conversation) {
 		if req.Title != nil {
 			g.Title = *req.Title
 		}
@@ -86,10 +68,6 @@ func (s *Server) changeGroup(c echo.Context, who im.Actor) error {
 			g.Muted = *req.Muted
 		}
 	})
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, group)
 }
 
 type silenceRequest struct {
@@ -99,18 +77,8 @@ type silenceRequest struct {
 var silenceForm = newForm[silenceRequest]()
 
 // silence serves PUT on a conversation's silence.
-func (s *Server) silence(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, silenceForm)
-	if err != nil {
-		return err
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
-	if err := s.parts.Chat.Groups.Silence(c.Request().Context(), who, c.Param("conversation"), req.Silent); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
+func (s *Server) silence(c echo.Context, who im.Actor, req silenceRequest) (any, error) {
+	return nil, s.parts.Chat.Groups.Silence(c.Request().Context(), who, c.Param("conversation"), req.Silent)
 }
 
 type joinResponse struct {
@@ -119,12 +87,9 @@ type joinResponse struct {
 }
 
 // joinGroup serves POST on a group's join.
-func (s *Server) joinGroup(c echo.Context, who im.Actor) error {
+func (s *Server) joinGroup(c echo.Context, who im.Actor) (any, error) {
 	waits, err := s.parts.Chat.Groups.Join(c.Request().Context(), who, c.Param("conversation"))
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, joinResponse{waits})
+	return joinResponse{waits}, err
 }
 
 type membersResponse struct {
@@ -132,16 +97,13 @@ type membersResponse struct {
 }
 
 // listMembers serves GET on a conversation's members.
-func (s *Server) listMembers(c echo.Context, who im.Actor) error {
+func (s *Server) listMembers(c echo.Context, who im.Actor) (any, error) {
 	p, err := namesOf(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found, err := s.parts.Chat.Groups.Members(c.Request().Context(), who, c.Param("conversation"), p.name, p.limit)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, membersResponse{orEmpty(found)})
+	return membersResponse{orEmpty(found)}, err
 }
 
 type usersRequest struct {
@@ -151,19 +113,8 @@ type usersRequest struct {
 var usersForm = newForm[usersRequest]()
 
 // addMembers serves POST on a group's members.
-func (s *Server) addMembers(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, usersForm)
-	if err != nil {
-		return err
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
-	group, err := s.parts.Chat.Groups.Add(c.Request().Context(), who, c.Param("conversation"), req.Users)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, group)
+func (s *Server) addMembers(c echo.Context, who im.Actor, req usersRequest) (any, error) {
+	return s.parts.Chat.Groups.Add(c.Request().Context(), who, c.Param("conversation"), req.Users)
 }
 
 type memberChange struct {
@@ -173,42 +124,41 @@ type memberChange struct {
 
 var memberChangeForm = newForm[memberChange]()
 
-// changeMember serves PATCH on a member: what is named changes.
-func (s *Server) changeMember(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, memberChangeForm)
-	if err != nil {
-		return err
-	}
-	if req.Role == nil && req.MutedUntil == nil {
+func (r memberChange) check(_ im.Actor, fs *faults) {
+	if r.Role == nil && r.MutedUntil == nil {
 		fs.add("role", "or muted_until must be given")
 	}
-	var until time.Time
-	if req.MutedUntil != nil && *req.MutedUntil != "" {
-		if until, err = time.Parse(time.RFC3339, *req.MutedUntil); err != nil {
-			fs.add("muted_until", "must be a time such as 2026-03-01T12:00:00Z, or empty")
-		}
+	if _, err := r.until(); err != nil {
+		fs.add("muted_until", "must be a time such as 2026-03-01T12:00:00Z, or empty")
 	}
-	if err := fs.err(); err != nil {
-		return err
+}
+
+func (r memberChange) until() (time.Time, error) {
+	if r.MutedUntil == nil || *r.MutedUntil == "" {
+		return time.Time{}, nil
 	}
+	return time.Parse(time.RFC3339, *r.MutedUntil)
+}
+
+// changeMember serves PATCH on a member: what is named changes.
+func (s *Server) changeMember(c echo.Context, who im.Actor, req memberChange) (any, error) {
 	ctx, id, user := c.Request().Context(), c.Param("conversation"), c.Param("user")
 	if req.Role != nil {
 		if err := s.parts.Chat.Groups.SetRole(ctx, who, id, user, im.Role(*req.Role)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if req.MutedUntil != nil {
-		if err := s.parts.Chat.Groups.Mute(ctx, who, id, user, until); err != nil {
-			return err
-		}
+	if req.MutedUntil == nil {
+		return nil, nil
 	}
-	return c.NoContent(http.StatusNoContent)
+	until, err := req.until()
+	if err != nil {
+		return nil, err // it was checked
+	}
+	return nil, s.parts.Chat.Groups.Mute(ctx, who, id, user, until)
 }
 
 // removeMember serves DELETE on a member; who removes oneself leaves.
-func (s *Server) removeMember(c echo.Context, who im.Actor) error {
-	if err := s.parts.Chat.Groups.Remove(c.Request().Context(), who, c.Param("conversation"), c.Param("user")); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
+func (s *Server) removeMember(c echo.Context, who im.Actor) (any, error) {
+	return nil, s.parts.Chat.Groups.Remove(c.Request().Context(), who, c.Param("conversation"), c.Param("user"))
 }

@@ -13,16 +13,13 @@ type friendsResponse struct {
 }
 
 // listFriends serves GET /v1/im/friends.
-func (s *Server) listFriends(c echo.Context, who im.Actor) error {
+func (s *Server) listFriends(c echo.Context, who im.Actor) (any, error) {
 	p, err := namesOf(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found, err := s.parts.Chat.People.Friends(c.Request().Context(), who, p.name, p.limit)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, friendsResponse{orEmpty(found)})
+	return friendsResponse{orEmpty(found)}, err
 }
 
 type askRequest struct {
@@ -36,19 +33,9 @@ type askResponse struct {
 }
 
 // askFriend serves PUT on a friend.
-func (s *Server) askFriend(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, askForm)
-	if err != nil {
-		return err
-	}
-	if err := fs.err(); err != nil {
-		return err
-	}
+func (s *Server) askFriend(c echo.Context, who im.Actor, req askRequest) (any, error) {
 	state, err := s.parts.Chat.People.Ask(c.Request().Context(), who, c.Param("user"), req.Text)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, askResponse{state})
+	return askResponse{state}, err
 }
 
 type friendChange struct {
@@ -58,39 +45,30 @@ type friendChange struct {
 
 var friendChangeForm = newForm[friendChange]()
 
-// changeFriend serves PATCH on a friend: it answers a request, or keeps the
-// user's own name for the friend.
-func (s *Server) changeFriend(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, friendChangeForm)
-	if err != nil {
-		return err
-	}
-	if req.Accept == nil && req.Remark == nil {
+func (r friendChange) check(_ im.Actor, fs *faults) {
+	if r.Accept == nil && r.Remark == nil {
 		fs.add("accept", "or remark must be given")
 	}
-	if err := fs.err(); err != nil {
-		return err
-	}
+}
+
+// changeFriend serves PATCH on a friend: it answers a request, or keeps the
+// user's own name for the friend.
+func (s *Server) changeFriend(c echo.Context, who im.Actor, req friendChange) (any, error) {
 	ctx, user := c.Request().Context(), c.Param("user")
 	if req.Accept != nil {
 		if err := s.parts.Chat.People.Answer(ctx, who, user, *req.Accept); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if req.Remark != nil {
-		if err := s.parts.Chat.People.Remark(ctx, who, user, *req.Remark); err != nil {
-			return err
-		}
+	if req.Remark == nil {
+		return nil, nil
 	}
-	return c.NoContent(http.StatusNoContent)
+	return nil, s.parts.Chat.People.Remark(ctx, who, user, *req.Remark)
 }
 
 // deleteFriend serves DELETE on a friend.
-func (s *Server) deleteFriend(c echo.Context, who im.Actor) error {
-	if err := s.parts.Chat.People.Unfriend(c.Request().Context(), who, c.Param("user")); err != nil {
-		return err
-	}
-	return c.NoContent(http.StatusNoContent)
+func (s *Server) deleteFriend(c echo.Context, who im.Actor) (any, error) {
+	return nil, s.parts.Chat.People.Unfriend(c.Request().Context(), who, c.Param("user"))
 }
 
 type blocksResponse struct {
@@ -98,25 +76,19 @@ type blocksResponse struct {
 }
 
 // listBlocks serves GET /v1/im/blocks.
-func (s *Server) listBlocks(c echo.Context, who im.Actor) error {
+func (s *Server) listBlocks(c echo.Context, who im.Actor) (any, error) {
 	p, err := namesOf(c)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	found, err := s.parts.Chat.People.Blocked(c.Request().Context(), who, p.name, p.limit)
-	if err != nil {
-		return err
-	}
-	return c.JSON(http.StatusOK, blocksResponse{orEmpty(found)})
+	return blocksResponse{orEmpty(found)}, err
 }
 
 // block serves PUT and DELETE on a block.
-func (s *Server) block(on bool) func(echo.Context, im.Actor) error {
-	return func(c echo.Context, who im.Actor) error {
-		if err := s.parts.Chat.People.Block(c.Request().Context(), who, c.Param("user"), on); err != nil {
-			return err
-		}
-		return c.NoContent(http.StatusNoContent)
+func (s *Server) block(on bool) asks {
+	return func(c echo.Context, who im.Actor) (any, error) {
+		return nil, s.parts.Chat.People.Block(c.Request().Context(), who, c.Param("user"), on)
 	}
 }
 
@@ -127,22 +99,18 @@ type onlineResponse struct {
 // maxOnline is how many users may be asked for at once.
 const maxOnline = 1000
 
-// online serves POST /v1/im/online: which of many users have a connected
-// device.
-func (s *Server) online(c echo.Context, who im.Actor) error {
-	req, fs, err := read(c, maxSmall, usersForm)
-	if err != nil {
-		return err
-	}
+func checkOnline(req usersRequest, _ im.Actor, fs *faults) {
 	if n := len(req.Users); n == 0 || n > maxOnline {
 		fs.addf("users", "must have 1 to %d items, not %d", maxOnline, n)
 	}
-	if err := fs.err(); err != nil {
-		return err
-	}
+}
+
+// online serves POST /v1/im/online: which of many users have a connected
+// device.
+func (s *Server) online(c echo.Context, who im.Actor, req usersRequest) (any, error) {
 	on, err := s.parts.Chat.People.Online(c.Request().Context(), who, req.Users)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	res := onlineResponse{Online: []string{}}
 	for i, user := range req.Users {
@@ -150,7 +118,7 @@ func (s *Server) online(c echo.Context, who im.Actor) error {
 			res.Online = append(res.Online, user)
 		}
 	}
-	return c.JSON(http.StatusOK, res)
+	return res, nil
 }
 
 type eraseResponse struct {

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/herald-push/herald/im"
@@ -27,6 +28,22 @@ func (w chatWorld) Send(_ context.Context, who im.Actor, m im.ChatMessage, to st
 		m.Conversation = "d-" + who.User + "-" + to
 	}
 	return w.said(m), nil
+}
+
+func (chatWorld) Import(_ context.Context, _ im.Actor, i im.Import) (im.Imported, error) {
+	if i.Messages[0].Body == nil {
+		return im.Imported{}, &im.Refusal{Code: "invalid", Field: "messages[0].body", Detail: "must be a JSON object"}
+	}
+	return im.Imported{Conversation: "team", Imported: len(i.Messages), Head: 7}, nil
+}
+
+func (w chatWorld) Export(ctx context.Context, who im.Actor, conversation string, tell func(string, any) error) error {
+	c, me, err := w.Conversation(ctx, who, conversation)
+	if err != nil {
+		return err
+	}
+	last, err := w.History(ctx, who, conversation, 0, 0, 1)
+	return errors.Join(err, tell("conversation", c), tell("member", me), tell("message", last[0]))
 }
 
 func (w chatWorld) Edit(_ context.Context, who im.Actor, conversation string, seq uint64, body json.RawMessage) (im.Said, error) {

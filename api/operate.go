@@ -309,7 +309,7 @@ func (s *Server) keepNode(c echo.Context, who caller) error  { return s.drain(c,
 // drain is for those who may touch what all apps share.
 func (s *Server) drain(c echo.Context, who caller, on bool) error {
 	if !who.house {
-		return &refusal{status: http.StatusForbidden, code: "forbidden", detail: "a node serves all apps: this is for operators of all of them, on the pages"}
+		return &refusal{status: http.StatusForbidden, code: "forbidden", detail: "a node serves all apps: this is for operators of all of them, on the pages, and for admin keys of api.house_app"}
 	}
 	ctx := c.Request().Context()
 	all, err := s.parts.Desk.Nodes(ctx)

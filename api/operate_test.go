@@ -172,3 +172,16 @@ func TestANodeIsDrainedByThoseOfAllApps(t *testing.T) {
 		t.Errorf("a node that is not: %d", got)
 	}
 }
+
+func TestANodeIsDrainedByAKeyOfTheHouse(t *testing.T) {
+	t.Parallel()
+	for house, want := range map[string]int{"demo": http.StatusNoContent, "other": http.StatusForbidden, "": http.StatusForbidden} {
+		h := open(t, func(c *Config, _ *Parts) { c.HouseApp = house })
+		if got := h.ask("POST", "/v1/nodes/conn-1:drain", adminKey, ""); got.status != want || (h.drained == "conn-1") != (want == http.StatusNoContent) {
+			t.Errorf("the house is %q: %d, drained %q", house, got.status, h.drained)
+		}
+		if got := h.ask("POST", "/v1/nodes/conn-1:drain", sendKey, ""); got.status != http.StatusForbidden {
+			t.Errorf("a key that only sends, the house is %q: %d", house, got.status)
+		}
+	}
+}

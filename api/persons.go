@@ -78,14 +78,18 @@ func (s *Server) exportUser(c echo.Context, who caller) error {
 	if !validUser(user) {
 		return &push.Invalid{Faults: []push.Fault{{Field: "user", Detail: needUser}}}
 	}
-	ctx := c.Request().Context()
+	return s.stream(c, func(tell func(string, any) error) error {
+		return s.parts.Persons.Export(c.Request().Context(), who.app, user, tell)
+	})
+}
+
+// stream answers with an export, as it comes.
+func (s *Server) stream(c echo.Context, export func(tell func(what string, thing any) error) error) error {
 	c.Response().Header().Set(echo.HeaderContentType, exportMedia)
 	c.Response().Header().Set(echo.HeaderCacheControl, "no-store")
 	out := bufio.NewWriterSize(patient{c.Response(), s.cfg.WireTimeout}, 32<<10)
-	err := WriteExport(out, func(tell func(string, any) error) error {
-		return s.parts.Persons.Export(ctx, who.app, user, tell)
-	})
-	if err != nil && c.Response().Committed && ctx.Err() == nil {
+	err := WriteExport(out, export)
+	if err != nil && c.Response().Committed && c.Request().Context().Err() == nil {
 		err = errors.Join(err, json.NewEncoder(out).Encode(exportLine{"fault", exportFault{refuse(err).detail}}), out.Flush())
 	}
 	if err != nil {

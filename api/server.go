@@ -49,6 +49,11 @@ type Config struct {
 	// MetricsToken, if set, is the bearer token that GET /metrics asks for.
 	// Default empty: whoever reaches the port may read the numbers.
 	MetricsToken string `yaml:"metrics_token"`
+
+	// HouseApp is the app whose keys with the scope admin may do what concerns
+	// all apps, such as draining a node. Default empty: no key may, only people
+	// on the pages.
+	HouseApp string `yaml:"house_app"`
 }
 
 // DefaultConfig is what an empty api section of the config file means.

@@ -228,9 +228,27 @@ type Policy struct {
 	// the app's currency; 0 is no bound. The nearer it is, the more a message
 	// must be worth to get one.
 	SMSBudget int64 `json:"sms_budget_micros_per_day,omitempty"`
+	// Chat is about what the app's people say to each other.
+	Chat ChatPolicy `json:"chat,omitzero"`
 	// Selection says who chooses the roads; nothing is the selector, always.
 	Selection Selection `json:"selection,omitzero"`
 }
+
+// ChatPolicy is what an app allows in chat.
+type ChatPolicy struct {
+	// KeepDays is after how many days messages are forgotten; 0 keeps them.
+	KeepDays int `json:"keep_days,omitempty"`
+	// Unscreened is what becomes of a message when a webhook that is to be asked
+	// before does not answer: [PassUnscreened], [RefuseUnscreened], or empty for
+	// what the installation's configuration says.
+	Unscreened string `json:"unscreened,omitempty"`
+}
+
+// What becomes of a message that nobody could look at.
+const (
+	PassUnscreened   = "pass"
+	RefuseUnscreened = "refuse"
+)
 
 // AllowsSMS reports whether a notification of class c may cost an SMS.
 func (p Policy) AllowsSMS(c Class) bool {

@@ -58,7 +58,7 @@ func (h *house) wireChat(ctx context.Context) error {
 	if !h.cfg.does(roleAPI) && !h.cfg.does(roleIM) {
 		return h.wireRemoteChat()
 	}
-	screen := chatHooks{h.cfg.IM.Hooks, h.hooks, h.log}
+	screen := chatHooks{h.cfg.IM.Hooks, h.hooks, h.store, h.log}
 	kept, err := data.Open(ctx, h.cfg.IM.url(h.cfg.Database.URL), h.cfg.IM.Data, h.log)
 	if err != nil {
 		return err

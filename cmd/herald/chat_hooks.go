@@ -20,7 +20,8 @@ type chatHooksConfig struct {
 	// Default 1s.
 	Within time.Duration `yaml:"within"`
 	// FailClosed are the apps whose messages are refused when an endpoint that is
-	// to be asked does not answer; "*" is all. In the others they are said.
+	// to be asked does not answer; "*" is all. In the others they are said. What an
+	// app's own policy says comes before it.
 	FailClosed []string `yaml:"fail_closed"`
 }
 
@@ -37,7 +38,30 @@ func (c chatHooksConfig) Validate() error {
 type chatHooks struct {
 	cfg   chatHooksConfig
 	hooks *webhooks.Hooks
+	apps  appReader
 	log   *slog.Logger
+}
+
+// appReader knows what apps allow.
+type appReader interface {
+	App(ctx context.Context, id string) (push.App, error)
+}
+
+// refuses tells whether an app wants nothing said that nobody could look at. It is
+// asked only when an endpoint did not answer.
+func (h chatHooks) refuses(ctx context.Context, app string) bool {
+	a, err := h.apps.App(ctx, app)
+	if err != nil {
+		h.log.WarnContext(ctx, "an app's policy cannot be read; the configuration decides", "app", app, "err", err)
+	}
+	switch a.Policy.Chat.Unscreened {
+	case push.PassUnscreened:
+		return false
+	case push.RefuseUnscreened:
+		return true
+	default:
+		return slices.Contains(h.cfg.FailClosed, app) || slices.Contains(h.cfg.FailClosed, "*")
+	}
 }
 
 // verdict is what an endpoint answers to [push.EventChatBeforeSend]. Without a
@@ -82,7 +106,7 @@ func (h chatHooks) Screen(ctx context.Context, d *im.Draft) error {
 	if err == nil {
 		return nil
 	}
-	closed := slices.Contains(h.cfg.FailClosed, d.App) || slices.Contains(h.cfg.FailClosed, "*")
+	closed := h.refuses(ctx, d.App)
 	h.log.WarnContext(ctx, "an app was not asked about a message", "app", d.App, "refused", closed, "err", err)
 	if closed {
 		return &im.Refusal{Code: "not_screened", Detail: "the app could not be asked about the message; say it again later"}

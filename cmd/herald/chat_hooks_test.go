@@ -108,6 +108,15 @@ func TestAnAppDecidesAboutItsMessages(t *testing.T) {
 	if status, said := say("while it is sick"); status != http.StatusCreated { // the app is not on the list of those that fail closed
 		t.Errorf("status %d: %s", status, said)
 	}
+	for unscreened, want := range map[string]int{"refuse": http.StatusForbidden, "pass": http.StatusCreated} {
+		policy := map[string]any{"chat": map[string]string{"unscreened": unscreened}}
+		if status := p.call(http.MethodPut, "/v1/apps/demo", map[string]any{"name": "Demo", "policy": policy}, nil); status != http.StatusOK {
+			t.Fatalf("policy: status %d", status)
+		}
+		if status, said := say("by the app's own policy"); status != want || (status == http.StatusForbidden) != strings.Contains(said, "not_screened") {
+			t.Errorf("an app that wants it %s: %d %s", unscreened, status, said)
+		}
+	}
 	eventually(t, 60*time.Second, "the service is told", func() error {
 		service.mu.Lock()
 		defer service.mu.Unlock()

@@ -42,6 +42,7 @@ const (
 func devConfig(data string) Config {
 	c := defaultConfig()
 	c.Data = data
+	c.API.HouseApp = demoApp
 	c.Gateway.AllowPrivate = true // a business under development is next door
 	c.Database.URL = "sqlite:" + filepath.Join(data, databaseFile)
 	c.Sealing.KeyFile = filepath.Join(data, sealingFile)

@@ -379,7 +379,8 @@ func (h *house) Run(ctx context.Context) error {
 	}
 	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}, named{"gateway", h.gateway}}
 	if h.chat != nil {
-		knows = append(knows, named{"chat", h.chat}, named{"chat data", h.chatData})
+		forgets := &retention{apps: h.store, messages: h.chatData, now: time.Now, log: h.log}
+		knows = append(knows, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"retention", forgets})
 	}
 	if h.cfg.does(roleAPI) {
 		knows = append(knows, named{"eraser", &eraser{jobs: h.store, places: h.places(), dismiss: h.router.Dismiss, rest: eraseRest, log: h.log}})
