@@ -28,18 +28,40 @@ type TableSize struct {
 // time given.
 func (s *Store) Bench(ctx context.Context, app string, until time.Time, days, runs int) ([]QueryTime, error) {
 	l := Lens{App: app, From: until.AddDate(0, 0, -days), To: until}
-	step := max(time.Hour*time.Duration(days)*24/120, time.Minute)
+	one := l
+	one.Maker = "xiaomi"
+	step := 15 * time.Minute // as the pages draw a day
+	if days > 1 {
+		step = max(time.Hour, (time.Duration(days) * 24 * time.Hour / 84).Truncate(time.Hour)) // two hours of a week
+	}
 	questions := []struct {
 		name string
 		ask  func() error
 	}{
-		{"funnel", func() error { _, _, err := s.ReportFunnel(ctx, l); return err }},
-		{"providers", func() error { _, _, err := s.ReportProviders(ctx, l); return err }},
-		{"latency", func() error { _, _, err := s.ReportLatency(ctx, l); return err }},
-		{"lost", func() error { _, _, err := s.ReportLost(ctx, l, 20); return err }},
-		{"cost", func() error { _, _, err := s.ReportCost(ctx, l); return err }},
-		{"errors", func() error { _, _, err := s.ReportErrors(ctx, l, 20); return err }},
-		{"flow by arrival", func() error { _, err := s.Flow(ctx, l, step); return err }},
+		{"overview: choices", func() error { _, err := s.Choices(ctx, l); return err }},
+		{"overview: by class", func() error { _, err := s.ByClass(ctx, l); return err }},
+		{"overview: by class, the window before", func() error { _, err := s.ByClass(ctx, l.Before(l.To.Sub(l.From))); return err }},
+		{"overview: movers", func() error { _, err := s.Movers(ctx, l, l.To.Sub(l.From), 8); return err }},
+		{"overview: flow", func() error { _, err := s.Flow(ctx, l, step); return err }},
+		{"overview: flow of one maker", func() error { _, err := s.Flow(ctx, one, step); return err }},
+		{"overview: paid twice", func() error { _, err := s.PaidTwice(ctx, app, l.From, l.To); return err }},
+		{"overview: recent", func() error { _, err := s.Recent(ctx, app, l.To.Add(-24*time.Hour), 12); return err }},
+		{"providers: table", func() error { _, _, err := s.ReportProviders(ctx, l); return err }},
+		{"providers: kinds of error", func() error { _, err := s.Kinds(ctx, l, step); return err }},
+		{"providers: heat", func() error { _, err := s.Heat(ctx, l, step); return err }},
+		{"choice: picks", func() error { _, err := s.Picks(ctx, l, step); return err }},
+		{"choice: uplift", func() error { _, err := s.Uplifts(ctx, l); return err }},
+		{"choice: reasons", func() error { _, err := s.LastPicks(ctx, l, 12); return err }},
+		{"choice: what if", func() error { _, err := s.Replay(ctx, app, l.From, l.To, Replayed{Name: "best"}); return err }},
+		{"journeys: ways", func() error { _, err := s.Ways(ctx, l, 200); return err }},
+		{"journeys: time spent", func() error { _, err := s.Spent(ctx, l); return err }},
+		{"journeys: late", func() error { _, err := s.Late(ctx, l); return err }},
+		{"journeys: text messages", func() error { _, err := s.Texts(ctx, l); return err }},
+		{"report: funnel", func() error { _, _, err := s.ReportFunnel(ctx, l); return err }},
+		{"report: latency", func() error { _, _, err := s.ReportLatency(ctx, l); return err }},
+		{"report: lost", func() error { _, _, err := s.ReportLost(ctx, l, 20); return err }},
+		{"report: cost", func() error { _, _, err := s.ReportCost(ctx, l); return err }},
+		{"report: errors", func() error { _, _, err := s.ReportErrors(ctx, l, 20); return err }},
 	}
 	var all []QueryTime
 	for _, q := range questions {
@@ -61,9 +83,16 @@ func (s *Store) Bench(ctx context.Context, app string, until time.Time, days, ru
 // can be merged if merge says so. Bytes per event are of all receipts.
 func (s *Store) Sizes(ctx context.Context, merge bool) ([]TableSize, error) {
 	if merge {
-		for _, table := range []string{"receipts", "receipts_sample", "activity_minute", "activity_hour", "cohort_minute", "cohort_hour", "road_hour", "outcome_hour"} {
-			if err := s.conn.Exec(ctx, "OPTIMIZE TABLE "+table+" FINAL"); err != nil {
-				return nil, failed("merge "+table, err)
+		type name struct {
+			Name string `ch:"name"`
+		}
+		tables, err := rows[name](ctx, s, "tables", "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tables {
+			if err := s.conn.Exec(ctx, "OPTIMIZE TABLE "+t.Name+" FINAL"); err != nil {
+				return nil, failed("merge "+t.Name, err)
 			}
 		}
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // named are the tables that name devices; rollups do not.
-var named = []string{"receipts", "receipts_sample"}
+var named = []string{"receipts", "sampled_receipts"}
 
 // OfDevices counts the events that name devices of an app.
 func (s *Store) OfDevices(ctx context.Context, app string, devices []string) (n int, err error) {
@@ -45,7 +45,7 @@ func (s *Store) EraseDevices(ctx context.Context, app string, devices []string) 
 		list += ", " + quoted(d)
 	}
 	for _, table := range named {
-		err := s.conn.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE app = "+quoted(app)+" AND device IN ("+list[2:]+") SETTINGS mutations_sync = 2")
+		err := s.conn.Exec(ctx, "ALTER TABLE "+s.parts(table)+" DELETE WHERE app = "+quoted(app)+" AND device IN ("+list[2:]+") SETTINGS mutations_sync = 2")
 		if err != nil {
 			return failed("erase devices", err)
 		}
@@ -122,7 +122,7 @@ func (s *Store) prune(ctx context.Context, days map[string]int, now time.Time) e
 			if found == 0 {
 				continue
 			}
-			if err := s.conn.Exec(ctx, "ALTER TABLE "+table+" DELETE WHERE "+old); err != nil {
+			if err := s.conn.Exec(ctx, "ALTER TABLE "+s.parts(table)+" DELETE WHERE "+old); err != nil {
 				return failed("remove what is too old", err)
 			}
 		}

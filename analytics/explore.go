@@ -51,7 +51,7 @@ var explorable = []View{
 	{Name: "v_errors", About: "Failures and attempts without an answer in each hour, by provider, kind and code, with the provider's last words."},
 	{Name: "receipts", About: "One row for each piece of evidence about a delivery: the answer to an attempt (answer = 1) with how its road was chosen, and what came later. Repeats may show until they are merged."},
 	{Name: "decisions", About: "One row for each first decision of a delivery: the roads there were, their scores and chances, the one chosen, and whether it brought the message (reward)."},
-	{Name: "activity_minute", About: "What arrived in each minute, summed by class, provider, device group, stage and kind. The fastest for counts over days."},
+	{Name: "flow_minute", About: "What arrived in each minute, summed by class, provider, stage and kind. v_activity has groups of devices, by the hour."},
 }
 
 // ExplorableNames lists what questions may read.

@@ -19,15 +19,16 @@ type PickPoint struct {
 // Picks counts first attempts by provider in steps of the time that the API
 // accepted the notification, in the order of time and provider.
 func (s *Store) Picks(ctx context.Context, l Lens, step time.Duration) ([]PickPoint, error) {
-	const query = `
+	found, _, err := report(ctx, s, l, "picks", func(table string) string {
+		return `
 		SELECT toStartOfInterval(accepted_at, toIntervalSecond({step:UInt32}), 'UTC') AS start, toString(provider) AS road,
-			uniqExact(delivery) AS picked, uniqExactIf(delivery, explored = 1) AS tried
-		FROM receipts
+			uniqExact(cityHash64(delivery)) AS picked, uniqExactIf(cityHash64(delivery), explored = 1) AS tried
+		FROM ` + table + `
 		WHERE ` + lensWords + ` AND answer = 1 AND attempt = 1 AND ` + lensAccept + `
 		GROUP BY start, road
 		ORDER BY start, road`
-
-	return rows[PickPoint](ctx, s, "picks", query, l.args(every(step))...)
+	}, func(p *PickPoint, k uint64) { times(k, &p.Picked, &p.Explored) }, every(step))
+	return found, err
 }
 
 // Uplift is the selector against the static order on one class, as an A/B has
@@ -52,9 +53,11 @@ type policyRow struct {
 
 // Uplifts compares what the selector's first roads brought with what those of
 // the static order did, class by class. It is a fair comparison only where the
-// class's mode is ab: otherwise one side is empty, or of another time.
+// class's mode is ab: otherwise one side is empty, or of another time. The bounds
+// are those of the decisions that were really read.
 func (s *Store) Uplifts(ctx context.Context, l Lens) ([]Uplift, error) {
-	const query = `
+	found, basis, err := report(ctx, s, l, "uplifts", func(table string) string {
+		return `
 		SELECT class_of,
 			countIf(policy_of = 'auto') AS auto, countIf(policy_of = 'auto' AND hit) AS auto_hit,
 			countIf(policy_of = 'static') AS fixed, countIf(policy_of = 'static' AND hit) AS fixed_hit
@@ -64,20 +67,20 @@ func (s *Store) Uplifts(ctx context.Context, l Lens) ([]Uplift, error) {
 				argMinIf(toString(provider), attempt, answer = 1) AS first,
 				countIf(answer = 1 AND attempt = 1) > 0 AS begun,
 				max(rank) >= 5 AND argMinIf(toString(provider), received_at, rank >= 5) = first AS hit
-			FROM receipts
+			FROM ` + table + `
 			WHERE ` + lensGroup + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery)
 			HAVING begun AND ({provider:String} = '' OR first = {provider:String}))
 		GROUP BY class_of
 		ORDER BY class_of`
-
-	found, err := rows[policyRow](ctx, s, "uplifts", query, l.args()...)
+	}, func(*policyRow, uint64) {})
 	if err != nil {
 		return nil, err
 	}
 	all := make([]Uplift, len(found))
 	for i, r := range found {
-		all[i] = Uplift{r.Class, r.Auto, r.AutoHit, r.Fixed, r.FixedHit, difference(r.AutoHit, r.Auto, r.FixedHit, r.Fixed)}
+		k := basis.Scale
+		all[i] = Uplift{r.Class, k * r.Auto, k * r.AutoHit, k * r.Fixed, k * r.FixedHit, difference(r.AutoHit, r.Auto, r.FixedHit, r.Fixed)}
 	}
 	return all, nil
 }
@@ -105,15 +108,16 @@ type Pick struct {
 }
 
 // LastPicks lists the newest attempts of the lens with why their road was
-// taken, the newest first. Those that had something to choose from come before
+// taken, the newest first of the lens's [Basis]. Those that had something to choose from come before
 // those that had one road only.
 func (s *Store) LastPicks(ctx context.Context, l Lens, limit int) ([]Pick, error) {
-	const query = `
+	found, _, err := report(ctx, s, l, "last picks", func(table string) string {
+		return `
 		SELECT notification, device, class, provider, policy, propensity, explored, why, at
-		FROM receipts
+		FROM ` + table + `
 		WHERE ` + lensWords + ` AND answer = 1 AND attempt = 1 AND why != '' AND ` + lensAccept + `
 		ORDER BY length(roads) > 1 DESC, received_at DESC
 		LIMIT {limit:UInt32}`
-
-	return rows[Pick](ctx, s, "last picks", query, l.args(clickhouse.Named("limit", uint32(limit)))...)
+	}, func(*Pick, uint64) {}, clickhouse.Named("limit", uint32(limit)))
+	return found, err
 }

@@ -17,7 +17,8 @@ type Way struct {
 // Ways counts deliveries by the roads they took, the commonest first, at most
 // limit. With a provider in the lens it counts those that tried it.
 func (s *Store) Ways(ctx context.Context, l Lens, limit int) ([]Way, error) {
-	const query = `
+	found, _, err := report(ctx, s, l, "ways", func(table string) string {
+		return `
 		SELECT roads_taken, end, proven_by, count() AS deliveries
 		FROM (
 			SELECT
@@ -25,15 +26,15 @@ func (s *Store) Ways(ctx context.Context, l Lens, limit int) ([]Way, error) {
 				multiIf(max(rank) >= 5, 'delivered', max(rank) >= 3, 'accepted', max(rank) = 2, 'unknown',
 					argMaxIf(toString(stage), received_at, rank = 1)) AS end,
 				if(max(rank) >= 5, argMinIf(toString(provider), received_at, rank >= 5), '') AS proven_by
-			FROM receipts
+			FROM ` + table + `
 			WHERE ` + lensGroup + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery)
 			HAVING {provider:String} = '' OR has(roads_taken, {provider:String}))
 		GROUP BY roads_taken, end, proven_by
 		ORDER BY deliveries DESC, roads_taken, end, proven_by
 		LIMIT {limit:UInt32}`
-
-	return rows[Way](ctx, s, "ways", query, l.args(clickhouse.Named("limit", uint32(limit)))...)
+	}, func(w *Way, k uint64) { times(k, &w.Deliveries) }, clickhouse.Named("limit", uint32(limit)))
+	return found, err
 }
 
 // SpentRow is where the waiting time of one provider's proven deliveries went,
@@ -53,7 +54,8 @@ var SpentParts = [...]string{"queue", "other_roads", "request", "to_device"}
 // Spent tells where the time goes for deliveries that an attempt brought, by
 // the provider whose proof came first, in the order of their names.
 func (s *Store) Spent(ctx context.Context, l Lens) ([]SpentRow, error) {
-	const query = `
+	found, _, err := report(ctx, s, l, "time spent", func(table string) string {
+		return `
 		SELECT proven_by, count() AS deliveries,
 			[avg(queue), avg(others), avg(request), avg(flight)] AS mean,
 			[quantileTDigest(0.95)(queue), quantileTDigest(0.95)(others), quantileTDigest(0.95)(request), quantileTDigest(0.95)(flight)]::Array(Float64) AS p95
@@ -68,14 +70,14 @@ func (s *Store) Spent(ctx context.Context, l Lens) ([]SpentRow, error) {
 				greatest(0, winner.3 - winner.4 - queue) AS others,
 				winner.4 AS request,
 				greatest(0, waited - winner.3) AS flight
-			FROM receipts
+			FROM ` + table + `
 			WHERE ` + lensGroup + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery)
 			HAVING proven AND winner.1 > 0 AND ({provider:String} = '' OR proven_by = {provider:String}))
 		GROUP BY proven_by
 		ORDER BY proven_by`
-
-	return rows[SpentRow](ctx, s, "time spent", query, l.args()...)
+	}, func(r *SpentRow, k uint64) { times(k, &r.Deliveries) })
+	return found, err
 }
 
 // LateRow counts the proofs of one provider that came when the next road had
@@ -91,7 +93,8 @@ type LateRow struct {
 // Late lists receipts that came too late: the first proof is of a road behind
 // which another had been taken by then. In the order of providers.
 func (s *Store) Late(ctx context.Context, l Lens) ([]LateRow, error) {
-	const query = `
+	found, _, err := report(ctx, s, l, "late receipts", func(table string) string {
+		return `
 		SELECT late_road, count() AS deliveries,
 			quantileTDigest(0.5)(late)::Float64 AS p50, quantileTDigest(0.95)(late)::Float64 AS p95, sum(wasted) AS cost
 		FROM (
@@ -104,14 +107,17 @@ func (s *Store) Late(ctx context.Context, l Lens) ([]LateRow, error) {
 				arrayFilter(x -> x.1 > winner.1 AND x.2 != late_road AND x.3 <= waited, answers) AS later,
 				waited - later[1].3 AS late,
 				arraySum(x -> x.4, later) AS wasted
-			FROM receipts
+			FROM ` + table + `
 			WHERE ` + lensGroup + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery)
 			HAVING proven AND winner.1 > 0 AND notEmpty(later) AND ({provider:String} = '' OR late_road = {provider:String}))
 		GROUP BY late_road
 		ORDER BY late_road`
-
-	return rows[LateRow](ctx, s, "late receipts", query, l.args()...)
+	}, func(r *LateRow, k uint64) {
+		times(k, &r.Deliveries)
+		r.CostMicros *= int64(k)
+	})
+	return found, err
 }
 
 // TextRow is what text messages cost in one class, and what they would have.
@@ -129,7 +135,8 @@ type TextRow struct {
 // for the classes in which text messages were sent. What is saved is measured
 // against texting everybody of those classes.
 func (s *Store) Texts(ctx context.Context, l Lens) ([]TextRow, error) {
-	const query = `
+	found, _, err := report(ctx, s, l, "text messages", func(table string) string {
+		return `
 		SELECT class_of, countIf(sent) AS texted, countIf(sent AND proven_by IN ('sms', 'smpp')) AS arrived, sum(paid) AS cost,
 			countIf(NOT sent AND proven) AS spared,
 			toInt64(if(texted = 0, 0, cost / texted)) AS mean_price,
@@ -140,12 +147,16 @@ func (s *Store) Texts(ctx context.Context, l Lens) ([]TextRow, error) {
 				arraySum(x -> x.3, groupUniqArrayIf((attempt, toString(stage), cost_micros), cost_micros != 0 AND provider IN ('sms', 'smpp'))) AS paid,
 				max(rank) >= 5 AS proven,
 				if(proven, argMinIf(toString(provider), received_at, rank >= 5), '') AS proven_by
-			FROM receipts
+			FROM ` + table + `
 			WHERE ` + lensGroup + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery))
 		GROUP BY class_of
 		HAVING texted > 0
 		ORDER BY class_of`
-
-	return rows[TextRow](ctx, s, "text messages", query, l.args()...)
+	}, func(r *TextRow, k uint64) {
+		times(k, &r.Texted, &r.Arrived, &r.Spared)
+		r.CostMicros *= int64(k)
+		r.SavedMicro *= int64(k)
+	})
+	return found, err
 }

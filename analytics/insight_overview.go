@@ -20,49 +20,37 @@ type ClassRow struct {
 	CostMicros int64   `ch:"cost" json:"cost_micros"`
 }
 
-// ByClass is the funnel of each class, in the order of their names, and last of
-// all together. With a provider in the lens a delivery counts by the evidence
-// that this provider has for it. It reads every receipt of the window; counts
-// are exact.
+// ByClass is the funnel of each class, in the order of their names, and last
+// of all together. With a provider in the lens a delivery counts by the evidence
+// that this provider has for it. Counts are of the lens's [Basis].
 func (s *Store) ByClass(ctx context.Context, l Lens) ([]ClassRow, error) {
-	const query = `
-		SELECT class_of, uniqExact(asked) AS notifications, '' AS provider,` + funnelColumns + `,
+	found, _, err := report(ctx, s, l, "funnel by class", func(table string) string {
+		// Every notification has one first delivery, so in a sample these stand for all.
+		notifications := "uniqExact(asked)"
+		if table != "receipts" {
+			notifications = "countIf(endsWith(named, '.0.0'))"
+		}
+		return `
+		SELECT class_of, ` + notifications + ` AS notifications, '' AS provider,` + funnelColumns + `,
 			ifNotFinite(quantilesTDigestIf(0.5, 0.95)(waited, waited >= 0)[1], 0)::Float64 AS p50,
 			ifNotFinite(quantilesTDigestIf(0.5, 0.95)(waited, waited >= 0)[2], 0)::Float64 AS p95,
 			sum(paid) AS cost
 		FROM (
-			SELECT any(toString(class)) AS class_of, any(notification) AS asked,
+			SELECT any(toString(class)) AS class_of, any(notification) AS asked, any(delivery) AS named,
 				max(rank) AS highest, argMaxIf(toString(stage), received_at, rank = 1) AS last,
 				if(countIf(stage = 'delivered') = 0, -1, minIf(since_ms, stage = 'delivered')) AS waited,
 				arraySum(x -> x.3, groupUniqArrayIf((attempt, toString(stage), cost_micros), cost_micros != 0)) AS paid
-			FROM receipts
+			FROM ` + table + `
 			WHERE ` + lensWords + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery))
 		GROUP BY class_of WITH ROLLUP
 		ORDER BY class_of = '', class_of`
-
-	return rows[ClassRow](ctx, s, "funnel by class", query, l.args()...)
-}
-
-// Flow counts receipts by the time they arrived, from the rollup, as
-// [Store.Steps] does.
-func (s *Store) Flow(ctx context.Context, l Lens, step time.Duration) ([]StepRow, error) {
-	const query = `
-		SELECT
-			toStartOfInterval(minute, toIntervalSecond({step:UInt32}), 'UTC') AS start,
-			sumIf(receipts, stage IN ('accepted', 'handed_over')) AS accepted,
-			sumIf(receipts, stage = 'delivered') AS delivered,
-			sumIf(receipts, stage = 'displayed') AS displayed,
-			sumIf(receipts, stage = 'clicked') AS clicked,
-			sumIf(receipts, stage = 'failed') AS failed,
-			ifNotFinite(quantilesTDigestMergeIf(0.5, 0.95, 0.99)(since_ms, stage = 'delivered')[1], 0)::Float64 AS p50,
-			ifNotFinite(quantilesTDigestMergeIf(0.5, 0.95, 0.99)(since_ms, stage = 'delivered')[2], 0)::Float64 AS p95
-		FROM activity_minute
-		WHERE ` + lensWords + ` AND ` + lensMinutes + `
-		GROUP BY start
-		ORDER BY start`
-
-	return rows[StepRow](ctx, s, "flow", query, l.args(every(step))...)
+	}, func(r *ClassRow, k uint64) {
+		r.FunnelRow.times(k)
+		times(k, &r.Notifications)
+		r.CostMicros *= int64(k)
+	})
+	return found, err
 }
 
 // Choices are the words that an app's receipts of late have, for filters.
@@ -84,8 +72,8 @@ func (s *Store) Choices(ctx context.Context, l Lens) (Choices, error) {
 			arraySort(groupUniqArrayIf(200)(toString(platform), platform != '')) AS platforms,
 			arraySort(groupUniqArrayIf(200)(toString(maker), maker != '')) AS makers,
 			arraySort(groupUniqArrayIf(200)(toString(country), country != '')) AS countries
-		FROM cohort_hour
-		WHERE ` + lensOwner + ` AND hour >= toStartOfHour({from:DateTime64(3, 'UTC')}) AND hour < {to:DateTime64(3, 'UTC')}`
+		FROM activity_hour
+		WHERE ` + lensOwner + ` AND provider != '' AND ` + lensHours
 
 	found, err := rows[Choices](ctx, s, "choices", query, l.args()...)
 	if err != nil || len(found) == 0 {
@@ -105,8 +93,6 @@ type Mover struct {
 	Delivered       uint64  `ch:"delivered" json:"delivered"`
 	AttemptsBefore  uint64  `ch:"attempts_before" json:"attempts_before"`
 	DeliveredBefore uint64  `ch:"delivered_before" json:"delivered_before"`
-	Unknown         uint64  `ch:"unknown" json:"-"`
-	UnknownBefore   uint64  `ch:"unknown_before" json:"-"`
 	MeanMs          float64 `ch:"mean" json:"-"`
 	MeanBeforeMs    float64 `ch:"mean_before" json:"-"`
 
@@ -122,8 +108,8 @@ type kindRow struct {
 	Maker    string `ch:"maker"`
 	Country  string `ch:"country"`
 	Kind     string `ch:"kind"`
-	Now      uint64 `ch:"now"`
-	Before   uint64 `ch:"before"`
+	Now      uint64 `ch:"now_n"`
+	Before   uint64 `ch:"before_n"`
 }
 
 // fewest is how many attempts a group needs on both sides to be spoken of.
@@ -131,29 +117,40 @@ const fewest = 20
 
 // Movers lists the groups (provider × maker × country) whose delivered share in
 // the lens differs from that of the same length of time, back earlier, by more
-// than chance (2.6 standard errors), the most deliveries won or lost first.
+// than chance (2.6 standard errors), the most deliveries won or lost first. Both
+// windows are read from the sample if one is large; chance is that of what was
+// really read.
 func (s *Store) Movers(ctx context.Context, l Lens, back time.Duration, limit int) ([]Mover, error) {
-	const when = `(minute >= toStartOfMinute({from:DateTime64(3, 'UTC')}) AND minute < {to:DateTime64(3, 'UTC')})`
-	const before = `(minute >= toStartOfMinute({was_from:DateTime64(3, 'UTC')}) AND minute < {was_to:DateTime64(3, 'UTC')})`
-	const groups = `
-		SELECT provider, maker, country,
-			uniqCombined64IfMergeIf(15)(c.attempts, now) AS attempts,
-			uniqCombined64IfMergeIf(15)(c.delivered, now) AS delivered,
-			uniqCombined64IfMergeIf(15)(c.unknown, now) AS unknown,
-			uniqCombined64IfMergeIf(15)(c.attempts, NOT now) AS attempts_before,
-			uniqCombined64IfMergeIf(15)(c.delivered, NOT now) AS delivered_before,
-			uniqCombined64IfMergeIf(15)(c.unknown, NOT now) AS unknown_before,
-			ifNotFinite(avgIfMergeIf(c.delivered_mean, now), 0)::Float64 AS mean,
-			ifNotFinite(avgIfMergeIf(c.delivered_mean, NOT now), 0)::Float64 AS mean_before
-		FROM (SELECT *, ` + when + ` AS now FROM cohort_minute WHERE ` + lensWords + ` AND (` + when + ` OR ` + before + `)) AS c
+	const before = `(accepted_at >= {was_from:DateTime64(3, 'UTC')} AND accepted_at < {was_to:DateTime64(3, 'UTC')})`
+	const both = lensWords + ` AND provider != '' AND ((` + lensAccept + `) OR ` + before + `)`
+	was := l.Before(back)
+	table, basis, err := s.source(ctx, l)
+	if err != nil {
+		return nil, err
+	}
+	if earlier, then, err := s.source(ctx, was); err != nil {
+		return nil, err
+	} else if then.Scale > basis.Scale {
+		table, basis = earlier, then
+	}
+	groups := `
+		WITH attempt = 0 AND stage = 'delivered' AND source = 'device_ack' AS fetched, ` + lensAccept + ` AS now
+		SELECT toString(provider) AS provider, toString(maker) AS maker, toString(country) AS country,
+			uniqExactIf(cityHash64(delivery, attempt), now AND (answer = 1 OR fetched)) AS attempts,
+			uniqExactIf(cityHash64(delivery), now AND rank >= 5) AS delivered,
+			uniqExactIf(cityHash64(delivery, attempt), NOT now AND (answer = 1 OR fetched)) AS attempts_before,
+			uniqExactIf(cityHash64(delivery), NOT now AND rank >= 5) AS delivered_before,
+			ifNotFinite(avgIf(since_ms, now AND stage = 'delivered'), 0)::Float64 AS mean,
+			ifNotFinite(avgIf(since_ms, NOT now AND stage = 'delivered'), 0)::Float64 AS mean_before
+		FROM ` + table + ` WHERE ` + both + `
 		GROUP BY provider, maker, country`
-	const kinds = `
-		SELECT provider, maker, country, kind, sumIf(receipts, ` + when + `) AS now, sumIf(receipts, NOT ` + when + `) AS before
-		FROM activity_minute
-		WHERE ` + lensWords + ` AND kind != '' AND (` + when + ` OR ` + before + `)
+	kinds := `
+		WITH ` + lensAccept + ` AS now
+		SELECT toString(provider) AS provider, toString(maker) AS maker, toString(country) AS country, toString(kind) AS kind,
+			uniqExactIf(cityHash64(delivery, attempt, stage), now) AS now_n, uniqExactIf(cityHash64(delivery, attempt, stage), NOT now) AS before_n
+		FROM ` + table + ` WHERE ` + both + ` AND kind != ''
 		GROUP BY provider, maker, country, kind`
 
-	was := l.Before(back)
 	args := l.args(moment3("was_from", was.From), moment3("was_to", was.To))
 	all, err := rows[Mover](ctx, s, "movers", groups, args...)
 	if err != nil {
@@ -163,7 +160,13 @@ func (s *Store) Movers(ctx context.Context, l Lens, back time.Duration, limit in
 	if err != nil {
 		return nil, err
 	}
-	return rankMovers(all, failures, limit), nil
+	movers := rankMovers(all, failures, limit)
+	for i := range movers {
+		m := &movers[i]
+		times(basis.Scale, &m.Attempts, &m.Delivered, &m.AttemptsBefore, &m.DeliveredBefore)
+		m.Impact *= float64(basis.Scale)
+	}
+	return movers, nil
 }
 
 func rankMovers(all []Mover, failures []kindRow, limit int) []Mover {

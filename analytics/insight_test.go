@@ -134,8 +134,12 @@ func TestClassesAddUpToAllAndToAHandWrittenCount(t *testing.T) {
 	if err != nil || len(byClass) != 3 || byClass[2].Class != "" {
 		t.Fatalf("ByClass() = %+v, %v", byClass, err)
 	}
-	all, err := store.Funnel(t.Context(), "demo", l.From, l.To)
-	if err != nil || byClass[2].FunnelRow != all {
+	funnels, _, err := store.ReportFunnel(t.Context(), l)
+	if err != nil || len(funnels) == 0 {
+		t.Fatalf("ReportFunnel() = %+v, %v", funnels, err)
+	}
+	all := funnels[len(funnels)-1]
+	if byClass[2].FunnelRow != all {
 		t.Errorf("all classes are %+v, the funnel %+v, %v", byClass[2].FunnelRow, all, err)
 	}
 	if sum := byClass[0].Deliveries + byClass[1].Deliveries; sum != all.Deliveries {
@@ -210,9 +214,9 @@ func TestMoversSayWhoAndWhy(t *testing.T) {
 	}
 	german := lensDay
 	german.Country = "DE"
-	seen, err := store.ProvidersSeen(t.Context(), german)
+	seen, _, err := store.ReportProviders(t.Context(), german)
 	if err != nil || len(seen) != 1 || seen[0].Attempts != 40 || seen[0].Failed != 20 || seen[0].Delivered != 20 {
-		t.Errorf("ProvidersSeen() = %+v, %v", seen, err)
+		t.Errorf("ReportProviders() = %+v, %v", seen, err)
 	}
 }
 

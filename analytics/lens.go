@@ -27,13 +27,17 @@ func (l Lens) Before(by time.Duration) Lens {
 // The conditions of a lens, for tables that have its columns by these names.
 // They are constants and the words are bound, so that no word becomes SQL.
 const (
-	lensOwner   = `app = {app:String}`
-	lensGroup   = lensOwner + ` AND ({class:String} = '' OR class = {class:String}) AND ({platform:String} = '' OR platform = {platform:String}) AND ({maker:String} = '' OR maker = {maker:String}) AND ({country:String} = '' OR country = {country:String})`
-	lensWords   = lensGroup + ` AND ({provider:String} = '' OR provider = {provider:String})`
-	lensPart    = lensWords + ` AND ({campaign:String} = '' OR campaign = {campaign:String})` // receipts alone have it
-	lensAccept  = `accepted_at >= {from:DateTime64(3, 'UTC')} AND accepted_at < {to:DateTime64(3, 'UTC')}`
-	lensArrival = `received_at >= {from:DateTime64(3, 'UTC')} AND received_at < {to:DateTime64(3, 'UTC')}`
+	lensOwner  = `app = {app:String}`
+	lensGroup  = lensOwner + ` AND ({class:String} = '' OR class = {class:String}) AND ({platform:String} = '' OR platform = {platform:String}) AND ({maker:String} = '' OR maker = {maker:String}) AND ({country:String} = '' OR country = {country:String})`
+	lensRoad   = lensOwner + ` AND ({class:String} = '' OR class = {class:String}) AND ({provider:String} = '' OR provider = {provider:String})`
+	lensWords  = lensGroup + ` AND ({provider:String} = '' OR provider = {provider:String})`
+	lensPart   = lensWords + ` AND ({campaign:String} = '' OR campaign = {campaign:String})` // receipts alone have it
+	lensAccept = `accepted_at >= {from:DateTime64(3, 'UTC')} AND accepted_at < {to:DateTime64(3, 'UTC')}`
+	// Evidence comes after acceptance, and within [maxAge].
+	lensArrival = `accepted_at >= {from:DateTime64(3, 'UTC')} - INTERVAL 35 DAY AND accepted_at < {to:DateTime64(3, 'UTC')}` +
+		` AND received_at >= toStartOfMinute({from:DateTime64(3, 'UTC')}) AND received_at < {to:DateTime64(3, 'UTC')}`
 	lensMinutes = `minute >= toStartOfMinute({from:DateTime64(3, 'UTC')}) AND minute < {to:DateTime64(3, 'UTC')}`
+	lensHours   = `hour >= toStartOfHour({from:DateTime64(3, 'UTC')}) AND hour < {to:DateTime64(3, 'UTC')}`
 )
 
 // args binds the lens.

@@ -23,12 +23,13 @@ var migrations embed.FS
 const createMigrations = `
 	CREATE TABLE IF NOT EXISTS herald_migrations (
 		version UInt32, name String, applied_at DateTime('UTC') DEFAULT now()
-	) ENGINE = ReplacingMergeTree ORDER BY version`
+	)
+	ENGINE = ReplacingMergeTree ORDER BY version`
 
 // Migrate brings the database up to this program's schema. It may run any
 // number of times, and at the same time in many processes.
 func (s *Store) Migrate(ctx context.Context) error {
-	if err := s.conn.Exec(ctx, createMigrations); err != nil {
+	if err := s.change(ctx, createMigrations); err != nil {
 		return failed("migrate", err)
 	}
 	var applied uint32
@@ -60,7 +61,7 @@ func (s *Store) apply(ctx context.Context, name string, version uint32) error {
 		return fmt.Errorf("analytics: migrate: %w", err)
 	}
 	for _, statement := range statements(string(text)) {
-		if err := s.conn.Exec(ctx, statement); err != nil {
+		if err := s.change(ctx, statement); err != nil {
 			return failed("migrate: "+name, err)
 		}
 	}
@@ -69,23 +70,37 @@ func (s *Store) apply(ctx context.Context, name string, version uint32) error {
 	return failed("migrate: note "+name, err)
 }
 
+// change runs a statement that makes or changes a table.
+func (s *Store) change(ctx context.Context, statement string) error {
+	all, err := s.ddl(statement)
+	if err != nil {
+		return err
+	}
+	for _, one := range all {
+		if err := s.conn.Exec(ctx, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // retain makes the tables by receipt and by minute keep so many days. It
 // changes only tables that say something else.
 func (s *Store) retain(ctx context.Context, days int) error {
 	if days < 1 {
 		return fmt.Errorf("analytics: retention of %d days", days)
 	}
-	for table, column := range map[string]string{"receipts": "toDateTime(accepted_at)", "activity_minute": "minute", "cohort_minute": "minute", "receipts_sample": "toDateTime(accepted_at)"} {
+	for table, column := range map[string]string{"receipts": "toDateTime(accepted_at)", "sampled_receipts": "toDateTime(accepted_at)", "flow_minute": "minute"} {
 		var definition string
 		err := s.conn.QueryRow(ctx, "SELECT create_table_query FROM system.tables WHERE database = currentDatabase() AND name = {name:String}",
-			clickhouse.Named("name", table)).Scan(&definition)
+			clickhouse.Named("name", s.kept(table))).Scan(&definition)
 		if err != nil {
 			return failed("read the retention of "+table, err)
 		}
 		if strings.Contains(definition, fmt.Sprintf("toIntervalDay(%d)", days)) {
 			continue
 		}
-		alter := fmt.Sprintf("ALTER TABLE %s MODIFY TTL %s + INTERVAL %d DAY SETTINGS materialize_ttl_after_modify = 0", table, column, days)
+		alter := fmt.Sprintf("ALTER TABLE %s MODIFY TTL %s + INTERVAL %d DAY SETTINGS materialize_ttl_after_modify = 0", s.parts(table), column, days)
 		if err := s.conn.Exec(ctx, alter); err != nil {
 			return failed("set the retention of "+table, err)
 		}

@@ -69,13 +69,16 @@ func (p Replayed) targets() (string, error) {
 
 // Replay estimates what a policy would have brought for the notifications that
 // the API accepted in [from, to). Only decisions that the selector made itself
-// count, because only their propensities are true.
+// count, because only their propensities are true. It says of a window what
+// the view decisions says of all time; Decisions is scaled, Effective and the
+// bounds are of what was really read.
 func (s *Store) Replay(ctx context.Context, app string, from, to time.Time, p Replayed) (Replay, error) {
 	targets, err := p.targets()
 	if err != nil {
 		return Replay{}, fmt.Errorf("analytics: replay: %w", err)
 	}
-	query := `
+	found, _, err := report(ctx, s, Lens{App: app, From: from, To: to}, "replay", func(table string) string {
+		return `
 		SELECT
 			n,
 			if(n = 0 OR sum_w2 = 0, 0, sum_w * sum_w / sum_w2) AS effective,
@@ -95,14 +98,23 @@ func (s *Store) Replay(ctx context.Context, app string, from, to time.Time, p Re
 					toFloat64(reward) AS reward,
 					` + targets + ` AS target,
 					indexOf(roads, chosen) AS at,
-					target[at] / propensity AS w,
+					target[at] / propensity_of AS w,
 					arraySum(arrayMap((t, q) -> t * q, target, scores)) + w * (reward - scores[at]) AS robust
-				FROM decisions
-				WHERE app = {app:String} AND policy = 'auto' AND propensity > 0 AND has(roads, chosen)
-				  AND accepted_at >= {from:DateTime64(3, 'UTC')} AND accepted_at < {to:DateTime64(3, 'UTC')}))`
-
-	args := append(window(app, from, to), clickhouse.Named("order", orderOf(p.Order)))
-	found, err := rows[replayed](ctx, s, "replay", query, args...)
+				FROM (
+					SELECT first.1 AS chosen, first.2 AS policy_of, first.3 AS propensity_of, first.4 AS roads, first.5 AS scores,
+						first.6 AS propensities, toUInt8(arrived AND arrived_by = first.1) AS reward
+					FROM (
+						SELECT
+							argMinIf((toString(r.provider), toString(r.policy), r.propensity, r.roads, r.scores, r.propensities),
+								r.attempt, r.answer = 1 AND r.policy != '') AS first,
+							minIf(r.attempt, r.answer = 1 AND r.policy != '') AS first_attempt,
+							max(r.rank) >= 5 AS arrived, argMinIf(toString(r.provider), r.received_at, r.rank >= 5) AS arrived_by
+						FROM ` + table + ` AS r
+						WHERE ` + lensOwner + ` AND ` + lensAccept + `
+						GROUP BY cityHash64(r.delivery))
+					WHERE first_attempt = 1)
+				WHERE policy_of = 'auto' AND propensity_of > 0 AND has(roads, chosen)))`
+	}, func(r *replayed, k uint64) { times(k, &r.N) }, clickhouse.Named("order", orderOf(p.Order)))
 	if err != nil || len(found) == 0 {
 		return Replay{Policy: p.Name}, err
 	}

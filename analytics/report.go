@@ -7,51 +7,58 @@ import (
 	"time"
 )
 
-// Reports read each delivery of a window. A window that has more than
-// largeWindow events is read from the sample, one delivery in sampled, or in
-// twice, four times … as many, so that no more than fewEvents are looked at: what
-// a person waits for grows no further, and neither does the error.
+// Questions about deliveries read each one of a window. A window that has more
+// than largeWindow events is read from the sample, one delivery in 32 of it, or in
+// 64, 128 … as many, so that no more than about fewEvents are looked at: what a person
+// waits for grows no further, and neither does the error.
 const (
-	largeWindow = 2_000_000
-	sampled     = 32
+	largeWindow = 1_000_000
 	fewEvents   = 150_000
+	sampled     = 32
+	tiers       = 8 // the smallest sample is one delivery in sampled << tiers
 )
 
-// Basis says what a report was counted from.
+// Basis says what an answer was counted from.
 type Basis struct {
 	Scale uint64 // each thing counted stands for so many; 1 is exact
 }
 
+// Basis is what questions about the deliveries of a lens are answered from now.
+func (s *Store) Basis(ctx context.Context, l Lens) (Basis, error) {
+	_, b, err := s.source(ctx, l)
+	return b, err
+}
+
 // source is the table that a lens is to be read from.
 func (s *Store) source(ctx context.Context, l Lens) (table string, b Basis, err error) {
-	// Groups of hours that are not yet merged are summed all the same. Late
+	// Sums of hours that are not yet merged are added up all the same. Late
 	// evidence lies after the window; it does not matter here.
 	const query = `
 		SELECT sum(receipts) AS n FROM activity_hour
-		WHERE ` + lensOwner + ` AND hour >= toStartOfHour({from:DateTime64(3, 'UTC')}) AND hour < {to:DateTime64(3, 'UTC')}`
+		WHERE ` + lensOwner + ` AND ` + lensHours
 	found, err := rows[struct {
 		N uint64 `ch:"n"`
 	}](ctx, s, "size of a window", query, l.args()...)
 	if err != nil {
 		return "", Basis{}, err
 	}
-	if len(found) == 0 || found[0].N <= largeWindow {
+	if len(found) == 0 || found[0].N <= s.large {
 		return "receipts", Basis{1}, nil
 	}
-	scale := uint64(sampled)
-	for found[0].N/scale > fewEvents {
-		scale *= 2
+	tier := 0
+	for tier < tiers && found[0].N/(sampled<<tier) > s.few {
+		tier++
 	}
-	return fmt.Sprintf("(SELECT * FROM receipts_sample WHERE cityHash64(app, delivery) %% %d = 0)", scale), Basis{scale}, nil
+	return fmt.Sprintf("(SELECT * FROM sampled_receipts WHERE tier >= %d)", tier), Basis{sampled << tier}, nil
 }
 
 // report asks a source and multiplies what was counted.
-func report[T any](ctx context.Context, s *Store, l Lens, what string, query func(table string) string, scale func(*T, uint64)) ([]T, Basis, error) {
+func report[T any](ctx context.Context, s *Store, l Lens, what string, query func(table string) string, scale func(*T, uint64), more ...any) ([]T, Basis, error) {
 	table, basis, err := s.source(ctx, l)
 	if err != nil {
 		return nil, basis, err
 	}
-	found, err := rows[T](ctx, s, what, query(table), l.args()...)
+	found, err := rows[T](ctx, s, what, query(table), l.args(more...)...)
 	if basis.Scale > 1 {
 		for i := range found {
 			scale(&found[i], basis.Scale)
@@ -80,9 +87,11 @@ func (s *Store) ReportFunnel(ctx context.Context, l Lens) ([]FunnelRow, Basis, e
 			FROM ` + table + ` WHERE ` + lensPart + ` AND ` + lensAccept + `
 			GROUP BY cityHash64(delivery))
 		GROUP BY provider_of ORDER BY provider_of = '', provider_of`
-	}, func(r *FunnelRow, k uint64) {
-		times(k, &r.Deliveries, &r.Accepted, &r.HandedOver, &r.Delivered, &r.Displayed, &r.Clicked, &r.Failed, &r.Unknown, &r.Expired, &r.Cancelled, &r.Suppressed)
-	})
+	}, (*FunnelRow).times)
+}
+
+func (r *FunnelRow) times(k uint64) {
+	times(k, &r.Deliveries, &r.Accepted, &r.HandedOver, &r.Delivered, &r.Displayed, &r.Clicked, &r.Failed, &r.Unknown, &r.Expired, &r.Cancelled, &r.Suppressed)
 }
 
 // ReportProviders counts attempts and what came of them, as [ProviderRow] says.
@@ -199,6 +208,16 @@ func (s *Store) ReportCost(ctx context.Context, l Lens) ([]CostRow, Basis, error
 		}
 	}
 	return found, basis, err
+}
+
+// ErrorRow is one way in which attempts failed or stayed without an answer.
+type ErrorRow struct {
+	Provider string    `ch:"provider" json:"provider"`
+	Kind     string    `ch:"kind" json:"kind"`
+	Code     string    `ch:"code" json:"code"`
+	Receipts uint64    `ch:"receipts" json:"receipts"`
+	Detail   string    `ch:"detail" json:"detail"` // the provider's words, the last time
+	Last     time.Time `ch:"last" json:"last"`
 }
 
 // ReportErrors lists the commonest failures of notifications in the lens.

@@ -41,10 +41,11 @@ func (s *Store) Roads(ctx context.Context, since time.Time) ([]push.RoadTally, e
 		FROM (
 			SELECT
 				app, hour, provider, platform, maker, os, country, carrier,
-				uniqCombined64IfMerge(12)(tried) AS tried,
-				uniqCombined64IfMerge(12)(delivered) AS delivered,
-				sumMap(delays) AS delays
-			FROM road_hour
+				toUInt64(greatest(0, toInt64(uniqCombinedIfMerge(14)(t.attempts)) - toInt64(uniqCombinedIfMerge(14)(t.untaken))
+					+ toInt64(uniqCombinedIfMerge(14)(t.unknown)))) AS tried,
+				uniqCombinedIfMerge(14)(t.delivered) AS delivered,
+				sumMap(t.delays) AS delays
+			FROM tally_hour AS t
 			WHERE hour >= toStartOfHour({since:DateTime64(3, 'UTC')})
 			GROUP BY app, hour, provider, platform, maker, os, country, carrier
 			ORDER BY hour DESC

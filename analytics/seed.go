@@ -63,7 +63,7 @@ func (s *Store) Seed(ctx context.Context, c SeedConfig, writers int, progress fu
 	if err := s.Migrate(ctx); err != nil {
 		return err
 	}
-	if err := s.conn.Exec(ctx, createSeeds); err != nil {
+	if err := s.change(ctx, createSeeds); err != nil {
 		return failed("seed", err)
 	}
 	name := fmt.Sprintf("seed-%s-%d-%d-%d-%d-%d", c.App, c.Seed, c.Events, c.Days, c.Batch, c.Until.Unix())

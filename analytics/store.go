@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -26,15 +27,31 @@ type Store struct {
 	conn    driver.Conn
 	columns []column
 	insert  string
+	cluster string // "" for one server
+	large   uint64 // events of a window beyond which the sample is asked
+	few     uint64 // events of it that are enough
 }
 
 // Open makes a store for a DSN of clickhouse-go: http(s)://user:password@host:port/database
 // or clickhouse://…. It does not wait for the server: one that is away when
 // Herald starts is asked again by every call. The error is a bad DSN.
-func Open(_ context.Context, dsn string) (*Store, error) {
+func Open(ctx context.Context, dsn string) (*Store, error) { return OpenCluster(ctx, dsn, "") }
+
+// OpenCluster is Open for a cluster of ClickHouse servers, by its name in their
+// remote_servers; "" is one server.
+func OpenCluster(_ context.Context, dsn, cluster string) (*Store, error) {
 	options, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("analytics: ClickHouse DSN: %w", err)
+	}
+	if cluster != "" {
+		if !clusterName.MatchString(cluster) {
+			return nil, fmt.Errorf("analytics: clickhouse.cluster: %q must be letters, digits, _ . -", cluster)
+		}
+		if options.Settings == nil {
+			options.Settings = clickhouse.Settings{}
+		}
+		maps.Copy(options.Settings, clusterSettings())
 	}
 	if options.DialTimeout == 0 {
 		options.DialTimeout = 5 * time.Second
@@ -46,7 +63,7 @@ func Open(_ context.Context, dsn string) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("analytics: ClickHouse DSN: %w", err)
 	}
-	s := &Store{conn: conn, columns: columns()}
+	s := &Store{conn: conn, columns: columns(), cluster: cluster, large: largeWindow, few: fewEvents}
 	names := make([]string, len(s.columns))
 	for i, c := range s.columns {
 		names[i] = c.name
@@ -93,6 +110,12 @@ func (s *Store) write(ctx context.Context, token string, events [][]push.Receipt
 		}
 	}
 	return failed("send a batch", batch.Send())
+}
+
+// Rows is how many receipts ClickHouse holds, repeats included, of all apps.
+func (s *Store) Rows(ctx context.Context) (n uint64, err error) {
+	err = s.conn.QueryRow(ctx, "SELECT count() FROM receipts").Scan(&n)
+	return n, failed("count receipts", err)
 }
 
 // rows asks for many rows of one type.

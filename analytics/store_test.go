@@ -77,19 +77,15 @@ func TestFunnelCountsEachDeliveryOncePerRung(t *testing.T) {
 	}
 	for name, w := range windows {
 		t.Run(name, func(t *testing.T) {
-			got, err := store.Funnel(t.Context(), "demo", w[0], w[1])
-			if want := expectedFunnel(rs, "", w[0], w[1]); err != nil || got != want {
-				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
-			}
+			got, _, err := store.ReportFunnel(t.Context(), Lens{App: "demo", From: w[0], To: w[1]})
 			var want []FunnelRow
-			for _, p := range providers {
+			for _, p := range append(slices.Clone(providers), "") {
 				if row := expectedFunnel(rs, p, w[0], w[1]); row.Deliveries > 0 {
 					want = append(want, row)
 				}
 			}
-			byProvider, err := store.FunnelByProvider(t.Context(), "demo", w[0], w[1])
-			if err != nil || !slices.Equal(byProvider, want) {
-				t.Errorf("by provider: got  %+v, %v\nwant %+v", byProvider, err, want)
+			if err != nil || !slices.Equal(got, want) {
+				t.Errorf("got  %+v, %v\nwant %+v", got, err, want)
 			}
 		})
 	}
@@ -122,7 +118,7 @@ func TestTalliesAndProvidersCountNothingTwice(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("tallies: got  %+v\nwant %+v", got, want)
 	}
-	rows, err := store.Providers(t.Context(), "demo", dawn, dawn.Add(3*time.Hour))
+	rows, _, err := store.ReportProviders(t.Context(), everything())
 	if err != nil || len(rows) != len(providers) {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}
@@ -158,7 +154,7 @@ func TestBatchSentTwiceChangesNoNumber(t *testing.T) {
 // numbers is every answer of the store in one text.
 func numbers(t *testing.T, s *Store) string {
 	t.Helper()
-	from, to := dawn, dawn.Add(4*time.Hour)
+	l := Lens{App: "demo", From: dawn, To: dawn.Add(4 * time.Hour)}
 	var out string
 	add := func(v any, err error) {
 		if err != nil {
@@ -166,12 +162,15 @@ func numbers(t *testing.T, s *Store) string {
 		}
 		out += fmt.Sprintf("%+v\n", v)
 	}
-	add(s.Funnel(t.Context(), "demo", from, to))
-	add(s.Providers(t.Context(), "demo", from, to))
-	add(s.Counts(t.Context(), "demo", from, to, time.Minute))
-	add(s.Latency(t.Context(), "demo", from, to, time.Hour))
-	add(s.TopErrors(t.Context(), "demo", from, to, 10))
-	add(s.Tallies(t.Context(), from))
+	funnel, _, err := s.ReportFunnel(t.Context(), l)
+	add(funnel, err)
+	rows, _, err := s.ReportProviders(t.Context(), l)
+	add(rows, err)
+	failures, _, err := s.ReportErrors(t.Context(), l, 10)
+	add(failures, err)
+	add(s.Flow(t.Context(), l, time.Minute))
+	add(s.Flow(t.Context(), l, time.Hour))
+	add(s.Tallies(t.Context(), l.From))
 	return out
 }
 

@@ -80,14 +80,16 @@ func TestNothingIsLostWhileClickHouseIsAway(t *testing.T) {
 	if n, err := store.Rows(t.Context()); err != nil || int(n) != sent {
 		t.Errorf("%d rows of %d recorded, %v", n, sent, err)
 	}
-	funnel, err := store.Funnel(t.Context(), "demo", time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
-	if err != nil || int(funnel.Accepted) != sent {
-		t.Errorf("%d accepted of %d, %v", funnel.Accepted, sent, err)
+	now := time.Now()
+	l := Lens{App: "demo", From: now.Add(-time.Hour), To: now.Add(time.Hour)}
+	funnel, err := store.ByClass(t.Context(), l)
+	if err != nil || len(funnel) == 0 || int(funnel[len(funnel)-1].Accepted) != sent {
+		t.Errorf("%+v of %d, %v", funnel, sent, err)
 	}
-	counts, err := store.Counts(t.Context(), "demo", time.Now().Add(-time.Hour), time.Now().Add(time.Hour), 24*time.Hour)
+	steps, err := store.Flow(t.Context(), l, 24*time.Hour)
 	total := uint64(0)
-	for _, c := range counts {
-		total += c.Receipts
+	for _, s := range steps {
+		total += s.Accepted
 	}
 	if err != nil || int(total) != sent {
 		t.Errorf("the rollup counts %d of %d, %v", total, sent, err)
@@ -114,7 +116,7 @@ func TestStoreThatIsAwaySaysSo(t *testing.T) {
 		"ping":    func() error { return store.Ping(t.Context()) },
 		"migrate": func() error { return store.Migrate(t.Context()) },
 		"funnel": func() error {
-			_, err := store.Funnel(t.Context(), "demo", dawn, dawn)
+			_, err := store.ByClass(t.Context(), lensDay)
 			return err
 		},
 		"rows": func() error {
@@ -168,9 +170,8 @@ func TestDatabaseBegunAnewIsBuiltAgain(t *testing.T) {
 	record(t, spool, numbered(1))
 	eventually(t, "the first row is there", func() bool { return w.Status().Rows == 1 })
 	for _, name := range []string{
-		"herald_migrations", "activity_minute_view", "cohort_minute_view", "cohort_hour_view",
-		"receipts_sample_view", "activity_hour_view", "outcome_hour_view", "road_hour_view",
-		"receipts", "activity_minute", "cohort_minute", "cohort_hour",
+		"herald_migrations", "flow_minute_view", "tally_hour_view", "sampled_receipts_view", "activity_hour_of_receipts", "outcome_hour_view",
+		"receipts", "flow_minute", "tally_hour", "activity_hour",
 	} {
 		if err := store.conn.Exec(t.Context(), "DROP TABLE "+name+" SYNC"); err != nil {
 			t.Fatal(err)
@@ -192,8 +193,8 @@ func TestRetentionIsChangedOnce(t *testing.T) {
 		var kept uint64
 		err := store.conn.QueryRow(t.Context(), "SELECT count() FROM system.tables WHERE database = currentDatabase() AND create_table_query LIKE {ttl:String}",
 			clickhouse.Named("ttl", fmt.Sprintf("%%toIntervalDay(%d)%%", days))).Scan(&kept)
-		if err != nil || kept != 4 {
-			t.Errorf("%d tables keep %d days, %v; want 4", kept, days, err)
+		if err != nil || kept != 3 {
+			t.Errorf("%d tables keep %d days, %v; want 3", kept, days, err)
 		}
 	}
 	if err := store.retain(t.Context(), 0); err == nil {
