@@ -86,6 +86,9 @@ type known struct {
 	byID  map[string]*endpoint
 }
 
+// versionTable says which migrations have run.
+const versionTable = "herald_webhook_versions"
+
 // Open opens the database and brings its tables up to date; see
 // [database.Open].
 func Open(ctx context.Context, cfg Config, parts Parts) (*Hooks, error) {
@@ -93,7 +96,7 @@ func Open(ctx context.Context, cfg Config, parts Parts) (*Hooks, error) {
 	if err != nil {
 		return nil, fail("migrations", err)
 	}
-	db, err := database.Open(ctx, parts.Database, database.Migrations{Files: files, Table: "herald_webhook_versions"}, parts.Log)
+	db, err := database.Open(ctx, parts.Database, database.Migrations{Files: files, Table: versionTable}, parts.Log)
 	if err != nil {
 		return nil, fail("open", err)
 	}
