@@ -70,6 +70,10 @@ type Tracer struct {
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 	w3c      propagation.TraceContext
+
+	// Log, if set, gets a line for each attempt and each piece of evidence of what
+	// is traced, which names the trace.
+	Log *slog.Logger
 }
 
 // New makes a tracer, or nil where there is no collector. A collector that is
@@ -153,7 +157,7 @@ func (t *Tracer) receipt(r *push.Receipt) {
 	case r.Source != push.Herald:
 		name = "receipt " + name
 	}
-	_, span := t.tracer.Start(ctx, name, trace.WithTimestamp(from), trace.WithSpanKind(kind), trace.WithAttributes(
+	ctx, span := t.tracer.Start(ctx, name, trace.WithTimestamp(from), trace.WithSpanKind(kind), trace.WithAttributes(
 		attribute.String("herald.app", r.App), attribute.String("herald.notification", r.Notification),
 		attribute.String("herald.delivery", r.Delivery), attribute.String("herald.class", string(r.Class)),
 		attribute.String("herald.provider", r.Provider), attribute.Int("herald.attempt", r.Attempt),
@@ -164,6 +168,10 @@ func (t *Tracer) receipt(r *push.Receipt) {
 		span.SetStatus(codes.Error, r.Kind)
 	}
 	span.End(trace.WithTimestamp(r.ReceivedAt))
+	if t.Log != nil {
+		t.Log.InfoContext(ctx, name, "app", r.App, "notification", r.Notification, "delivery", r.Delivery,
+			"provider", r.Provider, "stage", r.Stage, "kind", r.Kind, "code", r.Code)
+	}
 }
 
 // LogHandler adds the trace that a line belongs to.

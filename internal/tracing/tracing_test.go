@@ -165,9 +165,16 @@ func TestLinesOfTheLogNameTheirTrace(t *testing.T) {
 		defer end("/v1/notifications", 202)
 		log.InfoContext(ctx, "inside")
 		log.InfoContext(context.Background(), "outside")
+		tr.Log = log
+		tr.Receipts([]push.Receipt{
+			{App: "shop", Notification: "n1", Delivery: "n1.0.0", Provider: "apns", Stage: push.Accepted, Source: push.VendorReply, Attempt: 1, Trace: caller},
+			{App: "shop", Notification: "untraced", Stage: push.Accepted},
+		})
 	})
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 2 || !strings.Contains(lines[0], "trace_id=0af7651916cd43dd8448eb211c80319c") || strings.Contains(lines[1], "trace_id") {
+	const named = "trace_id=0af7651916cd43dd8448eb211c80319c"
+	if len(lines) != 3 || !strings.Contains(lines[0], named) || strings.Contains(lines[1], "trace_id") ||
+		!strings.Contains(lines[2], named) || !strings.Contains(lines[2], `msg="attempt apns"`) || !strings.Contains(lines[2], "delivery=n1.0.0") {
 		t.Errorf("the log says %q", lines)
 	}
 }
