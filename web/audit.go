@@ -99,13 +99,19 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request, sess *session) erro
 	if err := sess.need(v.app, Operator); err != nil {
 		return err
 	}
-	page := auditView{listing: list(r, v.app, sess.roles.In(v.app), "/audit", "before", "who", "action", "target")}
+	page := auditView{listing: list(r, v.app, sess.roles.In(v.app), "/audit", "before", "who", "action", "target", "since", "until")}
 	var answer struct {
 		Changes []auditEntry `json:"changes"`
 		Next    string       `json:"next"`
 	}
 	file, limit := wantsFile(r)
-	if err := page.refuse(s.get(r, sess, v.app, apiPath(page.asked(limit), "audit"), &answer)); err != nil {
+	asked := page.asked(limit)
+	for _, k := range []string{"since", "until"} {
+		if asked.Has(k) {
+			asked.Set(k, typedTime(asked.Get(k)))
+		}
+	}
+	if err := page.refuse(s.get(r, sess, v.app, apiPath(asked, "audit"), &answer)); err != nil {
 		return err
 	}
 	page.List, page.Next = answer.Changes, answer.Next
@@ -118,4 +124,15 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request, sess *session) erro
 	}
 	s.render(w, r, sess, http.StatusOK, "audit", page)
 	return nil
+}
+
+// typedTime is a time as browsers give it, which is read as UTC, in the API's
+// form. What is none goes on as it is: the API says so and names the field.
+func typedTime(text string) string {
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t.Format(time.RFC3339)
+		}
+	}
+	return text
 }

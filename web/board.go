@@ -43,6 +43,7 @@ type reading struct {
 	view
 	from, to time.Time
 	choices  Choices
+	scale    uint64   // of what the content was counted from, one delivery stands for so many
 	content  content  // the page's own; nothing where the numbers could not be read
 	blind    bool     // that is so: zero means nothing
 	waiting  bool     // they may come yet; blind until then
@@ -160,16 +161,20 @@ func (b *board) load(ctx context.Context, page *insight, v view) *reading {
 	now := b.site.Now().UTC()
 	r := &reading{view: v, from: now.Add(-v.window.Length), to: now}
 	var (
-		err, noChoices error
-		asks           sync.WaitGroup
+		err, noChoices, noBasis error
+		asks                    sync.WaitGroup
 	)
 	asks.Go(func() { r.content, err = page.read(ctx, r) })
 	asks.Go(func() { r.choices, noChoices = b.choices(ctx, v.app, now) })
+	asks.Go(func() { r.scale, noBasis = b.site.Numbers.Basis(ctx, r.lens(now)) })
 	asks.Wait()
 	if err != nil {
 		b.site.Log.WarnContext(ctx, "page has no numbers", "page", page.name, "app", v.app, "err", err)
 		r.blind = true
 		r.fault("The numbers cannot be read now. Events wait in the spool; nothing is lost.")
+	}
+	if noBasis != nil && err == nil {
+		r.fault("Whether these are samples cannot be said now.")
 	}
 	if noChoices != nil {
 		b.site.Log.WarnContext(ctx, "page has no filters", "page", page.name, "app", v.app, "err", noChoices)

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -245,6 +247,9 @@ func TestPagesFitEveryScreenAndTheme(t *testing.T) {
 		"journeys": "/journeys", "no-journeys": "/journeys?app=bank", "notification": "/notifications/order-8812-shipped",
 		"delivery": "/notifications/order-8812-shipped/deliveries/phone-1", "sandbox": "/sandbox", "device": "/demo/device", "chat": "/demo/chat", "lost": "/nowhere",
 	}
+	for path := range deskPages() {
+		pages[strings.NewReplacer("/", "-", "?", "-", "=", "-").Replace(strings.TrimPrefix(path, "/"))] = path
+	}
 	type screen struct {
 		width int64
 		theme string
@@ -308,7 +313,7 @@ func TestAxeFindsNothingSerious(t *testing.T) {
 	b.run(chromedp.Navigate(h.link()))
 	for _, theme := range []string{"light", "dark"} {
 		b.screen(1280, 900, theme)
-		for _, path := range []string{"/", "/?app=bank", "/providers", "/providers?maker=Apple", "/providers?app=bank", "/choice", "/choice?app=bank", "/journeys", "/journeys?app=bank", "/explore", "/explore?sql=SELECT+minute", "/explore?sql=SELECT+*+FROM+system.tables", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"} {
+		for _, path := range slices.Concat(slices.Sorted(maps.Keys(deskPages())), []string{"/", "/?app=bank", "/providers", "/providers?maker=Apple", "/providers?app=bank", "/choice", "/choice?app=bank", "/journeys", "/journeys?app=bank", "/explore", "/explore?sql=SELECT+minute", "/explore?sql=SELECT+*+FROM+system.tables", "/notifications/order-8812-shipped", "/notifications/order-8812-shipped/deliveries/phone-1", "/sandbox", "/demo/device", "/demo/chat", "/nowhere"}) {
 			b.run(chromedp.Navigate(h.url + path))
 			audit(b, string(axe), theme+" "+path)
 		}

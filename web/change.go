@@ -120,6 +120,7 @@ var changes = map[string]act{
 		return http.MethodPost, verb(apiPath(nil, "notifications", id), "rate"), map[string]any{"rate_per_minute": number(f.Get("rate_per_minute"))}
 	}},
 	"device.erase": {need: Admin, what: "Erased", ask: remove("devices")},
+	"user.erase":   {need: Admin, what: "It is erased from every store, which takes a moment", ask: post("erase", "users")},
 	"task.retry":   {need: Operator, what: "It is tried again", ask: onTask(http.MethodPost, ":retry")},
 	"task.drop":    {need: Operator, what: "Dropped", ask: onTask(http.MethodDelete, "")},
 	"tasks.retry": {need: Operator, what: "All are tried again", ask: func(_, _ string, f url.Values) (string, string, any) {
@@ -166,6 +167,9 @@ var changes = map[string]act{
 	}},
 	"webhook.rotate": {need: Admin, what: "The new secret; the old one signs beside it for a day", secret: "secret", ask: post("rotate", "webhooks")},
 	"webhook.test":   {need: Admin, what: "It was called", shows: true, ask: post("test", "webhooks")},
+	"webhook.replay": {need: Operator, what: "It is sent again", ask: func(_, id string, f url.Values) (string, string, any) {
+		return http.MethodPost, verb(apiPath(nil, "webhooks", id), "replay"), map[string]any{"state": f.Get("state"), "event": f.Get("event")}
+	}},
 	"webhook.delete": {need: Admin, what: "Deleted", ask: remove("webhooks")},
 	"member.put": {need: Admin, what: "Saved", ask: func(app, id string, f url.Values) (string, string, any) {
 		return http.MethodPut, apiPath(nil, "apps", app, "members", strings.TrimSpace(id)), map[string]any{"role": f.Get("role")}

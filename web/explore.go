@@ -244,7 +244,7 @@ func (v *exploreView) Say(value any) string {
 // examples are questions to begin with.
 var examples = []SavedQuery{
 	{Name: "Delivered share by maker and provider", SQL: "SELECT maker, provider, uniqExact(delivery) AS deliveries,\n  round(100 * uniqExactIf(delivery, rank >= 5) / deliveries, 1) AS delivered_percent\nFROM receipts\nWHERE accepted_at > now() - INTERVAL 1 HOUR AND provider != ''\nGROUP BY maker, provider\nORDER BY deliveries DESC"},
-	{Name: "Proofs per minute by provider", SQL: "SELECT minute, provider, sum(receipts) AS proofs\nFROM activity_minute\nWHERE stage = 'delivered' AND minute > now() - INTERVAL 1 HOUR\nGROUP BY minute, provider\nORDER BY minute, provider"},
+	{Name: "Proofs per minute by provider", SQL: "SELECT minute, provider, sum(receipts) AS proofs\nFROM flow_minute\nWHERE stage = 'delivered' AND minute > now() - INTERVAL 1 HOUR\nGROUP BY minute, provider\nORDER BY minute, provider"},
 	{Name: "Slowest tenth by country", SQL: "SELECT country, round(quantileTDigest(0.9)(since_ms)) AS p90_ms\nFROM receipts\nWHERE stage = 'delivered' AND accepted_at > now() - INTERVAL 1 DAY\nGROUP BY country\nORDER BY p90_ms DESC"},
 	{Name: "What failed, in the vendors’ words", SQL: "SELECT provider, kind, code, count() AS times, anyLast(detail) AS said\nFROM receipts\nWHERE kind != '' AND received_at > now() - INTERVAL 1 DAY\nGROUP BY provider, kind, code\nORDER BY times DESC"},
 }

@@ -31,6 +31,7 @@ type fake struct {
 	mu         sync.Mutex
 	registered []string
 	asked      []string // of the API
+	queries    map[string]url.Values
 	saved      []SavedQuery
 	members    map[string]Role // people of demo by their address
 }
@@ -113,6 +114,16 @@ func (f *fake) Choices(_ context.Context, app string, _, _ time.Time) (Choices, 
 		Classes: []string{"call", "chat", "marketing", "otp", "transactional"}, Providers: []string{"apns", "fcm", "live" + f.planted, "sms"},
 		Platforms: []string{"android", "ios"}, Makers: []string{"Apple", "OPPO", "Samsung", "Xiaomi" + f.planted}, Countries: []string{"BR", "DE", "ID", "IN", "US"},
 	}, nil
+}
+
+func (f *fake) Basis(_ context.Context, l Lens) (uint64, error) {
+	if f.away.Load() {
+		return 0, ErrAway
+	}
+	if l.To.Sub(l.From) > 24*time.Hour {
+		return 64, nil
+	}
+	return 1, nil
 }
 
 func (f *fake) Overview(_ context.Context, l Lens) (Overview, error) {
@@ -266,7 +277,7 @@ func (f *fake) Sources(context.Context) ([]Source, error) {
 	}
 	return []Source{
 		{"receipts", "One row for each piece of evidence about a delivery." + f.planted, []Column{{"app", "LowCardinality(String)"}, {"since_ms", "Float64"}}},
-		{"activity_minute", "What arrived in each minute.", []Column{{"minute", "DateTime('UTC')"}}},
+		{"flow_minute", "What arrived in each minute.", []Column{{"minute", "DateTime('UTC')"}}},
 	}, nil
 }
 
@@ -324,11 +335,26 @@ func (f *fake) api(a Actor) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		f.mu.Lock()
+		if f.queries == nil {
+			f.queries = map[string]url.Values{}
+		}
+		f.queries[r.URL.Path] = r.URL.Query()
 		f.asked = append(f.asked, fmt.Sprintf("%s %s in %s: %s %s %s", a.Who.Name, a.Role, a.App, r.Method, r.URL.Path, body))
 		f.mu.Unlock()
 		if strings.Contains(string(body), "no reason") {
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			_, _ = io.WriteString(w, `{"detail":"1 fault","faults":[{"field":"reason","detail":"<b>must</b> be better"}]}`)
+			return
+		}
+		if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, "/v1/users/nobody") {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		if answer := desk(r.URL.Path, f.planted); r.Method == http.MethodGet && answer != "" {
+			if r.URL.Query().Get("user") == "nobody-at-all" {
+				answer = `{"devices":[]}`
+			}
+			_, _ = io.WriteString(w, answer)
 			return
 		}
 		if r.Method == http.MethodGet {

@@ -160,10 +160,19 @@ func (v insightView) charts() map[string]chart {
 // Data is the page's own; nothing where it could not be read.
 func (v insightView) Data() content { return v.content }
 
-func (v insightView) From() time.Time   { return v.from }
-func (v insightView) To() time.Time     { return v.to }
-func (v insightView) Faults() []string  { return v.faults }
-func (v insightView) Blind() bool       { return v.blind }
+func (v insightView) From() time.Time  { return v.from }
+func (v insightView) To() time.Time    { return v.to }
+func (v insightView) Faults() []string { return v.faults }
+func (v insightView) Blind() bool      { return v.blind }
+
+// Sampled is of how many deliveries one was counted; 0 where all were.
+func (v insightView) Sampled() uint64 {
+	if v.blind || v.scale <= 1 {
+		return 0
+	}
+	return v.scale
+}
+
 func (v insightView) Waiting() bool     { return v.waiting }
 func (v insightView) Filters() []filter { return v.filters(v.choices) }
 func (v insightView) Path() string      { return v.page.path }

@@ -2,8 +2,10 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // loginForm is what login.html shows.
@@ -80,12 +82,24 @@ func (s *site) welcome(w http.ResponseWriter, r *http.Request, who Identity, by,
 	if who.Name == "" {
 		who.Name = "operator"
 	}
+	if s.Visits != nil {
+		if err := s.Visits.Came(r.Context(), who, by, peer(r)); err != nil {
+			s.Log.ErrorContext(r.Context(), "login failed: it cannot be written down", "who", who.Name, "err", err)
+			s.loginAgain(w, r, http.StatusServiceUnavailable, "The store does not answer. Try again in a moment.")
+			return
+		}
+	}
 	s.sessions.start(w, who)
 	s.Log.InfoContext(r.Context(), "signed in", "who", who.Name, "by", by, "from", r.RemoteAddr)
 	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 func (s *site) logout(w http.ResponseWriter, r *http.Request, sess *session) error {
+	if s.Visits != nil {
+		if err := s.Visits.Left(r.Context(), sess.Identity, sess.ID, time.Unix(sess.Expires, 0), peer(r)); err != nil {
+			return fmt.Errorf("web: sign out: %w", err)
+		}
+	}
 	s.sessions.end(w, sess)
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 	return nil

@@ -34,8 +34,8 @@ type place struct {
 
 // parents are the entries that are lit for pages below them.
 var parents = map[string]string{
-	"notification": "notifications", "delivery": "notifications", "install": "devices",
-	"task": "queues", "secret": "settings",
+	"notification": "notifications", "delivery": "notifications", "install": "devices", "user": "devices",
+	"task": "queues", "secret": "settings", "hook": "settings",
 }
 
 // menuGroup and menuEntry are the menu as layout.html shows it.

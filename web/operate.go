@@ -12,11 +12,14 @@ import (
 func (s *site) routeOperate(mux *http.ServeMux) {
 	mux.Handle("GET /devices", s.private(s.devices))
 	mux.Handle("GET /devices/{device}", s.private(s.install))
+	mux.Handle("GET /users/{user}", s.private(s.user))
 	mux.Handle("GET /queues", s.private(s.queues))
 	mux.Handle("GET /queues/{queue}/tasks/{task}", s.private(s.task))
 	mux.Handle("GET /live", s.private(s.live))
 	mux.Handle("GET /audit", s.private(s.audit))
 	mux.Handle("GET /settings", s.private(s.settings))
+	mux.Handle("GET /settings/webhooks/{webhook}", s.private(s.hook))
+	mux.Handle("POST /apps", s.private(s.createApp))
 	mux.Handle("POST /act", s.private(s.change))
 }
 

@@ -97,6 +97,7 @@ type numbers struct {
 	From        time.Time `json:"from"`
 	To          time.Time `json:"to"`
 	StepSeconds int       `json:"step_seconds"`
+	Sample      uint64    `json:"sample"` // each delivery that is counted stands for so many; 1 is all
 	totals
 	Before        totals         `json:"before"`
 	Versus        string         `json:"versus"` // when before was
@@ -180,7 +181,7 @@ func writeJSON(w http.ResponseWriter, v any) error {
 
 func (o *overview) numbers(r *reading) any {
 	n := numbers{
-		App: r.app, Window: r.window.Name, From: r.from, To: r.to, StepSeconds: int(r.window.Step / time.Second),
+		App: r.app, Window: r.window.Name, From: r.from, To: r.to, StepSeconds: int(r.window.Step / time.Second), Sample: r.scale,
 		totals: o.Totals.numbers(), Before: o.Before.numbers(), Versus: o.Versus, Status: o.Status, LagSeconds: o.Status.Lag.Seconds(), Faults: r.faults,
 		Classes: []classNumbers{}, Movers: []mover{}, Series: []point{}, Providers: []provider{}, Notifications: []notification{},
 	}

@@ -70,8 +70,17 @@ func (f *forbidden) Error() string { return "web: needs the role " + f.need.Stri
 func (f *forbidden) Is(target error) bool { return target == errForbidden }
 
 // admit finds what the viewer may do now, which may be less than when they
-// signed in. Without any role the session is over.
+// signed in. Without any role the session is over, and so it is if they left.
 func (s *site) admit(ctx context.Context, sess *session) (bool, error) {
+	if s.Visits != nil {
+		gone, err := s.Visits.Gone(ctx, sess.ID)
+		if err != nil {
+			return false, fmt.Errorf("web: visits: %w", err)
+		}
+		if gone {
+			return false, nil
+		}
+	}
 	roles, err := s.Login.Roles(ctx, sess.Identity)
 	if err != nil {
 		return false, fmt.Errorf("web: roles: %w", err)

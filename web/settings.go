@@ -2,9 +2,13 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -33,6 +37,7 @@ type settingsView struct {
 	Scopes    []string
 	Roles     []string
 	Events    []string
+	House     bool // the viewer may make apps
 }
 
 type (
@@ -129,7 +134,7 @@ func (s *site) settings(w http.ResponseWriter, r *http.Request, sess *session) e
 	page := settingsView{
 		listing: list(r, v.app, sess.roles.In(v.app), "/settings", "after", "tab", "template"), Tab: "app", Tabs: settingsTabs[:],
 		Classes: []string{"otp", "transactional", "chat", "call", "marketing"}, Scopes: []string{"send", "read", "device", "operate", "admin"},
-		Roles: roleNames[1:], Events: []string{"*"},
+		Roles: roleNames[1:], Events: []string{"*"}, House: sess.roles[AllApps] >= Admin,
 	}
 	if t := page.On("tab"); slices.ContainsFunc(page.Tabs, func(x tab) bool { return x.Name == t }) {
 		page.Tab = t
@@ -188,4 +193,46 @@ func (t wording) Text() string {
 		return ""
 	}
 	return string(text)
+}
+
+// appID is what an app may be called: it stands in addresses and file names.
+var appID = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
+
+// createApp serves POST /apps. Who may do everything in every app may make one;
+// one that is there is left as it is.
+func (s *site) createApp(w http.ResponseWriter, r *http.Request, sess *session) error {
+	if err := sess.need(AllApps, Admin); err != nil {
+		return err
+	}
+	apps, err := s.Apps.Apps(r.Context())
+	if err != nil {
+		return fmt.Errorf("web: list apps: %w", err)
+	}
+	id, name := strings.TrimSpace(r.PostFormValue("id")), strings.TrimSpace(r.PostFormValue("name"))
+	if name == "" {
+		name = id
+	}
+	no := ""
+	switch {
+	case !appID.MatchString(id):
+		no = "must be 1 to 64 small letters, digits, _ and -, and not begin with _ or -"
+	case slices.ContainsFunc(apps, func(a App) bool { return a.ID == id }):
+		no = "is there already"
+	}
+	if no != "" {
+		return s.refuseChange(w, r, sess, &refusal{http.StatusUnprocessableEntity, "id " + no, []fault{{"id", no}}})
+	}
+	err = s.ask(r, sess, id, http.MethodPut, apiPath(nil, "apps", id), map[string]any{"name": name, "policy": map[string]any{}}, nil)
+	if refused := (*refusal)(nil); errors.As(err, &refused) {
+		return s.refuseChange(w, r, sess, refused)
+	}
+	if err != nil {
+		return err
+	}
+	to := about("/settings", id, "tab", "keys")
+	if r.Header.Get("Accept") == "application/json" {
+		return writeJSON(w, map[string]any{"done": "Made", "to": to})
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
 }

@@ -43,7 +43,7 @@ var titles = map[string]string{
 	"overview": "Overview", "providers": "Providers", "choice": "Choice", "journeys": "Journeys", "explore": "Explore", "login": "Sign in", "error": "Error",
 	"notifications": "Notifications", "notification": "Notification", "delivery": "Delivery", "devices": "Devices and users", "install": "Device",
 	"queues": "Queues and dead letters", "task": "Task", "live": "Live", "settings": "Settings", "audit": "Audit", "secret": "Shown once",
-	"sandbox": "Sandbox", "device": "Device", "chat": "Chat",
+	"sandbox": "Sandbox", "device": "Device", "chat": "Chat", "user": "User", "hook": "Webhook",
 }
 
 // parsePages joins each page with the layout. The first word of a template's
@@ -135,6 +135,8 @@ func words(now func() time.Time) template.FuncMap {
 		"has":              slices.Contains[[]string, string],
 		"notificationPath": notificationPath,
 		"deliveryPath":     deliveryPath,
+		"userPath":         userPath,
+		"hookPath":         hookPath,
 	}
 }
 

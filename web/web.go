@@ -52,6 +52,7 @@ type Config struct {
 	OIDC *OIDC
 
 	Login         Login
+	Visits        Visits // nil keeps who left in memory, and writes down nothing
 	Apps          Apps
 	Numbers       Numbers
 	Notifications Notifications
@@ -60,6 +61,9 @@ type Config struct {
 	API           API      // nil turns the pages' switches off
 	Devices       Devices  // with Tokens; nil turns the device page off
 	Tokens        Tokens
+	// Profiles serves /debug/pprof/ to those who are admin of every app; nil turns
+	// it off.
+	Profiles http.Handler
 	// Status tells how the stores are. It must not block.
 	Status func(context.Context) Status
 
@@ -171,6 +175,9 @@ func (s *site) routes(assets http.Handler) http.Handler {
 		mux.Handle("POST /explore", s.private(s.keepQuery))
 		mux.Handle("GET /data/explore.csv", s.private(s.exploreFile))
 	}
+	if s.Profiles != nil {
+		mux.Handle("GET /debug/pprof/", s.private(s.profiles))
+	}
 	mux.Handle("POST /choice", s.private(s.sayWhoChooses))
 	mux.Handle("GET /notifications", s.private(s.notifications))
 	mux.Handle("GET /data/follow", s.private(s.follow))
@@ -217,6 +224,15 @@ func (s *site) private(h handler) http.Handler {
 			s.fail(w, r, sess, err)
 		}
 	})
+}
+
+// profiles serves what the process is at. It is of all apps, and costs time.
+func (s *site) profiles(w http.ResponseWriter, r *http.Request, sess *session) error {
+	if err := sess.need(AllApps, Admin); err != nil {
+		return err
+	}
+	s.Profiles.ServeHTTP(w, r)
+	return nil
 }
 
 func (s *site) askToSignIn(w http.ResponseWriter, r *http.Request) {

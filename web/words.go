@@ -34,6 +34,17 @@ type Login interface {
 	Roles(ctx context.Context, who Identity) (Roles, error)
 }
 
+// Visits keeps who came and who left, for all processes.
+type Visits interface {
+	// Came writes a sign-in down; without that nobody is let in. by is link, key
+	// or oidc, from the address they came from.
+	Came(ctx context.Context, who Identity, by, from string) error
+	// Left ends a session until its cookie would have ended by itself.
+	Left(ctx context.Context, who Identity, session string, until time.Time, from string) error
+	// Gone reports whether a session has left, whatever process it told.
+	Gone(ctx context.Context, session string) (bool, error)
+}
+
 // App is a tenant, as the app chooser shows it.
 type App struct{ ID, Name string }
 
@@ -48,6 +59,9 @@ type Apps interface {
 type Numbers interface {
 	// Choices are the words that the app's attempts over [from, to) had.
 	Choices(ctx context.Context, app string, from, to time.Time) (Choices, error)
+	// Basis tells of how many deliveries each one that is counted for a lens
+	// stands: 1 where all are counted, more where a sample is.
+	Basis(ctx context.Context, l Lens) (scale uint64, err error)
 	Overview(ctx context.Context, l Lens) (Overview, error)
 	Roads(ctx context.Context, l Lens) (Roads, error)
 	Choice(ctx context.Context, l Lens) (Choice, error)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,12 +101,20 @@ type ClickHouseConfig struct {
 	// URL such as clickhouse://user:password@host:9000/herald or http://….
 	// Without it events wait in the spool.
 	URL string `yaml:"url"`
+	// Cluster is the name of a cluster in the servers' remote_servers: tables are
+	// replicated and spread over its shards. Default empty: one server.
+	Cluster string `yaml:"cluster"`
 	// RetentionDays is how long events and the numbers by minute are kept.
 	// Default 90. Numbers by the hour stay for a year.
 	RetentionDays int `yaml:"retention_days"`
 	// AppRetentionDays are fewer days for some apps, by their ids; their events
 	// go within a day after.
 	AppRetentionDays map[string]int `yaml:"app_retention_days"`
+}
+
+// open opens the record; the server need not be there yet.
+func (c ClickHouseConfig) open(ctx context.Context) (*analytics.Store, error) {
+	return analytics.OpenCluster(ctx, c.URL, c.Cluster)
 }
 
 // writer is the part of the configuration that the writer of events reads.

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/internal/sqlstore"
 )
 
@@ -69,7 +68,7 @@ func examineClickHouse(ctx context.Context, c Config) []finding {
 			todo: "set clickhouse.url",
 		}}
 	}
-	record, err := analytics.Open(ctx, c.ClickHouse.URL)
+	record, err := c.ClickHouse.open(ctx)
 	if err != nil {
 		return []finding{{about: "clickhouse", err: err, todo: "correct clickhouse.url, such as clickhouse://user:password@host:9000/herald"}}
 	}

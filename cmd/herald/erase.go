@@ -125,7 +125,7 @@ func openPlaces(ctx context.Context, c Config) (p *places, err error) {
 		return nil, err
 	}
 	if c.ClickHouse.URL != "" {
-		p.record, err = analytics.Open(ctx, c.ClickHouse.URL)
+		p.record, err = c.ClickHouse.open(ctx)
 	}
 	return p, err
 }

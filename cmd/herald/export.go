@@ -57,6 +57,12 @@ func (p *places) Erasure(ctx context.Context, app, user string) (push.Erasure, e
 	return p.sql.Erasure(ctx, app, user)
 }
 
+// leftOut says that an export lacks something that Herald keeps.
+type leftOut struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
 // export tells all that the stores keep of a user, and the events of devices
 // that were theirs.
 func (p *places) export(ctx context.Context, app, user string, known []string, tell func(what string, thing any) error) error {
@@ -80,8 +86,13 @@ func (p *places) export(ctx context.Context, app, user string, known []string, t
 	} else if err != nil {
 		return err
 	}
-	if p.record == nil {
+	devices := union(rows.Devices, known)
+	switch {
+	case len(devices) == 0:
 		return nil
+	case p.record == nil:
+		return tell("left_out", leftOut{"receipt", "this Herald has no ClickHouse; attempts and proofs wait in the spools of its machines"})
+	default:
+		return p.record.EachOfDevices(ctx, app, devices, func(r push.Receipt) error { return tell("receipt", r) })
 	}
-	return p.record.EachOfDevices(ctx, app, union(rows.Devices, known), func(r push.Receipt) error { return tell("receipt", r) })
 }

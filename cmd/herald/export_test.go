@@ -74,6 +74,10 @@ func TestAPersonIsExportedWithAllThatIsKeptAndNobodyElse(t *testing.T) {
 
 func TestAnExportWithoutItsStoreSaysSo(t *testing.T) {
 	p := peopled(t)
+	p.record = nil
+	if lines := exported(t, p, "ann"); len(lines["left_out"]) != 1 || !strings.Contains(lines["left_out"][0], "no ClickHouse") || len(lines["receipt"]) != 0 {
+		t.Errorf("without ClickHouse: %v", lines)
+	}
 	away, err := analytics.Open(t.Context(), "http://127.0.0.1:1/default")
 	if err != nil {
 		t.Fatal(err)

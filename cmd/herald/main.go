@@ -45,6 +45,7 @@ type cli struct {
 	Erase     eraseCmd     `cmd:"" group:"manage" help:"Erase a person from every store, and prove it."`
 	Export    exportCmd    `cmd:"" group:"manage" help:"Write down all that is kept of a person, as JSON Lines."`
 	Key       keyCmd       `cmd:"" group:"manage" help:"Create, list and revoke API keys."`
+	Reseal    resealCmd    `cmd:"" group:"manage" help:"Seal every secret with the first sealing key, so that older ones can go."`
 	Sandbox   sandboxCmd   `cmd:"" group:"manage" help:"Play the vendors without the rest."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 

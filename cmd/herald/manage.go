@@ -14,6 +14,7 @@ import (
 	"github.com/herald-push/herald/internal/seal"
 	"github.com/herald-push/herald/internal/sqlstore"
 	"github.com/herald-push/herald/push"
+	"github.com/herald-push/herald/webhooks"
 )
 
 // databaseFlags say which database a command works on. It need not be a
@@ -23,16 +24,22 @@ type databaseFlags struct {
 	Data   string `default:"./data" type:"path" help:"Without --config: the data folder of herald dev."`
 }
 
+// config is the configuration that names the database.
+func (d databaseFlags) config() (Config, error) {
+	if d.Config != "" {
+		return loadConfig(d.Config, os.Environ())
+	}
+	if _, err := os.Stat(filepath.Join(d.Data, databaseFile)); err != nil {
+		return Config{}, fmt.Errorf("no database in %s: start `herald dev` once, or name a configuration with --config", d.Data)
+	}
+	return devConfig(d.Data), nil
+}
+
 // open opens the database. Whoever calls it closes it.
 func (d databaseFlags) open(ctx context.Context) (*sqlstore.Store, error) {
-	c := devConfig(d.Data)
-	if d.Config != "" {
-		var err error
-		if c, err = loadConfig(d.Config, os.Environ()); err != nil {
-			return nil, err
-		}
-	} else if _, err := os.Stat(filepath.Join(d.Data, databaseFile)); err != nil {
-		return nil, fmt.Errorf("no database in %s: start `herald dev` once, or name a configuration with --config", d.Data)
+	c, err := d.config()
+	if err != nil {
+		return nil, err
 	}
 	keys, err := c.Sealing.open()
 	if err != nil {
@@ -89,7 +96,14 @@ func (a *appCreateCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer store.Close()
-	if err := store.PutApp(ctx, app); err != nil {
+	var before any
+	if was, err := store.App(ctx, app.ID); err == nil {
+		before, app.Policy.Selection = was, was.Policy.Selection // it has a command of its own
+	} else if !errors.Is(err, push.ErrNotFound) {
+		return err
+	}
+	err = written(ctx, store, app.ID, "app.put", "/v1/apps/"+app.ID, before, func() (any, error) { return app, store.PutApp(ctx, app) })
+	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(std.out, "app %s is there; give it a key: herald key create --app %s\n", app.ID, app.ID)
@@ -145,7 +159,11 @@ func (k *keyCreateCmd) Run(ctx context.Context, std streams) error {
 	if _, err := store.App(ctx, k.App); errors.Is(err, push.ErrNotFound) {
 		return fmt.Errorf("there is no app %q; make it with: herald app create %s", k.App, k.App)
 	}
-	text, err := store.CreateKey(ctx, k.App, k.Scopes, k.Name)
+	var text string
+	err = written(ctx, store, k.App, "key.create", "/v1/apps/"+k.App+"/keys", nil, func() (after any, err error) {
+		text, err = store.CreateKey(ctx, k.App, k.Scopes, k.Name)
+		return map[string]any{"id": keyID(text), "name": k.Name, "scopes": k.Scopes}, err
+	})
 	if err != nil {
 		return err
 	}
@@ -199,14 +217,56 @@ func (k *keyRevokeCmd) Run(ctx context.Context, std streams) error {
 		return err
 	}
 	defer store.Close()
-	id := strings.TrimPrefix(k.Key, "hk_")
-	id, _, _ = strings.Cut(id, "_")
-	if err := store.RevokeKey(ctx, k.App, id); err != nil {
+	id := keyID(k.Key)
+	err = written(ctx, store, k.App, "key.revoke", "/v1/apps/"+k.App+"/keys/"+id, map[string]string{"id": id}, func() (any, error) {
+		return nil, store.RevokeKey(ctx, k.App, id)
+	})
+	if err != nil {
 		if errors.Is(err, push.ErrNotFound) {
 			return fmt.Errorf("app %s has no key %s", k.App, id)
 		}
 		return err
 	}
 	_, err = fmt.Fprintf(std.out, "key %s is revoked\n", id)
+	return err
+}
+
+// keyID is the part of a key that names it.
+func keyID(text string) string {
+	id, _, _ := strings.Cut(strings.TrimPrefix(text, "hk_"), "_")
+	return id
+}
+
+// resealCmd makes an old sealing key unnecessary.
+type resealCmd struct {
+	databaseFlags
+}
+
+func (r *resealCmd) Run(ctx context.Context, std streams) error {
+	c, err := r.config()
+	if err != nil {
+		return err
+	}
+	keys, err := c.Sealing.open()
+	if err != nil {
+		return err
+	}
+	store, err := r.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	secrets, hooks := 0, 0
+	err = written(ctx, store, push.AllApps, "secrets.reseal", "/secrets", nil, func() (any, error) {
+		var err error
+		if secrets, err = store.Reseal(ctx); err == nil {
+			hooks, err = webhooks.Reseal(ctx, c.Database.URL, keys, slog.New(slog.DiscardHandler))
+		}
+		return map[string]int{"secrets": secrets, "webhooks": hooks}, err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(std.out, "%d secrets and those of %d webhooks are sealed with the first key now; the others are needed no more\n", secrets, hooks)
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,8 +29,22 @@ func newOpsDoor(listener net.Listener, checks map[string]api.Check, metrics *pro
 	d := &opsDoor{listener: listener, checks: checks, handler: http.NewServeMux(), grace: c.Grace, log: log}
 	d.handler.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	d.handler.HandleFunc("GET /readyz", d.ready)
+	if c.MetricsToken != "" { // whoever may reach the port may not have it without
+		d.handler.Handle("GET /debug/pprof/", guarded(c.MetricsToken, profiles()))
+	}
 	d.handler.Handle("GET /metrics", guarded(c.MetricsToken, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 	return d
+}
+
+// profiles serves /debug/pprof/ as net/http/pprof does.
+func profiles() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", http.NotFound) // a command line may hold a password
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
 }
 
 // guarded asks for a bearer token, if there is one to ask for.

@@ -36,11 +36,13 @@ func (h *house) pages(x extras) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	door := login{h.store, x.LoginToken, h.cfg.Dashboard.Admins}
 	c := web.Config{
 		Key:           key,
 		WebSocket:     x.WebSocket,
 		Sandbox:       x.Sandbox,
-		Login:         login{h.store, x.LoginToken, h.cfg.Dashboard.Admins},
+		Login:         door,
+		Visits:        visits{h.store, door},
 		OIDC:          oidc,
 		Secure:        strings.HasPrefix(h.cfg.PublicURL, "https://"),
 		Apps:          tenants{h.store},
@@ -49,6 +51,7 @@ func (h *house) pages(x extras) (http.Handler, error) {
 		Lanes:         lanesPage{h},
 		API:           h.apiFor,
 		Explorer:      explorer{h},
+		Profiles:      profiles(),
 		Status:        func(context.Context) web.Status { return h.status(x) },
 		Log:           h.log,
 		Done:          h.stopping,

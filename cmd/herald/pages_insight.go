@@ -23,12 +23,12 @@ func (n numbers) Roads(ctx context.Context, l web.Lens) (web.Roads, error) {
 		heat       []analytics.HeatCell
 	)
 	asks, ctx := errgroup.WithContext(ctx)
-	asks.Go(func() (err error) { group, err = n.record.ProvidersSeen(ctx, lens); return err })
+	asks.Go(func() (err error) { group, _, err = n.record.ReportProviders(ctx, lens); return err })
 	asks.Go(func() (err error) { kinds, err = n.record.Kinds(ctx, lens, l.Step); return err })
 	asks.Go(func() (err error) { heat, err = n.record.Heat(ctx, lens, l.Step); return err })
 	if everybody := lens; lens.Platform != "" || lens.Maker != "" || lens.Country != "" {
 		everybody.Platform, everybody.Maker, everybody.Country = "", "", ""
-		asks.Go(func() (err error) { all, err = n.record.ProvidersSeen(ctx, everybody); return err })
+		asks.Go(func() (err error) { all, _, err = n.record.ReportProviders(ctx, everybody); return err })
 	}
 	if err := asks.Wait(); err != nil {
 		return web.Roads{}, pageError(err)

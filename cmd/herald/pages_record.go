@@ -35,6 +35,15 @@ func (n numbers) Choices(ctx context.Context, app string, from, to time.Time) (w
 	return web.Choices(c), pageError(err)
 }
 
+// Basis implements [web.Numbers].
+func (n numbers) Basis(ctx context.Context, l web.Lens) (uint64, error) {
+	if n.record == nil {
+		return 0, web.ErrAway
+	}
+	b, err := n.record.Basis(ctx, lensOf(l))
+	return b.Scale, pageError(err)
+}
+
 const week = 7 * 24 * time.Hour
 
 // Overview implements [web.Numbers]. What is new is compared with the same time
@@ -56,7 +65,7 @@ func (n numbers) Overview(ctx context.Context, l web.Lens) (web.Overview, error)
 	group.Go(func() (err error) { classes, err = n.record.ByClass(ctx, lens); return err })
 	group.Go(func() (err error) { twice, err = n.record.PaidTwice(ctx, l.App, l.From, l.To); return err })
 	group.Go(func() (err error) { steps, err = n.record.Flow(ctx, lens, l.Step); return err })
-	group.Go(func() (err error) { providers, err = n.record.ProvidersSeen(ctx, lens); return err })
+	group.Go(func() (err error) { providers, _, err = n.record.ReportProviders(ctx, lens); return err })
 	group.Go(func() (err error) {
 		before, err = n.record.ByClass(ctx, lens.Before(back))
 		if err == nil && len(before) == 0 {

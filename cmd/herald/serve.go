@@ -9,7 +9,6 @@ import (
 	"os"
 	"runtime/debug"
 
-	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/internal/sqlstore"
 )
 
@@ -101,7 +100,7 @@ func migrateClickHouse(ctx context.Context, c Config, std streams) error {
 		_, err := fmt.Fprintln(std.out, "clickhouse  none is configured; events wait in the spool")
 		return err
 	}
-	record, err := analytics.Open(ctx, c.ClickHouse.URL)
+	record, err := c.ClickHouse.open(ctx)
 	if err != nil {
 		return err
 	}

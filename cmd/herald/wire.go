@@ -116,6 +116,9 @@ func (h *house) openStores(ctx context.Context) (err error) {
 	if h.tracer, err = tracing.New(ctx, h.cfg.Tracing, version); err != nil {
 		return err
 	}
+	if h.tracer != nil {
+		h.tracer.Log = h.log
+	}
 	h.shared = redisstore.NewTokens(h.redis, keys)
 	if h.store, err = sqlstore.Open(ctx, h.cfg.Database.URL, keys, h.log); err != nil {
 		return err
@@ -142,7 +145,7 @@ func (h *house) traceRequest() func(*http.Request) (context.Context, string, fun
 // selector that learns from both.
 func (h *house) openRecord(ctx context.Context) (err error) {
 	if h.cfg.ClickHouse.URL != "" {
-		if h.record, err = analytics.Open(ctx, h.cfg.ClickHouse.URL); err != nil {
+		if h.record, err = h.cfg.ClickHouse.open(ctx); err != nil {
 			return err
 		}
 		h.migrate(ctx)
