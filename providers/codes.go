@@ -89,6 +89,19 @@ func (c *Codes) Error(provider string, status int, word string) *push.Error {
 	return e
 }
 
+// Refusal sorts an answer to a request. The error bears the service's own code,
+// or else the status, and waits for as long as the answer says.
+func (c *Codes) Refusal(provider string, x *Exchange, word, code string) *push.Error {
+	e := c.Error(provider, x.Status, word)
+	if code != "" {
+		e.Code = code
+	}
+	if after := x.RetryAfter(); after > 0 {
+		e.RetryAfter = after
+	}
+	return e
+}
+
 // fits is the row for an answer, as the app's corrections change it; nil if
 // there is none. What a word says goes before what the status says.
 func (c *Codes) fits(status int, word string) *Code {

@@ -2,8 +2,11 @@ package providers
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 
@@ -52,6 +55,26 @@ func (f *Faults) Endpoint(field, value string, schemes ...string) {
 	}
 	detail := "must be an address like " + schemes[0] + "://host:port"
 	f.Add(field, detail)
+}
+
+// TLS is the configuration for a service with certificates of its own in ca, PEM;
+// it notes a fault of the field "ca" if there are none in it.
+func (f *Faults) TLS(ca string) *tls.Config {
+	c, err := TLS(ca)
+	if err != nil {
+		f.Add("ca", "holds no certificate in PEM")
+		return &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	return c
+}
+
+// Classes notes the keys of a field that are no message classes.
+func (f *Faults) Classes(field string, by map[push.Class]string) {
+	for _, class := range slices.Sorted(maps.Keys(by)) {
+		if !class.Known() {
+			f.Add(fmt.Sprintf("%s.%.20s", field, class), "is no message class")
+		}
+	}
 }
 
 // Err is the *push.Invalid with every fault, or nil.

@@ -5,6 +5,7 @@ package providers
 
 import (
 	"context"
+	"strings"
 
 	"github.com/herald-push/herald/push"
 )
@@ -62,6 +63,29 @@ func Each(n int, a push.Answer, err error) []push.Reply {
 		replies[i] = push.Reply{Answer: a, Err: err}
 	}
 	return replies
+}
+
+// NeedsToken is the usual fault of [Addressed]: a device without an address, which
+// the service calls by the word what, is no failure of anybody's.
+func NeedsToken(provider, what string) func(token string) *push.Error {
+	return func(token string) *push.Error {
+		if token != "" {
+			return nil
+		}
+		return &push.Error{Provider: provider, Kind: push.ErrUnreachable, Detail: "the device has no " + what}
+	}
+}
+
+// NeedsListedToken is NeedsToken where a request lists tokens with commas between:
+// one with a comma would be a list, and so other people's devices.
+func NeedsListedToken(provider, what string) func(token string) *push.Error {
+	needs := NeedsToken(provider, what)
+	return func(token string) *push.Error {
+		if strings.Contains(token, ",") {
+			return &push.Error{Provider: provider, Kind: push.ErrUnregistered, Detail: "that is no " + what}
+		}
+		return needs(token)
+	}
 }
 
 // Addressed has those of the deliveries sent that have an address a service can

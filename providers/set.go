@@ -59,6 +59,7 @@ type Set struct {
 	now         func() time.Time
 	open        sync.Map // key → *entry
 	fits        fits
+	holds       holds
 }
 
 type key struct{ app, provider string }
@@ -110,7 +111,11 @@ func (s *Set) Send(ctx context.Context, app, provider string, d *push.Delivery) 
 	if err != nil {
 		return push.Answer{}, err
 	}
+	if held := s.holds.of(app, provider, o.provider, d); held != nil {
+		return push.Answer{}, held
+	}
 	answer, err := s.send(ctx, o.provider, d)
+	err = s.holds.learn(app, provider, o.provider, d, err)
 	s.try(ctx, app, provider, o, err)
 	return answer, err
 }
@@ -165,8 +170,21 @@ func (s *Set) SendBatch(ctx context.Context, app, provider string, ds []*push.De
 	if !ok { // the credentials changed since Batch was asked
 		return Each(len(ds), push.Answer{}, &push.Error{Provider: provider, Kind: push.ErrUnavailable, Detail: "it takes one device at a time now"})
 	}
-	replies := s.sendBatch(ctx, b, ds)
-	s.try(ctx, app, provider, o, ofRequest(replies))
+	replies, rest, places := s.holds.sift(app, provider, b, ds)
+	if len(rest) == 0 {
+		return replies
+	}
+	answered := s.sendBatch(ctx, b, rest)
+	for i := range answered {
+		answered[i].Err = s.holds.learn(app, provider, b, rest[i], answered[i].Err)
+	}
+	s.try(ctx, app, provider, o, ofRequest(answered))
+	if replies == nil { // nobody had to wait
+		return answered
+	}
+	for i, at := range places {
+		replies[at] = answered[i]
+	}
 	return replies
 }
 

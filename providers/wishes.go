@@ -3,6 +3,7 @@ package providers
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -44,6 +45,54 @@ func (c *Click) Check(faults *Faults, ways ...string) {
 	case c.Open == ClickIntent && !strings.Contains(c.Target, "#Intent;"):
 		faults.Add("click.target", "must be an intent's address, with #Intent;")
 	}
+}
+
+// Tap is a [Click] in the words of Huawei, and of Honor, whose service is
+// made after Huawei's.
+type Tap struct {
+	Type   int    `json:"type"`
+	Intent string `json:"intent,omitempty"`
+	URL    string `json:"url,omitempty"`
+}
+
+// The types of a [Tap].
+const (
+	OpenIntent = 1
+	OpenURL    = 2
+	OpenApp    = 3
+)
+
+// Tap is what a tap does; the app's own without a word of the caller's.
+func (c *Click) Tap(own Tap) Tap {
+	switch {
+	case c == nil:
+		return own
+	case c.Open == ClickURL:
+		return Tap{Type: OpenURL, URL: c.Target}
+	case c.Open == ClickIntent:
+		return Tap{Type: OpenIntent, Intent: c.Target}
+	default:
+		return Tap{Type: OpenApp}
+	}
+}
+
+// AppTap is what a tap does unless the notification says otherwise: it opens the
+// page of an app's intent, or else the app.
+func AppTap(intent string) Tap {
+	if intent == "" {
+		return Tap{Type: OpenApp}
+	}
+	return Tap{Type: OpenIntent, Intent: intent}
+}
+
+// Lasting is how long the same two are to keep a message, as "86400s"; "" leaves
+// it to them.
+func Lasting(end time.Time, most time.Duration) string {
+	if end.IsZero() {
+		return ""
+	}
+	left := min(max(time.Until(end).Round(time.Second), time.Second), most)
+	return strconv.Itoa(int(left/time.Second)) + "s"
 }
 
 func isWebAddress(s string) bool {

@@ -110,7 +110,7 @@ func staticOrder(s push.Selection) []string {
 			return r.Order
 		}
 	}
-	return []string{push.Live, "apns", "fcm", "huawei", "honor", "xiaomi", "oppo", "vivo", "webpush", "xmpp", "http", push.SMS, push.SMPP}
+	return []string{push.Live, "apns", "fcm", "huawei", "honor", "xiaomi", "oppo", "vivo", "meizu", "webpush", "xmpp", "http", push.SMS, push.SMPP}
 }
 
 func selectionOnPage(s push.Selection, sides []push.Side) web.Selection {

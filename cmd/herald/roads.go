@@ -9,27 +9,14 @@ import (
 
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/providers"
-	"github.com/herald-push/herald/providers/apns"
-	"github.com/herald-push/herald/providers/custom"
-	"github.com/herald-push/herald/providers/fcm"
-	"github.com/herald-push/herald/providers/honor"
-	"github.com/herald-push/herald/providers/huawei"
 	"github.com/herald-push/herald/providers/live"
-	"github.com/herald-push/herald/providers/meizu"
-	"github.com/herald-push/herald/providers/oppo"
-	"github.com/herald-push/herald/providers/smpp"
-	"github.com/herald-push/herald/providers/sms"
-	"github.com/herald-push/herald/providers/vivo"
-	"github.com/herald-push/herald/providers/webpush"
-	"github.com/herald-push/herald/providers/xiaomi"
-	"github.com/herald-push/herald/providers/xmpp"
 )
 
 // declared is what every road says of itself, by name.
 func declared() []providers.About {
-	all := []providers.About{
-		apns.About(), custom.About(), fcm.About(), honor.About(), huawei.About(), live.About(), meizu.About(), oppo.About(),
-		smpp.About(), sms.About(), vivo.About(), webpush.About(), xiaomi.About(), xmpp.About(),
+	all := []providers.About{live.About()}
+	for _, s := range services("", providers.OwnEngine, nil) {
+		all = append(all, s.About)
 	}
 	slices.SortFunc(all, func(a, b providers.About) int { return cmp.Compare(a.Name, b.Name) })
 	return all

@@ -17,6 +17,7 @@ type answer struct {
 	bad    bool // a field is not allowed
 	plain  bool // the pseudo fields are over
 	got    []byte
+	body   body
 	taken  int       // of the stream's window
 	room   [6]string // for the values of the first fields
 	used   int
@@ -42,7 +43,11 @@ func (a *answer) whole(req *http.Request) error {
 	a.res.StatusCode, a.res.Status = a.status, statusLine(a.status)
 	a.res.Request = req
 	a.res.ContentLength = int64(len(a.got))
-	a.res.Body = bodyOf(a.got)
+	a.res.Body = http.NoBody
+	if len(a.got) > 0 {
+		a.body.Reset(a.got)
+		a.res.Body = &a.body
+	}
 	return nil
 }
 

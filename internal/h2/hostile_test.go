@@ -291,6 +291,22 @@ func TestHeadersThatWouldSplitARequestAreRefused(t *testing.T) {
 	}
 }
 
+func TestControlCharactersAreFoundWhereverTheyAre(t *testing.T) {
+	for length := 1; length <= 20; length++ {
+		for at := range length {
+			for c := range 256 {
+				for _, around := range []byte{'a', ' ', '\t', 0x80, 0xff} {
+					b := bytes.Repeat([]byte{around}, length)
+					b[at] = byte(c)
+					if got, want := hasControls(string(b)), c < ' ' && c != '\t' || c == 0x7f; got != want {
+						t.Fatalf("hasControls(%q) = %v", b, got)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestServerNamesAClientsBreach holds the sandbox's end to the same rules.
 func TestServerNamesAClientsBreach(t *testing.T) {
 	url, cfg := serveOurs(t, echo)

@@ -107,14 +107,37 @@ func checkHeader(h http.Header) error {
 			}
 		}
 		for _, value := range values {
-			for i := range len(value) {
-				if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
-					return fmt.Errorf("h2: %w: header %s has control characters", ErrNotSent, name)
-				}
+			if hasControls(value) {
+				return fmt.Errorf("h2: %w: header %s has control characters", ErrNotSent, name)
 			}
 		}
 	}
 	return nil
+}
+
+// hasControls looks at eight bytes at a time, for an access token has hundreds.
+func hasControls(s string) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	for ; len(s) >= 8; s = s[8:] {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		below := (w - ' '*ones) &^ w & tops // some byte is less than a space
+		del := w ^ 0x7f*ones
+		if (below|(del-ones)&^del&tops) != 0 && controlIn(s[:8]) {
+			return true
+		}
+	}
+	return controlIn(s)
+}
+
+// controlIn finds a control character but the tab.
+func controlIn(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
 }
 
 // left implements message.

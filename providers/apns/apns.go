@@ -132,6 +132,15 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 	return push.Payload{Bytes: len(payload), Limit: shared.limit}, err
 }
 
+// AddressOf implements [providers.Addresser]: a Live Activity has a token of its
+// own, and so has PushKit.
+func (p *Provider) AddressOf(d *push.Delivery) string {
+	if o, err := overrides.Of(d.Notification); err == nil && o.Token != "" {
+		return o.Token
+	}
+	return d.Address.Token
+}
+
 // allows refuses what Apple takes with a token only, where we have a certificate.
 func (p *Provider) allows(o *options) error {
 	if p.token == nil && pushTypes[o.kind()].tokenOnly {
@@ -212,10 +221,7 @@ func (p *Provider) refusal(x *providers.Exchange, env *environment, bearer strin
 	if json.Unmarshal(x.Body, &answer) != nil || answer.Reason == "" {
 		return x.NotTheirs(name)
 	}
-	e := p.codes.Error(name, x.Status, answer.Reason)
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
+	e := p.codes.Refusal(name, x, answer.Reason, "")
 	if errors.Is(e.Kind, push.ErrCredentials) && aboutTopic(answer.Reason) && (o.Topic != "" || d.Address.Topic != "" || o.PushType != "") {
 		e.Scope = push.ScopeToken // the topic is not the one that the credentials are for
 	}

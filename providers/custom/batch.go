@@ -122,7 +122,7 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 	}
 	return providers.Addressed(ds, p.noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
 		s := p.scope(ds)
-		x, err := p.ask(ctx, s)
+		x, err := p.ask(ctx, p.config.send, s)
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
 		}

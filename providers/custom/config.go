@@ -26,6 +26,7 @@ type config struct {
 	Auth         *authConfig       `json:"auth"`
 	Receipts     *receiptsConfig   `json:"receipts"`
 	Batch        *batchConfig      `json:"batch"`       // nil: one device in a request
+	Check        *requestConfig    `json:"check"`       // that sends nothing; nil if the service has none
 	LimitBytes   int               `json:"limit_bytes"` // of the body; 0 if there is none
 
 	// For people who read the configuration.
@@ -39,7 +40,8 @@ type config struct {
 	answers  answers
 	auth     *auth
 	receipts *receipts
-	batch    *batch // nil: one device in a request
+	batch    *batch   // nil: one device in a request
+	check    *request // nil: there is nothing to ask
 }
 
 // load reads credentials, compiles what is in them and reports every fault at
@@ -73,6 +75,9 @@ func load(credentials []byte) (*config, error) {
 		c.batch = comp.batch(c.Batch, comp.uses)
 	}
 	comp.many, comp.uses = false, nil
+	if c.Check != nil {
+		c.check = comp.check(c.Check, c.Endpoint, c.send.sign)
+	}
 	c.answers = comp.answers(&c.answerConfig, c.Auth != nil)
 	comp.access = false
 	if c.Auth != nil {
@@ -83,6 +88,19 @@ func load(credentials []byte) (*config, error) {
 	}
 	slices.SortStableFunc(faults, func(a, b push.Fault) int { return strings.Compare(a.Field, b.Field) })
 	return &c, faults.Err()
+}
+
+// check compiles a request that asks whether the service takes the credentials.
+// It is signed as messages are unless it says otherwise.
+func (c *compiler) check(rc *requestConfig, endpoint string, usual *signer) *request {
+	r := c.request("check.", endpoint, rc)
+	if r.sign == nil && usual != nil {
+		r.sign = usual
+		if usual.place == inBody && r.body == nil {
+			c.faults.Add("check.body", "is missing, and the signature goes into it")
+		}
+	}
+	return r
 }
 
 func (c *compiler) auth(ac *authConfig, main string, private bool) *auth {

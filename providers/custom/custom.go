@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -15,12 +14,6 @@ import (
 
 // name is the provider's registry name.
 const name = "http"
-
-// Keys of data that Herald adds, as with every provider.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
-)
 
 // Provider sends to one service as its configuration says.
 type Provider struct {
@@ -62,20 +55,20 @@ func (p *Provider) ShareTokens(s providers.TokenStore, key string) {
 	}
 }
 
-// ask makes one request.
-func (p *Provider) ask(ctx context.Context, s *scope) (*providers.Exchange, error) {
+// ask makes one request, which is that of a message or of a check.
+func (p *Provider) ask(ctx context.Context, how *request, s *scope) (*providers.Exchange, error) {
 	var err error
 	if p.tokens != nil {
 		if s.Access, err = p.tokens.Get(ctx); err != nil {
 			return nil, err
 		}
 	}
-	body, err := p.config.send.content(s)
+	body, err := how.content(s)
 	if err != nil {
 		return nil, err
 	}
 	var x providers.Exchange
-	req, err := p.config.send.request(providers.WithExchange(ctx, &x), s, body)
+	req, err := how.request(providers.WithExchange(ctx, &x), s, body)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +114,7 @@ func (p *Provider) scope(ds []*push.Delivery) *scope {
 	d, id := ds[0], push.CommonID(ds)
 	s := &scope{
 		App: d.App, Notification: d.Notification.ID, Delivery: id, Device: d.Device, Class: string(d.Class),
-		Title: d.Title, Body: d.Body, Data: make(map[string]string, len(d.Data)+2),
+		Title: d.Title, Body: d.Body, Data: providers.AppData(d, id),
 		Token: d.Address.Token, Topic: d.Address.Topic, Tokens: make([]string, len(ds)), devices: ds,
 		Collapse: d.CollapseKey, Replace: d.Replace(),
 		Expires: d.ExpiresAt, Now: time.Now().UTC(), Vars: p.config.vars,
@@ -130,8 +123,6 @@ func (p *Provider) scope(ds []*push.Delivery) *scope {
 		s.Tokens[i] = d.Address.Token
 	}
 	s.TokenList = strings.Join(s.Tokens, ",")
-	maps.Copy(s.Data, d.Data)
-	s.Data[idKey], s.Data[notificationKey] = id, d.Notification.ID
 	if !d.ExpiresAt.IsZero() {
 		s.TTL = max(int64(d.ExpiresAt.Sub(s.Now).Round(time.Second)/time.Second), 1)
 	}

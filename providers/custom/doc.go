@@ -13,6 +13,10 @@
 //	headers        {"name": template}
 //	body           a JSON value whose strings are templates; none for no body
 //	format         "json" (default) or "form": the body's fields as a form
+//	check          {"method","path","query","headers","body","format","sign"}: a
+//	               request that sends nothing, by which herald doctor finds out
+//	               whether the service takes the credentials; signed as messages
+//	               are unless it says otherwise
 //	vars           {"name": secret}: what templates call {{.Vars.name}}
 //	limit_bytes    the service's limit for the body
 //	ca             PEM to trust beside the system's

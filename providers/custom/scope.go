@@ -71,7 +71,7 @@ func sample(vars map[string]string) *scope {
 	at := time.Unix(1700000000, 0).UTC()
 	return &scope{
 		App: "demo", Notification: "n1", Delivery: "n1.0.0", Device: "d1", Class: "chat", Title: "title", Body: "body",
-		Data: map[string]string{idKey: "n1.0.0", notificationKey: "n1"}, Token: "token", Topic: "topic",
+		Data: map[string]string{providers.IDKey: "n1.0.0", providers.NotificationKey: "n1"}, Token: "token", Topic: "topic",
 		Collapse: "key", Replace: "key", TTL: 3600, Expires: at.Add(time.Hour), Now: at, Vars: vars, Access: "access",
 		Tokens: []string{"token", "token2"}, TokenList: "token,token2",
 		devices: []*push.Delivery{{ID: "n1.0.0", Device: "d1", Address: push.Address{Token: "token"}}, {ID: "n1.0.1", Device: "d2", Address: push.Address{Token: "token2"}}},

@@ -46,7 +46,7 @@ func answer(w http.ResponseWriter, status int, format string, args ...any) {
 	fmt.Fprintf(w, format, args...)
 }
 
-// jpush plays POST /v3/push.
+// jpush plays POST /v3/push and GET /v3/push/cid.
 type jpush struct{ taken }
 
 func (t *jpush) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -72,10 +72,12 @@ func (t *jpush) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err := json.Unmarshal(body, &m)
 	switch {
-	case r.Method != http.MethodPost:
-		refuse(405, 1001, "Only support POST")
 	case user != appKey || password != secret:
 		refuse(401, 1004, "Authen failed")
+	case r.Method == http.MethodGet && r.URL.Path == "/v3/push/cid" && r.URL.RawQuery == "count=1":
+		answer(w, 200, `{"cidlist":["%s-1"]}`, appKey)
+	case r.Method != http.MethodPost:
+		refuse(405, 1001, "Only support POST")
 	case r.URL.Path != "/v3/push" || r.URL.RawQuery != "":
 		refuse(404, 1020, "no such address")
 	case err != nil || m.Platform == nil || len(m.Audience.IDs) == 0:

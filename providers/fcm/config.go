@@ -47,10 +47,7 @@ func parse(credentials []byte) (*config, error) {
 	}
 	var faults providers.Faults
 	faults.Endpoint("endpoint", c.Endpoint, "https", "http")
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	var a account
 	switch {
 	case len(c.ServiceAccount) == 0:
@@ -64,6 +61,7 @@ func parse(credentials []byte) (*config, error) {
 		return nil, err
 	}
 	c.project = a.ProjectID
+	var err error
 	if c.oauth, err = google.JWTConfigFromJSON(c.ServiceAccount, scope); err != nil {
 		faults.Add("service_account", "cannot be used")
 		return nil, faults.Err()

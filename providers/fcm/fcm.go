@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	firebase "firebase.google.com/go/v4"
@@ -132,6 +133,7 @@ func (p *Provider) refusal(a *attempt) error {
 				Violations []struct {
 					Field string `json:"field"`
 				} `json:"fieldViolations"`
+				Quotas []quotaViolation `json:"violations"`
 			} `json:"details"`
 		} `json:"error"`
 	}
@@ -139,7 +141,7 @@ func (p *Provider) refusal(a *attempt) error {
 		return x.NotTheirs(name)
 	}
 	word := answer.Error.Status // canonical, unless FCM has a word of its own
-	badToken, field := false, ""
+	badToken, field, ofDevice := false, "", false
 	for _, d := range answer.Error.Details {
 		if d.ErrorCode != "" {
 			word = d.ErrorCode
@@ -150,14 +152,15 @@ func (p *Provider) refusal(a *attempt) error {
 				field = v.Field
 			}
 		}
+		ofDevice = ofDevice || slices.ContainsFunc(d.Quotas, quotaViolation.isDevices)
+	}
+	if word == "QUOTA_EXCEEDED" && ofDevice {
+		word = "DEVICE_QUOTA_EXCEEDED"
 	}
 	if word == "INVALID_ARGUMENT" && badToken {
 		word = "INVALID_TOKEN"
 	}
-	e := p.codes.Error(name, x.Status, word)
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
+	e := p.codes.Refusal(name, x, word, "")
 	if errors.Is(e.Kind, push.ErrRejected) && field != "" {
 		e.Detail += ": " + field
 	}
@@ -165,6 +168,19 @@ func (p *Provider) refusal(a *attempt) error {
 		e.Kind, e.Detail = push.ErrCredentials, "a new access token is refused"
 	}
 	return e
+}
+
+// quotaViolation is what Google says of the quota that was exceeded: the
+// project's, or that of messages to one device.
+type quotaViolation struct {
+	Subject     string `json:"subject"`
+	Description string `json:"description"`
+}
+
+// isDevices goes by the one word that tells them apart: Google documents that
+// the quota is named, and not how.
+func (v quotaViolation) isDevices() bool {
+	return strings.Contains(strings.ToLower(v.Subject+" "+v.Description), "device")
 }
 
 // isFieldName knows a path of Google's own names, which tells nothing of a

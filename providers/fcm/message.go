@@ -2,11 +2,11 @@ package fcm
 
 import (
 	"fmt"
-	"maps"
 	"time"
 
 	"firebase.google.com/go/v4/messaging"
 
+	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
 )
 
@@ -16,12 +16,6 @@ const (
 	maxPayload = 4096
 	// maxTTL is how long FCM keeps a message at most.
 	maxTTL = 28 * 24 * time.Hour
-)
-
-// Keys of data that Herald adds.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
 )
 
 // Weigh implements [providers.Provider]. Google does not say how it counts the
@@ -38,7 +32,7 @@ func weigh(d *push.Delivery) (push.Payload, *options, error) {
 		return push.Payload{Limit: maxPayload}, nil, err
 	}
 	n := len(d.Overrides[name]) + len(d.Title) + len(d.Body) + len(d.Replace()) + len(d.CollapseKey) +
-		len(idKey) + len(d.ID) + len(notificationKey) + len(d.Notification.ID)
+		len(providers.IDKey) + len(d.ID) + len(providers.NotificationKey) + len(d.Notification.ID)
 	for key, value := range d.Data {
 		if isReserved(key) {
 			return push.Payload{Limit: maxPayload}, nil, rejected("", fmt.Sprintf("data must not have the key %.40q, which is Google's own", key))
@@ -61,10 +55,6 @@ func rejected(code, detail string) *push.Error {
 // if the caller gave one, for FCM keeps at most four of them for a device and
 // throws the others' messages away.
 func message(d *push.Delivery, o *options) *messaging.Message {
-	data := make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
-
 	android := &messaging.AndroidConfig{
 		Priority:     "high",
 		CollapseKey:  d.CollapseKey,
@@ -79,7 +69,7 @@ func message(d *push.Delivery, o *options) *messaging.Message {
 	}
 	m := &messaging.Message{
 		Token:        d.Address.Token,
-		Data:         data,
+		Data:         providers.AppData(d, d.ID),
 		Notification: &messaging.Notification{Title: d.Title, Body: d.Body},
 		Android:      android,
 		APNS:         &messaging.APNSConfig{Headers: appleHeaders(d)},

@@ -44,10 +44,7 @@ func parse(credentials []byte) (*config, error) {
 	if c.ClickIntent != "" && !strings.Contains(c.ClickIntent, "#Intent;") {
 		faults.Add("click_intent", "must be an intent's address, with #Intent;")
 	}
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	send, token := ownEndpoint, ownTokenEndpoint
 	if c.Endpoint != "" {
 		send = strings.TrimSuffix(c.Endpoint, "/")

@@ -81,7 +81,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
-	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+	return providers.Addressed(ds, providers.NeedsToken(name, "token"), func(ds []*push.Delivery, tokens []string) []push.Reply {
 		body, w, err := p.config.encode(ds, tokens)
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
@@ -100,13 +100,6 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 		}
 		return p.sort(x, tokens, access, w.Bytes)
 	})
-}
-
-func noToken(token string) *push.Error {
-	if token != "" {
-		return nil
-	}
-	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 }
 
 // Weigh implements [providers.Provider].
@@ -172,13 +165,7 @@ func (p *Provider) sort(x *providers.Exchange, tokens []string, access string, b
 // refusal is the table's row for Honor's code. It sees to an access token that
 // was refused.
 func (p *Provider) refusal(x *providers.Exchange, code, accessToken string) error {
-	e := p.codes.Error(name, x.Status, code)
-	if code != "" {
-		e.Code = code
-	}
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
+	e := p.codes.Refusal(name, x, code, code)
 	switch {
 	case x.Status != http.StatusUnauthorized && code != "401" && code != "80200001" && code != "80200003":
 	case p.tokens.Refused(accessToken):

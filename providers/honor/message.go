@@ -3,8 +3,6 @@ package honor
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"strconv"
 	"time"
 
 	"github.com/herald-push/herald/providers"
@@ -19,16 +17,9 @@ const (
 	maxTTL = 15 * 24 * time.Hour
 )
 
-// Keys of data that Herald adds.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
-)
-
 // Words of the API.
 const (
 	importanceLow, importanceNormal = "LOW", "NORMAL"
-	openIntent, openURL, openApp    = 1, 2, 3
 )
 
 // request is the body of sendMessage.
@@ -47,14 +38,14 @@ type android struct {
 }
 
 type notification struct {
-	Title       string      `json:"title"`
-	Body        string      `json:"body"`
-	Importance  string      `json:"importance"`
-	Tag         string      `json:"tag"`
-	NotifyID    int32       `json:"notifyId"`
-	ClickAction clickAction `json:"clickAction"`
-	Image       string      `json:"image,omitempty"`
-	Badge       *badge      `json:"badge,omitempty"`
+	Title       string        `json:"title"`
+	Body        string        `json:"body"`
+	Importance  string        `json:"importance"`
+	Tag         string        `json:"tag"`
+	NotifyID    int32         `json:"notifyId"`
+	ClickAction providers.Tap `json:"clickAction"`
+	Image       string        `json:"image,omitempty"`
+	Badge       *badge        `json:"badge,omitempty"`
 }
 
 type badge struct {
@@ -63,23 +54,13 @@ type badge struct {
 	Class string `json:"badgeClass"`
 }
 
-type clickAction struct {
-	Type   int    `json:"type"`
-	Intent string `json:"intent,omitempty"`
-	URL    string `json:"url,omitempty"`
-}
-
 // request says the delivery in Honor's words. tag and notifyId replace on the
 // screen; biTag comes back in Honor's receipts.
 func (c *config) request(ds []*push.Delivery, tokens []string, o *options) request {
 	d, id := ds[0], push.CommonID(ds)
-	data := make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = id, d.Notification.ID
-	text, _ := json.Marshal(data) // strings always encode
 	r := request{
-		Data:    string(text),
-		Android: android{TTL: ttl(providers.Sooner(d.ExpiresAt, o.TTL)), BiTag: c.tag(d.App, id)},
+		Data:    providers.AppDataText(d, id),
+		Android: android{TTL: providers.Lasting(providers.Sooner(d.ExpiresAt, o.TTL), maxTTL), BiTag: c.tag(d.App, id)},
 		Token:   tokens,
 	}
 	if d.Title != "" {
@@ -97,25 +78,12 @@ func (c *config) request(ds []*push.Delivery, tokens []string, o *options) reque
 func (c *config) notification(d *push.Delivery) *notification {
 	n := &notification{
 		Title: d.Title, Body: d.Body, Importance: importanceNormal,
-		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()), ClickAction: clickAction{Type: openApp},
+		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()), ClickAction: providers.AppTap(c.ClickIntent),
 	}
 	if d.Class == push.Marketing || d.Silent {
 		n.Importance = importanceLow
 	}
-	if c.ClickIntent != "" {
-		n.ClickAction = clickAction{Type: openIntent, Intent: c.ClickIntent}
-	}
 	return n
-}
-
-// ttl is how long Honor keeps the message for a device that is away; "" is its
-// own default, a day.
-func ttl(end time.Time) string {
-	if end.IsZero() {
-		return ""
-	}
-	left := min(max(time.Until(end).Round(time.Second), time.Second), maxTTL)
-	return strconv.Itoa(int(left/time.Second)) + "s"
 }
 
 // encode makes the request's body and weighs it. Its error is what is wrong
@@ -123,12 +91,12 @@ func ttl(end time.Time) string {
 func (c *config) encode(ds []*push.Delivery, tokens []string) (body []byte, w push.Payload, err error) {
 	d := ds[0]
 	w.Limit = maxPayload
-	if (d.Title == "") != (d.Body == "") {
-		return nil, w, rejected("Honor shows nothing without both a title and a body")
-	}
 	o, err := overrides.Of(d.Notification)
 	if err != nil {
 		return nil, w, err
+	}
+	if !o.DataOnly && (d.Title == "") != (d.Body == "") {
+		return nil, w, rejected("Honor shows nothing without both a title and a body")
 	}
 	body, err = json.Marshal(c.request(ds, tokens, &o))
 	if err != nil {

@@ -48,12 +48,5 @@ func (o *options) say(a *android) {
 	if b := o.Badge; b != nil {
 		n.Badge = &badge{Add: b.Add, Set: b.Set, Class: b.Class}
 	}
-	if c := o.Click; c != nil {
-		switch n.ClickAction = (clickAction{Type: openApp}); c.Open {
-		case providers.ClickURL:
-			n.ClickAction = clickAction{Type: openURL, URL: c.Target}
-		case providers.ClickIntent:
-			n.ClickAction = clickAction{Type: openIntent, Intent: c.Target}
-		}
-	}
+	n.ClickAction = o.Click.Tap(n.ClickAction)
 }

@@ -77,19 +77,13 @@ func parse(credentials []byte) (*config, error) {
 	if c.ClickIntent != "" && !strings.Contains(c.ClickIntent, "#Intent;") {
 		faults.Add("click_intent", "must be an intent's address, with #Intent;")
 	}
+	faults.Classes("categories", c.Categories)
 	for _, class := range slices.Sorted(maps.Keys(c.Categories)) {
-		field := fmt.Sprintf("categories.%.20s", class)
-		if !class.Known() {
-			faults.Add(field, "is not a class")
-		}
 		if category := c.Categories[class]; category != "" && !slices.Contains(known, category) {
-			faults.Add(field, "must be one of "+strings.Join(known, " "))
+			faults.Add(fmt.Sprintf("categories.%.20s", class), "must be one of "+strings.Join(known, " "))
 		}
 	}
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	c.send, c.token = c.addresses()
 	return &c, faults.Err()
 }

@@ -85,7 +85,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
-	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+	return providers.Addressed(ds, providers.NeedsToken(name, "token"), func(ds []*push.Delivery, tokens []string) []push.Reply {
 		body, w, err := p.config.encode(ds, tokens, p.urgency(ds[0].Notification))
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
@@ -103,13 +103,6 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 		}
 		return p.sort(x, tokens, access, w.Bytes)
 	})
-}
-
-func noToken(token string) *push.Error {
-	if token != "" {
-		return nil
-	}
-	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no token"}
 }
 
 // Weigh implements [providers.Provider].
@@ -199,14 +192,7 @@ func (p *Provider) refused(x *providers.Exchange, code string, outcome outcomeOf
 
 // refusal is the table's row for a word, told under Huawei's code.
 func (p *Provider) refusal(x *providers.Exchange, code, word string) *push.Error {
-	e := p.codes.Error(name, x.Status, word)
-	if code != "" {
-		e.Code = code
-	}
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
-	return e
+	return p.codes.Refusal(name, x, word, code)
 }
 
 // outcomeOf tells what became of a token: whether it is bad, and Huawei's reason

@@ -3,8 +3,6 @@ package huawei
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
-	"strconv"
 	"time"
 
 	"github.com/herald-push/herald/providers"
@@ -19,18 +17,11 @@ const (
 	maxTag     = 64 // bytes of bi_tag
 )
 
-// Keys of data that Herald adds.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
-)
-
 // Words of the API.
 const (
 	urgencyHigh, urgencyNormal      = "HIGH", "NORMAL"
 	importanceLow, importanceNormal = "LOW", "NORMAL"
 	keepAll                         = -1 // collapse_key: every message waits for a device that is away
-	openIntent, openURL, openApp    = 1, 2, 3
 )
 
 // request is the body of messages:send.
@@ -58,31 +49,25 @@ type android struct {
 }
 
 type notification struct {
-	Title       string      `json:"title"`
-	Body        string      `json:"body"`
-	Importance  string      `json:"importance"`
-	Tag         string      `json:"tag"`
-	NotifyID    int32       `json:"notify_id"`
-	ClickAction clickAction `json:"click_action"`
-	Foreground  bool        `json:"foreground_show"`
-	ChannelID   string      `json:"channel_id,omitempty"`
-	Sound       string      `json:"sound,omitempty"`
-	Image       string      `json:"image,omitempty"`
-	Color       string      `json:"color,omitempty"`
-	Visibility  string      `json:"visibility,omitempty"`
-	Badge       *badge      `json:"badge,omitempty"`
+	Title       string        `json:"title"`
+	Body        string        `json:"body"`
+	Importance  string        `json:"importance"`
+	Tag         string        `json:"tag"`
+	NotifyID    int32         `json:"notify_id"`
+	ClickAction providers.Tap `json:"click_action"`
+	Foreground  bool          `json:"foreground_show"`
+	ChannelID   string        `json:"channel_id,omitempty"`
+	Sound       string        `json:"sound,omitempty"`
+	Image       string        `json:"image,omitempty"`
+	Color       string        `json:"color,omitempty"`
+	Visibility  string        `json:"visibility,omitempty"`
+	Badge       *badge        `json:"badge,omitempty"`
 }
 
 type badge struct {
 	Add   *int   `json:"add_num,omitempty"`
 	Set   *int   `json:"set_num,omitempty"`
 	Class string `json:"class"`
-}
-
-type clickAction struct {
-	Type   int    `json:"type"`
-	Intent string `json:"intent,omitempty"`
-	URL    string `json:"url,omitempty"`
 }
 
 // message says the delivery in Huawei's words.
@@ -100,7 +85,7 @@ func (c *config) message(ds []*push.Delivery, tokens []string, urgency string, o
 		CollapseKey: keepAll,
 		Urgency:     urgency,
 		Category:    c.category(d.Class),
-		TTL:         ttl(providers.Sooner(d.ExpiresAt, o.TTL)),
+		TTL:         providers.Lasting(providers.Sooner(d.ExpiresAt, o.TTL), maxTTL),
 		ReceiptID:   c.ReceiptID,
 	}
 	if d.Title != "" {
@@ -113,11 +98,7 @@ func (c *config) message(ds []*push.Delivery, tokens []string, urgency string, o
 	if len(id) <= maxTag {
 		a.BITag = id
 	}
-	data := make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = id, d.Notification.ID
-	text, _ := json.Marshal(data) // strings always encode
-	return message{Data: string(text), Android: a, Token: tokens}
+	return message{Data: providers.AppDataText(d, id), Android: a, Token: tokens}
 }
 
 // notification is what the device shows.
@@ -125,13 +106,10 @@ func (c *config) notification(d *push.Delivery) *notification {
 	n := &notification{
 		Title: d.Title, Body: d.Body, Importance: importanceNormal,
 		Tag: d.Replace(), NotifyID: providers.NotifyID(d.Replace()),
-		ClickAction: clickAction{Type: openApp}, Foreground: true,
+		ClickAction: providers.AppTap(c.ClickIntent), Foreground: true,
 	}
 	if d.Class == push.Marketing || d.Silent {
 		n.Importance = importanceLow
-	}
-	if c.ClickIntent != "" {
-		n.ClickAction = clickAction{Type: openIntent, Intent: c.ClickIntent}
 	}
 	return n
 }
@@ -165,27 +143,17 @@ func urgencyOf(class push.Class) string {
 	return urgencyNormal
 }
 
-// ttl is how long Huawei keeps the message for a device that is away; "" is its
-// own default, a day.
-func ttl(end time.Time) string {
-	if end.IsZero() {
-		return ""
-	}
-	left := min(max(time.Until(end).Round(time.Second), time.Second), maxTTL)
-	return strconv.Itoa(int(left/time.Second)) + "s"
-}
-
 // encode makes the request's body and weighs it as Huawei does. Its error is
 // what is wrong with a message that can never be sent.
 func (c *config) encode(ds []*push.Delivery, tokens []string, urgency string) (body []byte, w push.Payload, err error) {
 	d := ds[0]
 	w.Limit = maxPayload
-	if (d.Title == "") != (d.Body == "") {
-		return nil, w, rejected("80100003", "Huawei shows nothing without both a title and a body")
-	}
 	o, err := overrides.Of(d.Notification)
 	if err != nil {
 		return nil, w, err
+	}
+	if !o.DataOnly && (d.Title == "") != (d.Body == "") {
+		return nil, w, rejected("80100003", "Huawei shows nothing without both a title and a body")
 	}
 	body, err = json.Marshal(request{Message: c.message(ds, tokens, urgency, &o)})
 	if err != nil {

@@ -27,10 +27,7 @@ func parse(credentials []byte) (*config, error) {
 	}
 	var faults providers.Faults
 	faults.Endpoint("endpoint", c.Endpoint, "https", "http")
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	faults.Require("app_id", c.ID)
 	faults.Require("app_secret", c.Secret)
 	if c.Endpoint == "" {

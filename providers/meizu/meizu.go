@@ -82,7 +82,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
-	return providers.Addressed(ds, noPushID, func(ds []*push.Delivery, tokens []string) []push.Reply {
+	return providers.Addressed(ds, providers.NeedsListedToken(name, "pushId"), func(ds []*push.Delivery, tokens []string) []push.Reply {
 		m, w, err := p.message(ds)
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
@@ -94,18 +94,6 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 		}
 		return p.sort(x, tokens, w)
 	})
-}
-
-// noPushID keeps out what is no pushId. One with a comma is a list, to the
-// service: other people's devices.
-func noPushID(token string) *push.Error {
-	switch {
-	case token == "":
-		return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no pushId"}
-	case strings.Contains(token, ","):
-		return &push.Error{Provider: name, Kind: push.ErrUnregistered, Detail: "that is no pushId"}
-	}
-	return nil
 }
 
 // ask signs a form and makes one request with it.
@@ -166,10 +154,5 @@ func (p *Provider) sort(x *providers.Exchange, tokens []string, w push.Payload) 
 
 // refusal is the table's row for a code.
 func (p *Provider) refusal(x *providers.Exchange, code string) *push.Error {
-	e := p.codes.Error(name, x.Status, code)
-	e.Code = code
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
-	return e
+	return p.codes.Refusal(name, x, code, code)
 }

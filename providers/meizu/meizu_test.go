@@ -56,7 +56,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 	if err := json.Unmarshal([]byte(form.Get("messageJson")), &m); err != nil {
 		t.Fatal(err)
 	}
-	if m.Bar.Title != "Shipped" || m.Bar.Text != "on its way" || m.Click.Parameters["order"] != "8812" || m.Click.Parameters[idKey] != "order-8812.0.3" {
+	if m.Bar.Title != "Shipped" || m.Bar.Text != "on its way" || m.Click.Parameters["order"] != "8812" || m.Click.Parameters[providers.IDKey] != "order-8812.0.3" {
 		t.Errorf("message = %+v", m)
 	}
 	if m.Time != (kept{1, 1}) || m.More.Key != notifyKey("n1") || m.More.Notify != (notify{1, 1, 1}) || m.More.Float != 1 {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -23,12 +22,6 @@ const (
 	maxUnseen = 2000 // characters
 	maxTarget = 1000 // bytes
 	maxTTL    = 72 * time.Hour
-)
-
-// Keys of the parameters that Herald adds to the caller's data.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
 )
 
 // message is what goes out, and where.
@@ -111,9 +104,7 @@ func (p *Provider) message(ds []*push.Delivery) (message, push.Payload, error) {
 	if err != nil {
 		return message{}, push.Payload{}, err
 	}
-	data := make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = push.CommonID(ds), d.Notification.ID
+	data := providers.AppData(d, push.CommonID(ds))
 	params := encode(data)
 	m := message{path: shownPath}
 	if o.DataOnly {

@@ -2,8 +2,6 @@ package oppo
 
 import (
 	"crypto/tls"
-	"maps"
-	"slices"
 
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
@@ -34,24 +32,13 @@ func parse(credentials []byte) (*config, error) {
 	}
 	var faults providers.Faults
 	faults.Endpoint("endpoint", c.Endpoint, "https", "http")
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	faults.Require("app_key", c.Key)
 	faults.Require("master_secret", c.Secret)
-	checkClasses(&faults, "channels", c.Channels)
-	checkClasses(&faults, "categories", c.Categories)
+	faults.Classes("channels", c.Channels)
+	faults.Classes("categories", c.Categories)
 	if c.Endpoint == "" {
 		c.Endpoint = ownEndpoint
 	}
 	return &c, faults.Err()
-}
-
-func checkClasses(faults *providers.Faults, field string, by map[push.Class]string) {
-	for _, class := range slices.Sorted(maps.Keys(by)) {
-		if !class.Known() {
-			faults.Add(field+"."+string(class), "is no message class")
-		}
-	}
 }

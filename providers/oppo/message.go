@@ -3,7 +3,6 @@ package oppo
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -20,12 +19,6 @@ const (
 	maxText  = 128  // characters of one in the style for long texts
 	maxData  = 4000 // characters of the action's parameters
 	maxTTL   = 10 * 24 * time.Hour
-)
-
-// Keys of the data that Herald adds to the caller's.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
 )
 
 // The styles of a notification.
@@ -70,7 +63,7 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 
 // weigh returns the data with the size of all.
 func weigh(d *push.Delivery) (data string, w push.Payload, err error) {
-	data = dataOf(d)
+	data = providers.AppDataText(d, d.ID)
 	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(data) + len(d.Overrides[name])}
 	if _, err := overrides.Of(d.Notification); err != nil {
 		return data, w, err
@@ -90,18 +83,6 @@ func weigh(d *push.Delivery) (data string, w push.Payload, err error) {
 
 func rejected(code, detail string) *push.Error {
 	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
-}
-
-// dataOf is what the app gets with a click.
-func dataOf(d *push.Delivery) string {
-	data := make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = d.ID, d.Notification.ID
-	text, err := json.Marshal(data)
-	if err != nil {
-		return "{}" // strings always encode
-	}
-	return string(text)
 }
 
 // message says the delivery in the service's words.

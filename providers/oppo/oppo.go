@@ -100,7 +100,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
-	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+	return providers.Addressed(ds, providers.NeedsToken(name, "registration id"), func(ds []*push.Delivery, tokens []string) []push.Reply {
 		messages := make([]message, len(ds))
 		weights := make([]push.Payload, len(ds))
 		for i, d := range ds {
@@ -129,13 +129,6 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 		}
 		return replies
 	})
-}
-
-func noToken(token string) *push.Error {
-	if token != "" {
-		return nil
-	}
-	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
 }
 
 // outcome is what OPPO says of one message.

@@ -27,7 +27,8 @@
 //
 // # Connections
 //
-// SMPP and XMPP (XEP-0114) are TCP without TLS. Settings, scripts and requests
+// SMPP and XMPP (XEP-0114) are under TLS for those who begin with it, as
+// [Sandbox.Credentials] do, and plain TCP for others, on the same port. Settings, scripts and requests
 // hold for them as if each submit_sm and each message were a request of that
 // name, and each bind or handshake one of path /bind, which scripts mean only by
 // that path. Words are values of command_status ("0x58") and conditions

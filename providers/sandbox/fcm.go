@@ -31,9 +31,14 @@ var fcmErrors = map[string]fcmError{
 	"SENDER_ID_MISMATCH":     {403, "PERMISSION_DENIED", "SenderId mismatch"},
 	"UNREGISTERED":           {404, "NOT_FOUND", "Requested entity was not found."},
 	"QUOTA_EXCEEDED":         {429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'All send API requests'."},
+	fcmDeviceQuota:           {429, "RESOURCE_EXHAUSTED", "Device message rate exceeded."},
 	"INTERNAL":               {500, "INTERNAL", "Internal error encountered."},
 	"UNAVAILABLE":            {503, "UNAVAILABLE", "The service is currently unavailable."},
 }
+
+// fcmDeviceQuota is QUOTA_EXCEEDED of one device; Google tells it apart in a
+// QuotaFailure alone.
+const fcmDeviceQuota = "DEVICE_QUOTA_EXCEEDED"
 
 const (
 	fcmProject = "herald-sandbox"
@@ -171,6 +176,13 @@ func (g *google) invalid(w http.ResponseWriter, fields ...violation) {
 func (g *google) tell(w http.ResponseWriter, word string, fields ...violation) {
 	e := fcmErrors[word]
 	details := []any{}
+	if word == fcmDeviceQuota {
+		word = "QUOTA_EXCEEDED"
+		details = append(details, map[string]any{
+			"@type":      "type.googleapis.com/google.rpc.QuotaFailure",
+			"violations": []map[string]string{{"subject": "device", "description": e.message}},
+		})
+	}
 	if word != "UNAUTHENTICATED" {
 		details = append(details, map[string]string{
 			"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": word,

@@ -50,17 +50,27 @@ func (g *gate) set(shut bool) {
 
 // slam closes with a reset, as a machine does where no program listens.
 func slam(c net.Conn) {
-	if t, ok := c.(*net.TCPConn); ok {
+	lowest := c
+	for over, ok := lowest.(overNet); ok; over, ok = lowest.(overNet) {
+		lowest = over.NetConn()
+	}
+	if t, ok := lowest.(*net.TCPConn); ok {
 		_ = t.SetLinger(0)
 	}
 	_ = c.Close()
 }
+
+// overNet is a connection over another, as [tls.Conn] is.
+type overNet interface{ NetConn() net.Conn }
 
 // guest is a connection that tells the gate when it leaves.
 type guest struct {
 	net.Conn
 	gate *gate
 }
+
+// NetConn is the connection underneath.
+func (c *guest) NetConn() net.Conn { return c.Conn }
 
 func (c *guest) Close() error {
 	c.gate.mu.Lock()

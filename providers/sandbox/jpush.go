@@ -33,6 +33,7 @@ const (
 	jpushLimit   = 4000   // bytes of the message without whom it is for
 	jpushTTL     = 259200 // seconds at most
 	jpushMaxBody = 64 << 10
+	jpushIDs     = "/v3/push/cid"
 )
 
 // aurora plays JPush's v3 push, which the provider "http" speaks by
@@ -67,6 +68,7 @@ func (s *Sandbox) jpushCredentials() map[string]any {
 			}},
 			"options": map[string]any{"time_to_live": map[string]any{"$optional": text("{{if .TTL}}{{min .TTL 259200}}{{end}}")}},
 		},
+		"check":       map[string]any{"method": "GET", "path": jpushIDs, "query": map[string]string{"count": "1"}},
 		"batch":       map[string]any{"most": jpushMaxIDs, "classes": []string{"marketing"}},
 		"limit_bytes": jpushLimit, "success": map[string]any{"status": []int{200}}, "message_id": "msg_id", "code": "error.code",
 		"codes": []any{
@@ -101,22 +103,25 @@ type jpushMessage struct {
 	} `json:"options"`
 }
 
-// ServeHTTP takes one message.
+// ServeHTTP takes one message, or a question for an id of one to come.
 func (a *aurora) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if a.meddle(w, r) {
+	ids := r.Method == http.MethodGet && r.URL.Path == jpushIDs
+	if ids && a.trouble(w, r, a.settings.Load()) || !ids && a.meddle(w, r) {
 		return
 	}
 	body, err := readBody(r, jpushMaxBody)
 	user, secret, _ := r.BasicAuth()
 	switch {
-	case r.URL.Path != "/v3/push":
+	case !ids && r.URL.Path != "/v3/push":
 		a.refuse(w, "1020")
-	case r.Method != http.MethodPost:
+	case !ids && r.Method != http.MethodPost:
 		a.refuse(w, "1001")
 	case user != jpushKey || subtle.ConstantTimeCompare([]byte(secret), []byte(a.secret)) != 1:
 		a.refuse(w, "1004")
 	case err != nil:
 		a.refuse(w, "1002")
+	case ids:
+		writeJSON(w, http.StatusOK, map[string]any{"cidlist": []string{jpushKey + "-" + newHex()}})
 	default:
 		a.send(w, body)
 	}

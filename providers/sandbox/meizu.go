@@ -75,7 +75,7 @@ func (f *flyme) tell(w http.ResponseWriter, code string) {
 func (f *flyme) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, meizuMaxBody)
 	counts := r.Method == http.MethodGet && r.URL.Path == meizuPath+"statistics/dailyPushStatics"
-	if !counts && f.meddle(w, r) {
+	if counts && f.trouble(w, r, f.settings.Load()) || !counts && f.meddle(w, r) {
 		return
 	}
 	if r.ParseForm() != nil {

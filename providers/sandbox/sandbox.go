@@ -162,9 +162,11 @@ func (s *Sandbox) play(name string, v *vendor, c Config) (func(context.Context, 
 		cert, err := s.id.serverTLS(c.Host, "h2", "http/1.1")
 		return overTLS(c.Log, v.front(newFlyme(v, s.id, s.mail)), cert), err
 	case "smpp":
-		return wire(newCentre(v, s.id, s.mail).talk), nil
+		cert, err := s.id.serverTLS(c.Host)
+		return wire(cert, newCentre(v, s.id, s.mail).talk), err
 	case "xmpp":
-		return wire(newJabber(v, s.id, s.mail).talk), nil
+		cert, err := s.id.serverTLS(c.Host)
+		return wire(cert, newJabber(v, s.id, s.mail).talk), err
 	default:
 		s.sms = newCarrier(v, s.id, s.mail)
 		return plain(c.Log, v.front(s.sms)), nil

@@ -67,7 +67,7 @@ func smppPassword(id *identity) string { return madeSecret(id, "smpp")[:8] }
 func (s *Sandbox) smppCredentials() map[string]any {
 	return map[string]any{
 		"address": strings.TrimPrefix(s.URL("smpp"), "smpp://"), "system_id": smppSystem, "password": smppPassword(s.id),
-		"from": smppFrom, "price_per_segment": 0.0079,
+		"tls": true, "ca": s.id.CA, "from": smppFrom, "price_per_segment": 0.0079,
 	}
 }
 

@@ -160,6 +160,7 @@ func (v *vendor) retryAfter(w http.ResponseWriter, status int) {
 // reports whether the device heard.
 func (v *vendor) accept(r record) bool {
 	v.counts.accepted.Add(1)
+	_ = v.usedToday() // a new day begins with nothing
 	v.used.Add(1)
 	s := v.settings.Load()
 	if s.Outage == Silent || happens(s.Loss) || v.script.next(true, func(m *Match) bool { return m.ofMessage(&r) }) != nil {

@@ -1,8 +1,10 @@
 package sandbox
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,8 +22,9 @@ const (
 	wireAtOnce = 1000 // requests of a connection; more wait in the network
 )
 
-// wire serves a protocol that is not HTTP: talk has each connection to itself.
-func wire(talk func(ctx context.Context, c net.Conn)) func(context.Context, net.Listener) error {
+// wire serves a protocol that is not HTTP, under TLS to those who begin so: talk
+// has each connection to itself.
+func wire(cert *tls.Config, talk func(ctx context.Context, c net.Conn)) func(context.Context, net.Listener) error {
 	return func(ctx context.Context, on net.Listener) error {
 		var talking sync.WaitGroup
 		defer talking.Wait()
@@ -33,11 +36,40 @@ func wire(talk func(ctx context.Context, c net.Conn)) func(context.Context, net.
 			talking.Go(func() {
 				defer c.Close()
 				defer context.AfterFunc(ctx, func() { c.Close() })()
-				talk(ctx, c)
+				if c, err := heard(c, cert); err == nil {
+					talk(ctx, c)
+				}
 			})
 		}
 	}
 }
+
+// heard tells by the first octet how a client speaks: TLS begins with 22, and
+// neither SMPP nor XMPP does.
+func heard(c net.Conn, cert *tls.Config) (net.Conn, error) {
+	_ = c.SetReadDeadline(time.Now().Add(wireHello)) // one that cannot ends at the first read
+	in := bufio.NewReader(c)
+	first, err := in.Peek(1)
+	if err != nil {
+		return nil, err
+	}
+	plain := &begun{c, in}
+	if first[0] != 22 {
+		return plain, nil
+	}
+	return tls.Server(plain, cert), nil
+}
+
+// begun is a connection whose first octets have been read.
+type begun struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+// NetConn is the connection underneath.
+func (b *begun) NetConn() net.Conn { return b.Conn }
+
+func (b *begun) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // turn is the answer to one request of such a protocol. The request is told as
 // HTTP would, so that settings, scripts and the list of requests are the same

@@ -41,7 +41,7 @@ func connect(t *testing.T, s *sandbox.Sandbox, vendor string, words map[string]a
 	if err != nil {
 		t.Fatal(err)
 	}
-	reports := make(chan push.Receipt, 64)
+	reports := make(chan push.Receipt, 1024) // a provider waits for who takes them
 	p.(providers.Reporter).Reports(func(_ context.Context, rs []push.Receipt) error {
 		for _, r := range rs {
 			reports <- r
@@ -239,7 +239,8 @@ func TestConnectedVendorsBreak(t *testing.T) {
 				if vendor == "smpp" && (name == "hang" || name == "slow") {
 					cancel() // nobody would wait for ever
 				}
-				if err := <-done; !errors.Is(err, want[vendor]) {
+				// What breaks while a message is being written leaves doubt there too.
+				if err := <-done; !errors.Is(err, want[vendor]) && !errors.Is(err, push.ErrUnknown) {
 					t.Errorf("%s: Send() error = %v, want %v", vendor, err, want[vendor])
 				}
 				cancel()

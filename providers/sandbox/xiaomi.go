@@ -94,12 +94,13 @@ func (x *mi) tell(w http.ResponseWriter, code string) {
 	})
 }
 
-// ServeHTTP takes one message.
+// ServeHTTP takes one message, or a question for the app's counts.
 func (x *mi) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if x.meddle(w, r) {
+	counts := r.Method == http.MethodGet && r.URL.Path == "/v1/stats/message/counters"
+	if counts && x.trouble(w, r, x.settings.Load()) || !counts && x.meddle(w, r) {
 		return
 	}
-	if r.Method != http.MethodPost || r.URL.Path != "/v3/message/regid" {
+	if !counts && (r.Method != http.MethodPost || r.URL.Path != "/v3/message/regid") {
 		http.NotFound(w, r)
 		return
 	}
@@ -112,11 +113,24 @@ func (x *mi) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.refuse(w, "65009")
 		return
 	}
+	if counts {
+		x.tellCounts(w, r.Form)
+		return
+	}
 	if code := xiaomiFault(r.PostForm); code != "" {
 		x.refuse(w, code)
 		return
 	}
 	x.send(w, r.PostForm)
+}
+
+// tellCounts answers for days on which nothing was sent.
+func (x *mi) tellCounts(w http.ResponseWriter, f url.Values) {
+	if f.Get("restricted_package_name") != xiaomiPackage {
+		x.refuse(w, "22022")
+		return
+	}
+	writeJSON(w, http.StatusOK, map[string]any{"result": "ok", "trace_id": newHex(), "code": 0, "data": map[string]any{"data": []any{}}})
 }
 
 // xiaomiFault finds what the service refuses at once.

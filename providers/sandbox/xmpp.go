@@ -62,6 +62,7 @@ func newJabber(v *vendor, id *identity, m *mail) *jabber {
 func (s *Sandbox) xmppCredentials() map[string]any {
 	return map[string]any{
 		"address": strings.TrimPrefix(s.URL("xmpp"), "xmpp://"), "domain": xmppDomain, "secret": madeSecret(s.id, "xmpp"),
+		"tls": true, "ca": s.id.CA,
 	}
 }
 

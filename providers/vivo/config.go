@@ -2,8 +2,6 @@ package vivo
 
 import (
 	"crypto/tls"
-	"maps"
-	"slices"
 
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
@@ -34,18 +32,11 @@ func parse(credentials []byte) (*config, error) {
 	}
 	var faults providers.Faults
 	faults.Endpoint("endpoint", c.Endpoint, "https", "http")
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	faults.Require("app_id", c.ID)
 	faults.Require("app_key", c.Key)
 	faults.Require("app_secret", c.Secret)
-	for _, class := range slices.Sorted(maps.Keys(c.Categories)) {
-		if !class.Known() {
-			faults.Add("categories."+string(class), "is no message class")
-		}
-	}
+	faults.Classes("categories", c.Categories)
 	if c.Endpoint == "" {
 		c.Endpoint = ownEndpoint
 	}

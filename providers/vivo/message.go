@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 	"unicode"
@@ -22,12 +21,6 @@ const (
 	maxRequest = 64   // characters of a request's id
 	minTTL     = time.Minute
 	maxTTL     = 24 * time.Hour
-)
-
-// Keys of the data that Herald adds to the caller's.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
 )
 
 // The two kinds of message. Operations messages are few a day, and have hours.
@@ -67,9 +60,7 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 
 // weigh returns the data with the size of all.
 func weigh(d *push.Delivery, id string) (data map[string]string, w push.Payload, err error) {
-	data = make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = id, d.Notification.ID
+	data = providers.AppData(d, id)
 	n := 0
 	for key, value := range data {
 		n += len(key) + len(value)

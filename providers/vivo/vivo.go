@@ -97,7 +97,7 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
-	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+	return providers.Addressed(ds, providers.NeedsToken(name, "registration id"), func(ds []*push.Delivery, tokens []string) []push.Reply {
 		m, w, err := p.message(ds)
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
@@ -113,13 +113,6 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 		}
 		return p.replies(answer, tokens, w)
 	})
-}
-
-func noToken(token string) *push.Error {
-	if token != "" {
-		return nil
-	}
-	return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
 }
 
 // deliver sends a message to one device, or to a list.

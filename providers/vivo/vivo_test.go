@@ -55,7 +55,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 	if m.Classification != system || m.Category != "TODO" || m.RequestID != "order-8812.0.3" || m.NotifyID != providers.NotifyID("n1") {
 		t.Errorf("request = %+v", req)
 	}
-	if m.Data["order"] != "8812" || m.Data[idKey] != "order-8812.0.3" || m.Extra["callback"] != callback+"?app=demo" {
+	if m.Data["order"] != "8812" || m.Data[providers.IDKey] != "order-8812.0.3" || m.Extra["callback"] != callback+"?app=demo" {
 		t.Errorf("request = %+v", req)
 	}
 	if m.TTL < 3590 || m.TTL > 3600 {
@@ -147,7 +147,7 @@ func TestListIsSavedThenSent(t *testing.T) {
 		}
 		var m message
 		_ = json.NewDecoder(r.Body).Decode(&m)
-		if m.RegID != "" || m.Data[idKey] != "n1.0" || m.Extra != nil || m.Classification != operations {
+		if m.RegID != "" || m.Data[providers.IDKey] != "n1.0" || m.Extra != nil || m.Classification != operations {
 			t.Errorf("saved message = %+v, want no device, the chunk's id and no report", m)
 		}
 		providertest.JSON(200, `{"result":0,"taskId":"T1"}`)(w, r)

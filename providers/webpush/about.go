@@ -13,7 +13,7 @@ func About() providers.About {
 		Name:  name, Service: "the browsers' push services, RFC 8030",
 		Payload: fmt.Sprintf("%d bytes, encrypted", limit), Batch: 1, Kept: "28 days",
 		Replaces: "Topic", Proof: "the app's report",
-		Can:            providers.All(providers.Replacing, providers.TTL, providers.Urgency, providers.ClickAction, providers.Sound, providers.Image, providers.DeadTokens),
+		Can:            providers.All(providers.Replacing, providers.TTL, providers.Urgency, providers.ClickAction, providers.Sound, providers.Image, providers.DeadTokens, providers.Test),
 		CheckOverrides: CheckOverrides,
 	}
 }

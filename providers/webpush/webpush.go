@@ -160,11 +160,7 @@ func (p *Provider) refusal(x *providers.Exchange) *push.Error {
 		Reason string `json:"reason"`
 	}
 	_ = json.Unmarshal(x.Body, &answer) // others answer what they like
-	e := p.codes.Error(name, x.Status, answer.Reason)
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
-	return e
+	return p.codes.Refusal(name, x, answer.Reason, "")
 }
 
 // messageID is the last part of the message's own address, which the service

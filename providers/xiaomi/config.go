@@ -2,8 +2,6 @@ package xiaomi
 
 import (
 	"crypto/tls"
-	"maps"
-	"slices"
 
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/push"
@@ -34,17 +32,10 @@ func parse(credentials []byte) (*config, error) {
 	}
 	var faults providers.Faults
 	faults.Endpoint("endpoint", c.Endpoint, "https", "http")
-	var err error
-	if c.tls, err = providers.TLS(c.CA); err != nil {
-		faults.Add("ca", "holds no certificate in PEM")
-	}
+	c.tls = faults.TLS(c.CA)
 	faults.Require("app_secret", c.Secret)
 	faults.Require("package", c.Package)
-	for _, class := range slices.Sorted(maps.Keys(c.Channels)) {
-		if !class.Known() {
-			faults.Add("channels."+string(class), "is no message class")
-		}
-	}
+	faults.Classes("channels", c.Channels)
 	if c.Endpoint == "" {
 		c.Endpoint = ownEndpoint
 	}

@@ -1,9 +1,7 @@
 package xiaomi
 
 import (
-	"encoding/json"
 	"fmt"
-	"maps"
 	"net/url"
 	"strconv"
 	"strings"
@@ -22,12 +20,6 @@ const (
 	maxTTL     = 14 * 24 * time.Hour
 )
 
-// Keys of the payload that Herald adds to the caller's data.
-const (
-	idKey           = "herald_id"
-	notificationKey = "herald_notification"
-)
-
 // Weigh implements [providers.Provider]. The size is in bytes of title, text and
 // payload.
 func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
@@ -38,13 +30,15 @@ func (p *Provider) Weigh(d *push.Delivery) (push.Payload, error) {
 // weigh returns the payload with its size.
 func weigh(ds []*push.Delivery) (payload string, w push.Payload, err error) {
 	d := ds[0]
-	payload = payloadOf(d, push.CommonID(ds))
+	// The service's own field for key and value takes ten pairs only.
+	payload = providers.AppDataText(d, push.CommonID(ds))
 	w = push.Payload{Bytes: len(d.Title) + len(d.Body) + len(payload) + len(d.Overrides[name]), Limit: maxPayload}
-	if _, err := overrides.Of(d.Notification); err != nil {
+	o, err := overrides.Of(d.Notification)
+	if err != nil {
 		return payload, w, err
 	}
 	switch title, text := utf8.RuneCountInString(d.Title), utf8.RuneCountInString(d.Body); {
-	case strings.TrimSpace(d.Title) == "" || strings.TrimSpace(d.Body) == "":
+	case !o.DataOnly && (isBlank(d.Title) || isBlank(d.Body)):
 		err = rejected("", "the service takes no message without title and body")
 	case title > maxTitle:
 		err = rejected("65009", fmt.Sprintf("the title has %d characters; the service takes %d", title, maxTitle))
@@ -60,17 +54,14 @@ func rejected(code, detail string) *push.Error {
 	return &push.Error{Provider: name, Kind: push.ErrRejected, Code: code, Detail: detail}
 }
 
-// payloadOf is what the app gets with a click: the data as a JSON object. The
-// service's own field for key and value takes ten pairs only.
-func payloadOf(d *push.Delivery, id string) string {
-	data := make(map[string]string, len(d.Data)+2)
-	maps.Copy(data, d.Data)
-	data[idKey], data[notificationKey] = id, d.Notification.ID
-	text, err := json.Marshal(data)
-	if err != nil {
-		return "{}" // strings always encode
+func isBlank(s string) bool { return strings.TrimSpace(s) == "" }
+
+// filled is a text that nobody sees and that must not be empty.
+func filled(s string) string {
+	if isBlank(s) {
+		return "-"
 	}
-	return string(text)
+	return s
 }
 
 // form says the delivery in the service's words.
@@ -87,6 +78,12 @@ func (p *Provider) form(ds []*push.Delivery, tokens []string, payload string) ur
 		"notify_type":             {"-1"}, // as the person has set it
 		"notify_id":               {strconv.Itoa(int(providers.NotifyID(d.Replace())))},
 		"extra.notify_effect":     {"1"}, // a click opens the app
+	}
+	if o.DataOnly {
+		f.Set("pass_through", "1")
+		// The service documents both as needed, whether anybody sees them or not.
+		f.Set("title", filled(d.Title))
+		f.Set("description", filled(d.Body))
 	}
 	if d.Silent {
 		f.Set("notify_type", "4") // lights alone

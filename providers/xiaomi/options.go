@@ -44,9 +44,6 @@ func (o *options) say(f url.Values, silent bool) {
 	if o.Foreground != nil && !*o.Foreground {
 		f.Set("extra.notify_foreground", "0")
 	}
-	if o.DataOnly {
-		f.Set("pass_through", "1")
-	}
 	if c := o.Click; c != nil {
 		switch c.Open {
 		case providers.ClickURL:

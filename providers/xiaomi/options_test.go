@@ -27,7 +27,7 @@ func TestOverridesGoWhereXiaomiWantsThem(t *testing.T) {
 			"extra.notify_effect": "3", "extra.web_uri": "https://x/y", "time_to_live": "1000",
 		},
 		`{"click":{"open":"intent","target":"intent://x#Intent;end"}}`: {"extra.notify_effect": "2", "extra.intent_uri": "intent://x#Intent;end"},
-		`{"data_only":true}`: {"pass_through": "1"},
+		`{"data_only":true}`: {"pass_through": "1", "title": "Shipped"},
 	} {
 		d := delivery("n1.0.0")
 		d.Overrides = map[string]json.RawMessage{"xiaomi": json.RawMessage(overrides)}
@@ -47,5 +47,21 @@ func TestOverridesGoWhereXiaomiWantsThem(t *testing.T) {
 	d.Overrides["xiaomi"] = json.RawMessage(`{"ttl_seconds":0}`)
 	if _, err := p.Weigh(d); !errors.Is(err, push.ErrRejected) {
 		t.Errorf("Weigh() error = %v, want rejected", err)
+	}
+}
+
+func TestDataOnlyNeedsNoTitle(t *testing.T) {
+	p := open1(t)
+	d := delivery("n1.0.0")
+	d.Title, d.Body = "", " "
+	if _, err := p.Weigh(d); !errors.Is(err, push.ErrRejected) {
+		t.Errorf("what is shown: Weigh() error = %v, want rejected", err)
+	}
+	d.Overrides = map[string]json.RawMessage{"xiaomi": json.RawMessage(`{"data_only":true}`)}
+	if _, err := p.Weigh(d); err != nil {
+		t.Errorf("what nobody sees: Weigh() error = %v", err)
+	}
+	if f := p.form([]*push.Delivery{d}, nil, ""); f.Get("title") != "-" || f.Get("description") != "-" || f.Get("pass_through") != "1" {
+		t.Errorf("the form is %v, want the texts filled that Xiaomi needs", f)
 	}
 }

@@ -25,7 +25,7 @@ var codesJSON []byte
 // Provider sends over connections of its own.
 type Provider struct {
 	config    *config
-	send      string // address of messages
+	base      string
 	callback  string // address of our callbacks; "" for none
 	codes     *providers.Codes
 	client    *http.Client
@@ -53,7 +53,7 @@ func open(credentials []byte, callback string) (providers.Provider, error) {
 	transport := providers.HTTPTransport(c.tls)
 	return &Provider{
 		config:    c,
-		send:      strings.TrimSuffix(c.Endpoint, "/") + "/v3/message/regid",
+		base:      strings.TrimSuffix(c.Endpoint, "/"),
 		callback:  callback,
 		codes:     codes,
 		transport: transport,
@@ -78,15 +78,12 @@ func (p *Provider) Send(ctx context.Context, d *push.Delivery) (push.Answer, err
 
 // SendBatch implements [providers.Batcher].
 func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Reply {
-	return providers.Addressed(ds, noToken, func(ds []*push.Delivery, tokens []string) []push.Reply {
+	return providers.Addressed(ds, providers.NeedsListedToken(name, "registration id"), func(ds []*push.Delivery, tokens []string) []push.Reply {
 		payload, w, err := weigh(ds)
 		if err != nil {
 			return providers.Each(len(ds), push.Answer{}, err)
 		}
-		x, e := providers.Ask(ctx, p.client, name, http.MethodPost, p.send, []byte(p.form(ds, tokens, payload).Encode()), http.Header{
-			"Content-Type":  {"application/x-www-form-urlencoded;charset=UTF-8"},
-			"Authorization": {"key=" + p.config.Secret},
-		})
+		x, e := p.ask(ctx, http.MethodPost, p.base+"/v3/message/regid", p.form(ds, tokens, payload).Encode())
 		if e != nil {
 			return providers.Each(len(ds), push.Answer{}, e)
 		}
@@ -94,16 +91,12 @@ func (p *Provider) SendBatch(ctx context.Context, ds []*push.Delivery) []push.Re
 	})
 }
 
-// noToken keeps out what is no registration id. One with a comma is a list, to
-// the service: other people's devices.
-func noToken(token string) *push.Error {
-	switch {
-	case token == "":
-		return &push.Error{Provider: name, Kind: push.ErrUnreachable, Detail: "the device has no registration id"}
-	case strings.Contains(token, ","):
-		return &push.Error{Provider: name, Kind: push.ErrUnregistered, Detail: "that is no registration id"}
-	}
-	return nil
+// ask makes one request with the app's secret.
+func (p *Provider) ask(ctx context.Context, method, address, form string) (*providers.Exchange, *push.Error) {
+	return providers.Ask(ctx, p.client, name, method, address, []byte(form), http.Header{
+		"Content-Type":  {"application/x-www-form-urlencoded;charset=UTF-8"},
+		"Authorization": {"key=" + p.config.Secret},
+	})
 }
 
 // CloseIdleConnections lets go of connections that nothing is under way on.
@@ -150,11 +143,7 @@ func (p *Provider) sort(x *providers.Exchange, tokens []string, w push.Payload) 
 
 // refusal is the table's row for a word of the service.
 func (p *Provider) refusal(x *providers.Exchange, word string) *push.Error {
-	e := p.codes.Error(name, x.Status, word)
-	e.Code = word
-	if after := x.RetryAfter(); after > 0 {
-		e.RetryAfter = after
-	}
+	e := p.codes.Refusal(name, x, word, word)
 	if errors.Is(e.Kind, push.ErrQuota) && e.RetryAfter == 0 {
 		e.RetryAfter = providers.UntilMidnightInChina(time.Now())
 	}

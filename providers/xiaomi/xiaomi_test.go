@@ -55,7 +55,7 @@ func TestMessageIsInTheServicesWords(t *testing.T) {
 		}
 	}
 	var data map[string]string
-	if err := json.Unmarshal([]byte(r.PostForm.Get("payload")), &data); err != nil || data["order"] != "8812" || data[idKey] != "order-8812.0.3" {
+	if err := json.Unmarshal([]byte(r.PostForm.Get("payload")), &data); err != nil || data["order"] != "8812" || data[providers.IDKey] != "order-8812.0.3" {
 		t.Errorf("payload = %s", r.PostForm.Get("payload"))
 	}
 	if ttl, _ := strconv.Atoi(r.PostForm.Get("time_to_live")); ttl < 3_590_000 || ttl > 3_600_000 {
