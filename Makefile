@@ -59,6 +59,10 @@ bench-live: ## measure the live connection beside Mosquitto, write build/bench-l
 	go build -o build/bench-live ./examples/bench-live
 	build/bench-live -out build/bench-live.json
 
+bench-gateway: build ## measure calls through the gateway beside nginx as a plain reverse proxy, write build/bench-gateway.json
+	go build -o build/bench-gateway ./examples/bench-gateway
+	build/bench-gateway -herald bin/herald -out build/bench-gateway.json $(ARGS)
+
 migrate: build ## bring the databases of herald.yaml up to date
 	bin/herald migrate
 

@@ -17,7 +17,7 @@ import (
 )
 
 // named are the tables that name devices; rollups do not.
-var named = []string{"receipts", "sampled_receipts"}
+var named = []string{"receipts", "sampled_receipts", "gateway_events"}
 
 // OfDevices counts the events that name devices of an app.
 func (s *Store) OfDevices(ctx context.Context, app string, devices []string) (n int, err error) {

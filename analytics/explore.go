@@ -51,6 +51,7 @@ var explorable = []View{
 	{Name: "v_errors", About: "Failures and attempts without an answer in each hour, by provider, kind and code, with the provider's last words."},
 	{Name: "receipts", About: "One row for each piece of evidence about a delivery: the answer to an attempt (answer = 1) with how its road was chosen, and what came later. Repeats may show until they are merged."},
 	{Name: "decisions", About: "One row for each first decision of a delivery: the roads there were, their scores and chances, the one chosen, and whether it brought the message (reward)."},
+	{Name: "gateway_events", About: "One row for each call to a business: service, operation and version, how long it took, its code where it failed, whether it was answered from the cache, and, where the declaration keeps some, the exchange with its fields masked."},
 	{Name: "flow_minute", About: "What arrived in each minute, summed by class, provider, stage and kind. v_activity has groups of devices, by the hour."},
 }
 

@@ -98,7 +98,7 @@ func TestReplayedSpoolChangesNoTable(t *testing.T) {
 		if before[table] != want {
 			t.Errorf("%s: %s before, %s after", table, before[table], want)
 		}
-		if strings.HasPrefix(want, "0 rows") && table != "decisions" && table != "v_decisions" {
+		if strings.HasPrefix(want, "0 rows") && table != "decisions" && table != "v_decisions" && table != "gateway_events" {
 			t.Errorf("%s is empty: the test shows nothing of it", table)
 		}
 	}

@@ -2,12 +2,14 @@ package api
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -40,6 +42,7 @@ func (s *Server) gatewayRoutes() {
 	e.POST("/v1/services/:service/:operation", s.callService)
 	e.POST("/v1/inbound/:service/:event", s.receiveEvent)
 
+	e.GET("/v1/gateway/services", s.keyed(ScopeRead, s.listDeclared))
 	e.GET("/v1/gateway/services/:service", s.keyed(ScopeRead, s.getService))
 	e.PUT("/v1/gateway/services/:service", s.keyed(ScopeAdmin, s.audited("service.put", s.getService, s.putService)))
 	e.DELETE("/v1/gateway/services/:service", s.keyed(ScopeAdmin, s.audited("service.delete", s.getService, s.deleteService)))
@@ -72,22 +75,11 @@ func (s *Server) callService(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	req, fs, err := read(c, maxCall, callForm)
+	raw, err := body(c, maxCall)
 	if err != nil {
 		return err
 	}
-	if err := fs.err(); err != nil {
-		return err
-	}
-	r := gateway.Request{Service: c.Param("service"), Operation: c.Param("operation"), Input: req.Input, ETag: req.ETag}
-	r.Page.Cursor = req.Page.Cursor
-	if req.Page.Limit != nil {
-		r.Page.Limit = *req.Page.Limit
-	}
-	if req.Version != nil {
-		r.Version = *req.Version
-	}
-	answer, err := s.parts.Gateway.Call(c.Request().Context(), who, r)
+	answer, err := callOf(c.Request().Context(), s.parts.Gateway, who, c.Param("service"), c.Param("operation"), raw)
 	if err != nil {
 		return err
 	}
@@ -101,7 +93,48 @@ func (s *Server) callService(c echo.Context) error {
 			h.Set("Sunset", sunset)
 		}
 	}
-	return c.JSON(http.StatusOK, answer)
+	return c.JSONBlob(http.StatusOK, answer.AppendJSON(nil))
+}
+
+// callOf makes the call of a body, which is the same at both doors.
+func callOf(ctx context.Context, g *gateway.Gateway, who gateway.Caller, service, operation string, raw []byte) (*gateway.Answer, error) {
+	req, fs, err := callForm.decode(raw)
+	if err != nil {
+		return nil, err
+	}
+	if err := fs.err(); err != nil {
+		return nil, err
+	}
+	r := gateway.Request{Service: service, Operation: operation, Input: req.Input, ETag: req.ETag}
+	r.Page.Cursor = req.Page.Cursor
+	if req.Page.Limit != nil {
+		r.Page.Limit = *req.Page.Limit
+	}
+	if req.Version != nil {
+		r.Version = *req.Version
+	}
+	return g.Call(ctx, who, r)
+}
+
+// AnswerCall answers a call that came by another door as POST
+// /v1/services/{service}/{operation} would: with an answer, or a [Problem].
+func AnswerCall(ctx context.Context, g *gateway.Gateway, who gateway.Caller, service, operation string, raw []byte) (status int, answer []byte) {
+	a, err := callOf(ctx, g, who, service, operation, raw)
+	if err != nil {
+		return written(problemOf(err, rand.Text()))
+	}
+	return http.StatusOK, a.AppendJSON(nil)
+}
+
+// RefuseCall is a [Problem] of such a door's own.
+func RefuseCall(status int, code, detail string) []byte {
+	_, answer := written(problemOf(&refusal{status: status, code: code, detail: detail}, rand.Text()))
+	return answer
+}
+
+func written(p Problem) (status int, text []byte) {
+	text, _ = json.Marshal(p) // texts and numbers
+	return p.Status, text
 }
 
 // client is who calls a business: a device, or a key with the scope send.
@@ -210,6 +243,12 @@ func (s *Server) notifyOf(ctx context.Context, app, id string, raw json.RawMessa
 	return err
 }
 
+// listDeclared serves GET /v1/gateway/services: what there is to call, for those
+// who look after it.
+func (s *Server) listDeclared(c echo.Context, who caller) error {
+	return c.JSON(http.StatusOK, map[string]any{"services": s.parts.Gateway.List(who.app)})
+}
+
 // serviceResponse is a declaration and where it comes from.
 type serviceResponse struct {
 	Service     string              `json:"service"`
@@ -283,6 +322,21 @@ func (s *Server) deleteService(c echo.Context, who caller) error {
 	return c.NoContent(http.StatusNoContent)
 }
 
+// CallsHour is how the calls of a service went in an hour, in all processes.
+type CallsHour struct {
+	Hour   time.Time `json:"hour"`
+	Calls  uint64    `json:"calls"`
+	Failed uint64    `json:"failed"`
+	Cached uint64    `json:"cached"`
+	P50MS  float64   `json:"p50_ms"`
+	P99MS  float64   `json:"p99_ms"`
+}
+
+// CallsByHour tells of each hour of [from, to) that had calls, in order.
+type CallsByHour func(ctx context.Context, app, service string, from, to time.Time) ([]CallsHour, error)
+
+const day = 24 * time.Hour
+
 // shadowReport is how a shadow fares.
 type shadowReport struct {
 	Version   string             `json:"version"`
@@ -310,10 +364,18 @@ func (s *Server) getServiceState(c echo.Context, who caller) error {
 			}
 		}
 	}
+	ctx := c.Request().Context()
+	hours := []CallsHour{}
+	if s.parts.CallsByHour != nil {
+		now := s.parts.Now()
+		if hours, err = s.parts.CallsByHour(ctx, who.app, name, now.Add(-day), now); err != nil {
+			s.log.WarnContext(ctx, "no record of the last day's calls", "service", name, "err", err)
+		}
+	}
 	slices.SortFunc(shadows, func(a, b shadowReport) int { return strings.Compare(a.Version+a.Operation, b.Version+b.Operation) })
 	return c.JSON(http.StatusOK, map[string]any{
 		"service": name, "operations": g.Stats(who.app, name), "backends": g.Backends(who.app, name),
-		"shadows": shadows, "exchanges": g.Exchanges(who.app, name), "events": some(events),
+		"shadows": shadows, "exchanges": g.Exchanges(who.app, name), "events": some(events), "hours": some(hours),
 	})
 }
 

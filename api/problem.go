@@ -24,6 +24,8 @@ type Problem struct {
 	Faults    []push.Fault `json:"faults,omitempty"`
 	Part      string       `json:"part,omitempty"` // of a call to a business: the step that failed
 	RequestID string       `json:"request_id"`
+	// RetryAfterSeconds is the header Retry-After, for doors that have none.
+	RetryAfterSeconds int `json:"retry_after_seconds,omitempty"`
 }
 
 const (
@@ -41,6 +43,10 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return "api: " + r.code + ": " + r.detail }
+
+// retrySeconds is retryAfter in whole seconds, rounded up: zero would mean "at
+// once".
+func (r *refusal) retrySeconds() int { return int((r.retryAfter + time.Second - 1) / time.Second) }
 
 func notFound(what string) error {
 	return &refusal{status: http.StatusNotFound, code: "not_found", detail: "there is no such " + what}
@@ -88,7 +94,7 @@ func problemOf(err error, requestID string) Problem {
 	r := refuse(err)
 	p := Problem{
 		Type: problemType + r.code, Title: http.StatusText(r.status), Status: r.status,
-		Code: r.code, Detail: r.detail, RequestID: requestID,
+		Code: r.code, Detail: r.detail, RequestID: requestID, RetryAfterSeconds: r.retrySeconds(),
 	}
 	if invalid := (*push.Invalid)(nil); errors.As(err, &invalid) {
 		p.Faults = invalid.Faults
@@ -118,8 +124,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 	h := c.Response().Header()
 	if r.retryAfter > 0 {
-		// Whole seconds, rounded up: zero would mean "at once".
-		h.Set(echo.HeaderRetryAfter, strconv.Itoa(int((r.retryAfter+time.Second-1)/time.Second)))
+		h.Set(echo.HeaderRetryAfter, strconv.Itoa(r.retrySeconds()))
 	}
 	if r.challenge != "" {
 		h.Set(echo.HeaderWWWAuthenticate, r.challenge)

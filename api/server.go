@@ -96,6 +96,7 @@ type Parts struct {
 	Webhooks    Webhooks
 	Gateway     *gateway.Gateway
 	Businesses  Businesses
+	CallsByHour CallsByHour // nil where nobody writes calls down
 	Members     Members
 	Audit       Audit
 	Desk        Desk

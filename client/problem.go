@@ -29,10 +29,26 @@ type Problem struct {
 	Code      string  `json:"code"` // empty if it was not Herald that answered
 	Detail    string  `json:"detail,omitempty"`
 	Faults    []Fault `json:"faults,omitempty"`
-	RequestID string  `json:"request_id"` // finds the request in Herald's log
+	Part      string  `json:"part,omitempty"` // of a call to several back ends: the one that failed
+	RequestID string  `json:"request_id"`     // finds the request in Herald's log
 
 	// RetryAfter is how long Herald asks to be left alone; 0 if it does not.
 	RetryAfter time.Duration `json:"-"`
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *Problem) UnmarshalJSON(raw []byte) error {
+	type plain Problem
+	in := struct {
+		*plain
+
+		Seconds int `json:"retry_after_seconds"`
+	}{plain: (*plain)(p)}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return err
+	}
+	p.RetryAfter = time.Duration(in.Seconds) * time.Second
+	return nil
 }
 
 // Fault is one thing wrong with a request, under the path of the field that

@@ -176,13 +176,26 @@ func (b *backend) send(ctx context.Context, out *outgoing, etag string) (*incomi
 		return nil, e
 	}
 	in, err := b.attempt(ctx, out, etag)
-	switch e := asError(err); {
-	case err == nil, !e.backend():
-		b.breaker.RecordSuccess()
-	default:
-		b.breaker.RecordFailure()
-	}
+	b.judge(err)
 	return in, err
+}
+
+// judge tells the breaker how a call went. A caller who has left says nothing
+// about the back end; where one call was let through to see whether it is well,
+// it was not seen to be.
+func (b *backend) judge(err error) {
+	switch e := asError(err); {
+	case err == nil:
+		b.breaker.RecordSuccess()
+	case e.Code == CodeCancelled:
+		if b.breaker.IsHalfOpen() {
+			b.breaker.RecordFailure()
+		}
+	case e.backend():
+		b.breaker.RecordFailure()
+	default:
+		b.breaker.RecordSuccess()
+	}
 }
 
 func (b *backend) attempt(ctx context.Context, out *outgoing, etag string) (*incoming, error) {

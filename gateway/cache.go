@@ -118,7 +118,9 @@ func (c *call) cached(ctx context.Context, o *operation, st []*step, input any, 
 	case held != nil && now.Before(held.fresh):
 		return held.serve("hit"), nil
 	case held != nil && now.Before(held.stale):
-		c.gateway.spawn(func(life context.Context) { _, _ = c.together(life, k, ask) }) // a failure leaves what is stored
+		if !c.gateway.flights.underWay(k) {
+			c.gateway.spawn(func(life context.Context) { _, _ = c.together(life, k, ask) }) // a failure leaves what is stored
+		}
 		return held.serve("stale"), nil
 	}
 	res, err := c.together(ctx, k, ask)
@@ -159,6 +161,7 @@ func (c *call) store(ctx context.Context, k cacheKey, held *entry, o *operation,
 		if res.raw, err = encode(res.value); err != nil {
 			return nil, err
 		}
+		res.tag = tagOf(res.raw)
 	}
 	rule := o.declared.Cache
 	life := time.Duration(rule.Seconds) * time.Second
@@ -173,24 +176,4 @@ func (c *call) store(ctx context.Context, k cacheKey, held *entry, o *operation,
 	e.iferror = e.fresh.Add(time.Duration(rule.StaleIfErrorSeconds) * time.Second)
 	c.gateway.cache.put(e)
 	return res, nil
-}
-
-// flightTime bounds a request that many wait for.
-const flightTime = 2 * maxTimeout
-
-// together lets equal requests that are under way have one answer. It does not
-// end with the caller who happened to be the first.
-func (c *call) together(ctx context.Context, k cacheKey, ask func(context.Context) (*result, error)) (*result, error) {
-	flight := c.gateway.flights.DoChan(string(k[:]), func() (any, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTime)
-		defer cancel()
-		return ask(ctx)
-	})
-	select {
-	case got := <-flight:
-		res, _ := got.Val.(*result)
-		return res, got.Err
-	case <-ctx.Done():
-		return nil, fail(CodeCancelled, "the caller has left", ctx.Err())
-	}
 }

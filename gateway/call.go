@@ -41,6 +41,7 @@ type road func(ctx context.Context, s *step, out *outgoing, etag string) (*incom
 type result struct {
 	value   any
 	raw     []byte // of value; nil until it is needed
+	tag     string // of raw, likewise
 	next    string
 	partial []Missing
 	cached  string
@@ -71,7 +72,7 @@ func (c *call) serve(ctx context.Context, r Request) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.sample()
+	c.sample(input)
 	res, err := c.answer(ctx, o, input, r.Page)
 	if err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func (c *call) adapt(ctx context.Context, o *operation, input any, page PageRequ
 		return nil, err
 	}
 	ours := *res
-	ours.raw = nil
+	ours.raw, ours.tag = nil, ""
 	if ours.value, err = o.adaptOutput.run(ctx, hide(res.value, o.adapts.fields, c.who.Roles), sc); err != nil {
 		return nil, err
 	}
@@ -207,23 +208,32 @@ func (c *call) write(r Request, res *result) (*Answer, error) {
 	a := &Answer{Version: c.version.number, Partial: res.partial, Cached: res.cached, Deprecated: c.deprecation()}
 	value := hide(res.value, c.operation.fields, c.who.Roles)
 	raw := res.raw
+	a.ETag = res.tag
 	if raw == nil || len(c.operation.fields) > 0 {
 		var err error
 		if raw, err = encode(value); err != nil {
 			return nil, err
 		}
+		a.ETag = ""
+	}
+	if a.ETag == "" {
+		a.ETag = tagOf(raw)
 	}
 	if res.next != "" {
 		a.Page = &NextPage{Next: res.next}
 	}
-	sum := sha256.Sum256(raw)
-	a.ETag = base64.RawURLEncoding.EncodeToString(sum[:12])
 	if r.ETag == a.ETag {
 		a.NotModified = true
 		return a, nil
 	}
 	a.Output = raw
 	return a, nil
+}
+
+// tagOf names a text.
+func tagOf(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 func (c *call) deprecation() *Deprecation {

@@ -47,15 +47,18 @@ type Received struct {
 // exchange gathers what passes on one call.
 type exchange struct {
 	mu       sync.Mutex
-	mask     []string
+	mask     mask
 	requests map[string]Sent
 	answers  map[string]Received
 }
 
 // sample decides whether this call's exchange is kept.
-func (c *call) sample() {
+func (c *call) sample(input any) {
 	if s := c.operation.declared.Sample; s != nil && rand.Float64()*100 < s.Percent {
-		c.notes = &exchange{mask: s.Mask}
+		c.notes = &exchange{mask: mask{names: s.Mask}}
+		c.notes.mask.learn(input)
+		c.notes.mask.hide(c.who.User)
+		c.notes.mask.hide(c.who.Device)
 	}
 }
 
@@ -69,24 +72,27 @@ func (x *exchange) add(s *step, out *outgoing, in *incoming) {
 	if x.requests == nil {
 		x.requests, x.answers = map[string]Sent{}, map[string]Received{}
 	}
-	x.requests[s.name] = Sent{out.method, out.path, x.queries(out.query), out.headers, x.text(out.body)}
-	if in != nil {
-		raw, _ := encode(masked(in.body, x.mask)) // it was decoded from JSON
-		x.answers[s.name] = Received{Status: in.status, Headers: keptHeaders(in.header), Body: raw}
-	}
-}
-
-func (x *exchange) queries(q map[string][]string) map[string][]string {
-	out := make(map[string][]string, len(q))
-	for name, values := range q {
-		out[name] = values
-		for _, m := range x.mask {
-			if m == name {
-				out[name] = []string{"***"}
-			}
+	sent := Sent{Method: out.method, Path: x.mask.path(out.path), Body: x.text(out.body)}
+	for name, values := range out.query {
+		if sent.Query == nil {
+			sent.Query = map[string][]string{}
+		}
+		for _, v := range values {
+			sent.Query[name] = append(sent.Query[name], x.mask.field(name, v))
 		}
 	}
-	return out
+	for name, v := range out.headers {
+		if sent.Headers == nil {
+			sent.Headers = map[string]string{}
+		}
+		sent.Headers[name] = x.mask.field(name, v)
+	}
+	x.requests[s.name] = sent
+	if in != nil {
+		x.mask.learn(in.body)
+		raw, _ := encode(x.mask.apply(in.body)) // it was decoded from JSON
+		x.answers[s.name] = Received{Status: in.status, Headers: keptHeaders(in.header), Body: raw}
+	}
 }
 
 // text is a body with its fields masked.
@@ -98,7 +104,7 @@ func (x *exchange) text(raw []byte) json.RawMessage {
 	if err != nil {
 		return nil
 	}
-	out, _ := encode(masked(v, x.mask)) // as it was
+	out, _ := encode(x.mask.apply(v)) // as it was
 	return out
 }
 

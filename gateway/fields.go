@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"maps"
+	"net/url"
 	"slices"
+	"strings"
 )
 
 // guardedField is a path in an output that only some roles see. Lists on the
@@ -48,26 +50,94 @@ func without(v any, path []string) any {
 	}
 }
 
-// masked is a copy of a value in which the fields of these names say nothing.
-func masked(v any, names []string) any {
+// mask leaves out fields by their names, at any depth, and what they said
+// wherever else it passes: a mapping may call it something else.
+type mask struct {
+	names []string
+	said  []string // values of fields that are masked, and of the caller
+}
+
+// hidden stands for what is not shown; leastHidden is how long a value is that is
+// looked for elsewhere: shorter ones are everywhere.
+const (
+	hidden      = "***"
+	leastHidden = 4
+)
+
+func (m *mask) hide(text string) {
+	if len(text) >= leastHidden && !slices.Contains(m.said, text) && len(m.said) < 1000 {
+		m.said = append(m.said, text)
+	}
+}
+
+// learn notes what the fields say.
+func (m *mask) learn(v any) { m.walk(v, false) }
+
+func (m *mask) walk(v any, within bool) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			m.walk(e, within)
+		}
+	case map[string]any:
+		for k, e := range v {
+			m.walk(e, within || slices.Contains(m.names, k))
+		}
+	default:
+		if text, ok := scalar(v); ok && within {
+			m.hide(text)
+		}
+	}
+}
+
+// apply is a copy of a value without them.
+func (m *mask) apply(v any) any {
 	switch v := v.(type) {
 	case []any:
 		list := make([]any, len(v))
 		for i, e := range v {
-			list[i] = masked(e, names)
+			list[i] = m.apply(e)
 		}
 		return list
 	case map[string]any:
-		m := make(map[string]any, len(v))
+		all := make(map[string]any, len(v))
 		for k, e := range v {
-			if slices.Contains(names, k) {
-				m[k] = "***"
+			if slices.Contains(m.names, k) {
+				all[k] = hidden
 			} else {
-				m[k] = masked(e, names)
+				all[k] = m.apply(e)
 			}
 		}
-		return m
+		return all
+	case string:
+		return m.text(v)
 	default:
+		if text, ok := scalar(v); ok && slices.Contains(m.said, text) {
+			return hidden
+		}
 		return v
 	}
+}
+
+// field is the value of a header or of a parameter.
+func (m *mask) field(name, value string) string {
+	if slices.ContainsFunc(m.names, func(n string) bool { return strings.EqualFold(n, name) }) {
+		return hidden
+	}
+	return m.text(value)
+}
+
+func (m *mask) text(s string) string {
+	for _, said := range m.said {
+		s = strings.ReplaceAll(s, said, hidden)
+	}
+	return s
+}
+
+// path is one whose values are escaped.
+func (m *mask) path(s string) string {
+	for _, said := range m.said {
+		s = strings.ReplaceAll(s, url.PathEscape(said), url.PathEscape(hidden))
+	}
+	return s
 }

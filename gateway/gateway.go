@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/singleflight"
 )
 
 // Config shapes a gateway. Start from [DefaultConfig].
@@ -70,7 +69,7 @@ type Gateway struct {
 	catalog  atomic.Pointer[catalog]
 	loading  sync.Mutex
 	cache    *cache
-	flights  singleflight.Group
+	flights  flights
 	limits   limits
 	counts   counts
 	metrics  *metrics

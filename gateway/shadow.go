@@ -83,12 +83,12 @@ func (c *comparison) note(now time.Time, s *Sample, main, res *result, err error
 	if err != nil {
 		d.Error = asError(err).Code
 	} else {
-		var mask []string
+		var m mask
 		if s != nil {
-			mask = s.Mask
+			m.names = s.Mask
 		}
-		was, _ := encode(masked(main.value, mask)) // both were checked
-		is, _ := encode(masked(res.value, mask))
+		was, _ := encode(m.apply(main.value)) // both were checked
+		is, _ := encode(m.apply(res.value))
 		d.Where = Compare(was, is)
 	}
 	c.add(func(r *Comparison) {

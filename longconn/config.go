@@ -40,6 +40,10 @@ type Config struct {
 
 	// Inbox is the topic that messages are published on.
 	Inbox string `yaml:"-"`
+	// Answers is the topic on which the handler answers what a client asked, as
+	// are those below it. What is told there needs no subscription; who has one
+	// made all the same is granted it.
+	Answers string `yaml:"-"`
 
 	// MaxConnections is how many clients are let in; more are told "server
 	// busy". Keep it below the process's limit of descriptors. Default 100,000.
@@ -105,6 +109,7 @@ func DefaultConfig() Config {
 		TCP:            ":1883",
 		WebSocket:      ":8083",
 		Inbox:          "inbox",
+		Answers:        "answers",
 		MaxConnections: 100_000,
 		MaxPacket:      64 << 10,
 		Window:         32,

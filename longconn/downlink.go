@@ -60,7 +60,7 @@ func (e *engine) deliverLossy(now time.Time, m Message, done func(error)) {
 		e.report(done, ErrExpired)
 	case !e.fits(m):
 		e.report(done, ErrTooLarge)
-	case e.work != nil && len(e.work.out) > 64<<10:
+	case e.work != nil && len(e.work.out) > max(64<<10, e.srv.cfg.QueueBytes):
 		e.srv.stats.full.Add(1)
 		e.report(done, ErrFull)
 	default:

@@ -182,18 +182,28 @@ func (e *engine) subscribe(body []byte) error {
 	return nil
 }
 
-// grant decides on one filter: a client has its inbox and nothing else.
+// grant decides on one filter: a client has its inbox and its answers, and
+// nothing else.
 func (e *engine) grant(f mqtt.Filter) mqtt.Reason {
+	wild := strings.ContainsAny(f.Topic, "+#")
 	switch {
 	case f.Topic == e.srv.cfg.Inbox:
 		return mqtt.Reason(max(f.QoS, 1))
+	case !wild && e.answers(f.Topic):
+		return mqtt.Success // at QoS 0
 	case e.version == mqtt.V5 && strings.HasPrefix(f.Topic, "$share/"):
 		return mqtt.SharedNotSupported
-	case strings.ContainsAny(f.Topic, "+#"):
+	case wild:
 		return mqtt.WildcardsNotSupported
 	default:
 		return mqtt.NotAuthorized
 	}
+}
+
+// answers reports whether a topic is one that answers are told on.
+func (e *engine) answers(topic string) bool {
+	rest, ok := strings.CutPrefix(topic, e.srv.cfg.Answers)
+	return ok && e.srv.cfg.Answers != "" && (rest == "" || rest[0] == '/')
 }
 
 func (e *engine) unsubscribe(body []byte) error {

@@ -171,6 +171,12 @@ var changes = map[string]act{
 		return http.MethodPost, verb(apiPath(nil, "webhooks", id), "replay"), map[string]any{"state": f.Get("state"), "event": f.Get("event")}
 	}},
 	"webhook.delete": {need: Admin, what: "Deleted", ask: remove("webhooks")},
+	"service.try": {need: Viewer, what: "This is what the mapping makes of it", shows: true, ask: func(_, id string, f url.Values) (string, string, any) {
+		return http.MethodPost, apiPath(nil, "gateway", "services", id, "try"), tryBody(f)
+	}},
+	"event.replay": {need: Admin, what: "Mapped again", ask: func(_, id string, f url.Values) (string, string, any) {
+		return http.MethodPost, apiPath(nil, "gateway", "services", id, "replay"), map[string]any{"event": f.Get("event"), "id": f.Get("event_id")}
+	}},
 	"member.put": {need: Admin, what: "Saved", ask: func(app, id string, f url.Values) (string, string, any) {
 		return http.MethodPut, apiPath(nil, "apps", app, "members", strings.TrimSpace(id)), map[string]any{"role": f.Get("role")}
 	}},

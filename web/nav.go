@@ -16,7 +16,7 @@ var menu = [...]struct {
 		{"journeys", "/journeys", ""}, {"explore", "/explore", "explorer"},
 	}},
 	{"Operate", []place{
-		{"notifications", "/notifications", ""}, {"devices", "/devices", "desk"}, {"live", "/live", "desk"}, {"queues", "/queues", "desk"},
+		{"notifications", "/notifications", ""}, {"devices", "/devices", "desk"}, {"live", "/live", "desk"}, {"queues", "/queues", "desk"}, {"services", "/services", "desk"},
 	}},
 	{"Set up", []place{
 		{"settings", "/settings", "admin"}, {"audit", "/audit", "operator"},
@@ -35,7 +35,7 @@ type place struct {
 // parents are the entries that are lit for pages below them.
 var parents = map[string]string{
 	"notification": "notifications", "delivery": "notifications", "install": "devices", "user": "devices",
-	"task": "queues", "secret": "settings", "hook": "settings",
+	"task": "queues", "secret": "settings", "hook": "settings", "service": "services",
 }
 
 // menuGroup and menuEntry are the menu as layout.html shows it.

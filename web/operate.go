@@ -16,6 +16,8 @@ func (s *site) routeOperate(mux *http.ServeMux) {
 	mux.Handle("GET /queues", s.private(s.queues))
 	mux.Handle("GET /queues/{queue}/tasks/{task}", s.private(s.task))
 	mux.Handle("GET /live", s.private(s.live))
+	mux.Handle("GET /services", s.private(s.services))
+	mux.Handle("GET /services/{service}", s.private(s.service))
 	mux.Handle("GET /audit", s.private(s.audit))
 	mux.Handle("GET /settings", s.private(s.settings))
 	mux.Handle("GET /settings/webhooks/{webhook}", s.private(s.hook))

@@ -65,9 +65,24 @@ export interface Events {
 }
 
 export class Refusal extends Error {
-  code: string;
+  code: string; // of a call also "timeout" and "disconnected"
   field?: string;
-  status?: number; // of HTTP, where it came by it
+  status?: number; // of HTTP
+  faults?: { field: string; detail: string }[];
+  part?: string; // of a call to several back ends: the one that failed
+  retry_after_seconds?: number;
+}
+
+/** What a business answered, in the form of the version that was asked. */
+export interface Answer<Output = any> {
+  version: number;
+  output?: Output; // not there if not_modified
+  page?: { next: string }; // not there on the last page
+  partial?: { part: string; code: string }[];
+  deprecated?: { since: string; sunset?: string; use?: number };
+  cached?: "hit" | "stale";
+  etag: string;
+  not_modified?: boolean;
 }
 
 export class Herald {
@@ -92,6 +107,15 @@ export class Herald {
   /** Whose presence to hear of, at most 200 users; none ends it. It outlives the connection. */
   watch(users: string[]): Promise<boolean>;
   history(conversation: string, range?: { before?: number; limit?: number }): Promise<Message[]>;
+  /**
+   * Asks a business: name is service.operation, such as "jobs.search". Waits for a connection if there is none, and is made
+   * once. Rejects with a {@link Refusal}, or with the signal's reason; Herald is then told that nobody waits any longer.
+   */
+  call<Output = any>(
+    name: string,
+    input?: any,
+    options?: { version?: number; page?: { cursor?: string; limit?: number }; etag?: string; timeout?: number; signal?: AbortSignal },
+  ): Promise<Answer<Output>>;
   /** Anything else under /v1/im, with the device's token. */
   request(method: string, path: string, body?: object): Promise<any>;
 }

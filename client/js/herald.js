@@ -1,6 +1,6 @@
 // A device of Herald, in a browser or in Node: it stays connected, acknowledges,
-// reports what became of a notification, and talks. It stands on MQTT.js, which
-// is handed in, and on nothing else.
+// reports what became of a notification, talks, and calls businesses. It stands on
+// MQTT.js, which is handed in, and on nothing else.
 //
 // What it does for you, as the protocol's document asks: it comes back after a
 // loss with a pause that doubles and is never in step with others, and begins
@@ -11,9 +11,9 @@
 
 /** Why Herald did not take what was asked. */
 export class Refusal extends Error {
-  constructor({ code, field, detail, status }) {
+  constructor({ code, field, detail, status, faults, part, retry_after_seconds }) {
     super(detail ?? code);
-    Object.assign(this, { name: "Refusal", code, field, status });
+    Object.assign(this, { name: "Refusal", code, field, status, faults, part, retry_after_seconds });
   }
 }
 
@@ -69,7 +69,7 @@ export class Heartbeat {
 export class Herald {
   #mqtt; #credentials; #api; #store; #network; #heard = new Map();
   #client; #timer; #beat; #running = false; #failures = 0; #retry = 0; #token = ""; #held = null; #watched;
-  #reports = new Map(); #asked = new Map(); #heads = new Map();
+  #reports = new Map(); #asked = new Map(); #heads = new Map(); #calls = new Map();
 
   constructor({ mqtt, credentials, api, store = memoryStore(), network = "default" }) {
     this.#mqtt = mqtt.default ?? mqtt;
@@ -123,6 +123,7 @@ export class Herald {
       customHandleAcks: (topic, message, packet, done) => this.#arrive(topic, message).then(() => done(0), () => done(0x80)),
     }));
     client.on("connect", () => this.#connected(client, c));
+    client.on("message", (topic, payload, packet) => topic === "answers" && this.#answered(payload, packet));
     client.on("error", (fault) => this.#tell("fault", fault));
     client.on("packetreceive", (p) => {
       const seconds = Number(p.properties?.userProperties?.["retry-after"]);
@@ -140,6 +141,7 @@ export class Herald {
     const began = setTimeout(() => (this.#failures = 0), calm);
     client.once("close", () => clearTimeout(began));
     this.#keepAlive(client);
+    for (const call of this.#calls.values()) call.ask();
     const life = Date.parse(c.expires_at) - Date.now();
     if (life > 0) this.#timer = setTimeout(() => this.#connect(), Math.min(2 ** 31 - 1, Math.max(5000, life - Math.max(30_000, life / 10))));
     for (const text of this.#reports.keys()) this.#bring(text);
@@ -183,6 +185,7 @@ export class Herald {
     old?.removeAllListeners();
     old?.on("error", () => {}); // one that nobody hears would be thrown
     old?.end(true);
+    for (const call of this.#calls.values()) call.lost();
   }
 
   #again() {
@@ -237,6 +240,55 @@ export class Herald {
     if (!(await this.#publish("receipts", text))) return;
     this.#reports.delete(text);
     this.#store.set("reports", [...this.#reports.keys()]);
+  }
+
+  // Calls.
+
+  /**
+   * Asks a business: name is service.operation. It waits for a connection if there
+   * is none, and is made once: a connection that is lost before the answer is an
+   * error, for the business may have been asked.
+   */
+  call(name, input, { version, page, etag, timeout = 30_000, signal } = {}) {
+    const [service, operation, more] = name.split(".");
+    if (!operation || more !== undefined || /[/+#]/.test(name)) return Promise.reject(new TypeError(`${name} is not service.operation`));
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const id = newID(), bytes = new TextEncoder(), correlationData = bytes.encode(id);
+    const body = JSON.stringify({ version, input, page, etag });
+    return new Promise((resolve, reject) => {
+      let asked = false;
+      const end = (f, value) => {
+        this.#calls.delete(id);
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", abort);
+        f(value);
+      };
+      const leave = (why) => {
+        if (asked) this.#client?.publish("cancel", "", { qos: 0, properties: { correlationData } });
+        end(reject, why);
+      };
+      const abort = () => leave(signal.reason);
+      const timer = setTimeout(() => leave(new Refusal({ code: "timeout", detail: `${name} was not answered within ${timeout} ms` })), timeout);
+      signal?.addEventListener("abort", abort);
+      const call = {
+        ask: () => {
+          if (asked || !this.#client?.connected) return;
+          asked = true;
+          this.#client.publish(`services/${service}/${operation}`, body, {
+            qos: 0, properties: { responseTopic: "answers", correlationData, messageExpiryInterval: Math.ceil(timeout / 1000) },
+          });
+        },
+        lost: () => asked && end(reject, new Refusal({ code: "disconnected", detail: `the connection was lost before ${name} was answered` })),
+        answered: (a) => (a.code ? end(reject, new Refusal(a)) : end(resolve, a)),
+      };
+      this.#calls.set(id, call);
+      call.ask();
+    });
+  }
+
+  #answered(payload, packet) {
+    const text = new TextDecoder();
+    this.#calls.get(text.decode(packet.properties?.correlationData ?? new Uint8Array()))?.answered(JSON.parse(text.decode(payload)));
   }
 
   // Chat.

@@ -47,11 +47,14 @@ func (d *Device) connect(ctx context.Context) error {
 	d.mu.Lock()
 	d.line, d.token = l, token.Token
 	reports := append([]string(nil), d.state.Reports...)
+	close(d.opened)
+	d.opened = make(chan struct{})
 	d.mu.Unlock()
 	defer func() {
 		d.mu.Lock()
 		d.line = nil
 		d.mu.Unlock()
+		d.forsake()
 	}()
 	// What comes is read at once, for the pings' sake, and waits here until what
 	// was missed has been pulled. When there is no more room the server waits.
@@ -59,7 +62,7 @@ func (d *Device) connect(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() {
 		defer close(came)
-		ended <- l.read(ctx, in, came)
+		ended <- d.read(ctx, l, in, came)
 	}()
 	var beating sync.WaitGroup
 	beating.Go(func() { d.beat(ctx, l, most) })
@@ -176,8 +179,9 @@ func (d *Device) open(ctx context.Context) (nc net.Conn, err error) {
 	return s, nil
 }
 
-// read reads until the connection ends; PUBLISH packets go on.
-func (l *line) read(ctx context.Context, in *bufio.Reader, came chan<- packet) error {
+// read reads until the connection ends; PUBLISH packets go on, but for answers:
+// who waits for one may be the function that holds up the others.
+func (d *Device) read(ctx context.Context, l *line, in *bufio.Reader, came chan<- packet) error {
 	for {
 		p, err := readPacket(in)
 		if err != nil {
@@ -188,6 +192,9 @@ func (l *line) read(ctx context.Context, in *bufio.Reader, came chan<- packet) e
 		l.mu.Unlock()
 		switch p.kind {
 		case typePublish:
+			if d.answer(p) {
+				continue
+			}
 			select {
 			case came <- p:
 			case <-ctx.Done():

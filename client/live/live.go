@@ -8,6 +8,7 @@
 //	})
 //	go device.Run(ctx)
 //	m, err := device.Send(ctx, live.Draft{To: "bob", Text: "Hi"})
+//	jobs, err := device.Call(ctx, "jobs.search", client.ServiceCall{Version: 2, Input: map[string]string{"text": "cook"}})
 //
 // It comes back after a loss with a pause that doubles and is never in step with
 // others; finds the longest heartbeat that the network bears; shows a new token
@@ -15,7 +16,7 @@
 // connection holds back what comes, pulls what has changed since its cursor, and
 // goes on, so that nothing is missed and nothing comes twice.
 //
-// It has no dependencies outside the standard library.
+// It has no dependencies outside the standard library and its own module.
 package live
 
 import (
@@ -140,6 +141,9 @@ type Device struct {
 	watched   []byte            // whom the device watches, as it tells Herald
 	asked     map[string]*asked // by client id, until they are said
 	order     []string          // of asked
+
+	opened chan struct{} // closed, and made anew, when a connection has been made
+	calls  map[string]chan answered
 }
 
 // asked is a message on its way.
@@ -167,7 +171,7 @@ func New(cfg Config) *Device {
 	if cfg.Network == nil {
 		cfg.Network = func() string { return "default" }
 	}
-	return &Device{cfg: cfg, asked: map[string]*asked{}}
+	return &Device{cfg: cfg, asked: map[string]*asked{}, opened: make(chan struct{}), calls: map[string]chan answered{}}
 }
 
 // Run stays connected until ctx ends, and then returns nil.

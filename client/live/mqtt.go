@@ -10,8 +10,9 @@ import (
 	"time"
 )
 
-// What a device needs of MQTT 5: CONNECT, PUBLISH at QoS 1 both ways, pings,
-// AUTH for a new token, and the reasons for which a server ends it.
+// What a device needs of MQTT 5: CONNECT, PUBLISH at QoS 1 both ways, at QoS 0
+// with correlation data for calls, pings, AUTH for a new token, and the reasons
+// for which a server ends it.
 const (
 	typeConnect    = 1
 	typeConnack    = 2
@@ -26,6 +27,9 @@ const (
 	reasonTakenOver      = 0x8e
 	reasonQuota          = 0x97
 
+	propMessageExpiry   = 0x02
+	propResponseTopic   = 0x08
+	propCorrelation     = 0x09
 	propServerKeepAlive = 0x13
 	propSessionExpiry   = 0x11
 	propAuthMethod      = 0x15
@@ -94,32 +98,51 @@ func publishPacket(topic string, id uint16, payload []byte) []byte {
 	return appendPacket(nil, typePublish, 2, append(append(body, 0), payload...))
 }
 
+// askPacket is a PUBLISH at QoS 0, of a call and its end. answerTo is "" where
+// none is wanted, expiry in seconds.
+func askPacket(topic, answerTo, correlation string, expiry uint32, payload []byte) []byte {
+	p := appendText([]byte{propCorrelation}, correlation)
+	if answerTo != "" {
+		p = appendText(append(p, propResponseTopic), answerTo)
+		p = binary.BigEndian.AppendUint32(append(p, propMessageExpiry), expiry)
+	}
+	body := binary.AppendUvarint(appendText(nil, topic), uint64(len(p)))
+	return appendPacket(nil, typePublish, 0, append(append(body, p...), payload...))
+}
+
 func pubackPacket(id uint16) []byte {
 	return appendPacket(nil, typePuback, 0, binary.BigEndian.AppendUint16(nil, id))
 }
 
 // published takes a PUBLISH apart; id is 0 for QoS 0.
 func (p packet) published() (topic string, id uint16, payload []byte, err error) {
+	topic, id, _, payload, err = p.parts()
+	return topic, id, payload, err
+}
+
+// parts is published with the properties.
+func (p packet) parts() (topic string, id uint16, props, payload []byte, err error) {
 	b := p.body
 	if len(b) < 2 {
-		return "", 0, nil, errMalformed
+		return "", 0, nil, nil, errMalformed
 	}
 	n := int(binary.BigEndian.Uint16(b))
 	if len(b) < 2+n {
-		return "", 0, nil, errMalformed
+		return "", 0, nil, nil, errMalformed
 	}
 	topic, b = string(b[2:2+n]), b[2+n:]
 	if p.flags&6 != 0 {
 		if len(b) < 2 {
-			return "", 0, nil, errMalformed
+			return "", 0, nil, nil, errMalformed
 		}
 		id, b = binary.BigEndian.Uint16(b), b[2:]
 	}
-	props, size := binary.Uvarint(b)
-	if size <= 0 || uint64(len(b)-size) < props {
-		return "", 0, nil, errMalformed
+	n64, size := binary.Uvarint(b)
+	if size <= 0 || uint64(len(b)-size) < n64 {
+		return "", 0, nil, nil, errMalformed
 	}
-	return topic, id, b[size+int(props):], nil
+	props, payload = b[size:size+int(n64)], b[size+int(n64):]
+	return topic, id, props, payload, nil
 }
 
 // acked takes a PUBACK apart.
@@ -201,8 +224,23 @@ func (a *answer) read(b []byte) {
 	}
 }
 
-// propertyWidth is how many bytes a property of CONNACK or DISCONNECT takes with
-// its name; 0 for one of another packet.
+// correlationOf finds the correlation data among the properties of a PUBLISH.
+func correlationOf(props []byte) string {
+	for len(props) > 0 {
+		width := propertyWidth(props)
+		if width == 0 || len(props) < width {
+			return ""
+		}
+		if props[0] == propCorrelation {
+			return string(props[3:width])
+		}
+		props = props[width:]
+	}
+	return ""
+}
+
+// propertyWidth is how many bytes a property of CONNACK, DISCONNECT or PUBLISH takes
+// with its name; 0 for one of another packet.
 func propertyWidth(b []byte) int {
 	text := func(at int) int {
 		if len(b) < at+2 {
@@ -211,13 +249,13 @@ func propertyWidth(b []byte) int {
 		return at + 2 + int(binary.BigEndian.Uint16(b[at:]))
 	}
 	switch b[0] {
-	case 0x24, 0x25, 0x28, 0x29, 0x2a: // maximum QoS, retain, wildcards, identifiers, shared
+	case 0x01, 0x24, 0x25, 0x28, 0x29, 0x2a: // UTF-8, maximum QoS, retain, wildcards, identifiers, shared
 		return 2
-	case propServerKeepAlive, propReceiveMaximum, 0x22: // topic aliases
+	case propServerKeepAlive, propReceiveMaximum, 0x22, 0x23: // topic aliases
 		return 3
-	case propSessionExpiry, 0x27: // maximum packet
+	case propSessionExpiry, propMessageExpiry, 0x27: // maximum packet
 		return 5
-	case 0x12, propAuthMethod, propAuthData, 0x1a, propServerReference, 0x1f: // texts
+	case 0x03, propResponseTopic, propCorrelation, 0x12, propAuthMethod, propAuthData, 0x1a, propServerReference, 0x1f: // texts
 		return text(1)
 	case propUser: // a pair of texts
 		return text(text(1))

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"github.com/herald-push/herald/analytics"
 	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/push"
@@ -92,7 +93,9 @@ func (p *places) export(ctx context.Context, app, user string, known []string, t
 		return nil
 	case p.record == nil:
 		return tell("left_out", leftOut{"receipt", "this Herald has no ClickHouse; attempts and proofs wait in the spools of its machines"})
-	default:
-		return p.record.EachOfDevices(ctx, app, devices, func(r push.Receipt) error { return tell("receipt", r) })
 	}
+	if err := p.record.EachOfDevices(ctx, app, devices, func(r push.Receipt) error { return tell("receipt", r) }); err != nil {
+		return err
+	}
+	return p.record.EachCallOfDevices(ctx, app, devices, func(c analytics.Call) error { return tell("call", c) })
 }

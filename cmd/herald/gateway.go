@@ -2,24 +2,72 @@ package main
 
 import (
 	"context"
+	"strconv"
 	"time"
 
+	"github.com/herald-push/herald/analytics"
+	"github.com/herald-push/herald/api"
 	"github.com/herald-push/herald/gateway"
+	"github.com/herald-push/herald/im"
 	"github.com/herald-push/herald/internal/sqlstore"
 )
 
 // wireGateway opens the way to businesses.
-func (h *house) wireGateway(ctx context.Context) error {
+func (h *house) wireGateway(ctx context.Context) (err error) {
+	if h.calls, err = analytics.NewCalls(h.record, h.log, h.metrics); err != nil {
+		return err
+	}
 	kept := businesses{h.store}
 	h.gateway = gateway.New(h.cfg.Gateway, gateway.Parts{
-		Services: kept, Secrets: h.store, Seen: kept, Metrics: h.metrics, Log: h.log,
+		Services: kept, Secrets: h.store, Seen: kept, Metrics: h.metrics, Log: h.log, Record: h.recordCall,
 	})
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	if err := h.gateway.Load(ctx); err != nil {
 		h.log.ErrorContext(ctx, "not every service's declaration is in force", "err", err)
 	}
+	if h.access != nil {
+		h.access.Ask(callDoor{h.gateway})
+	}
 	return nil
+}
+
+// recordCall writes a call down, to be looked at in ClickHouse.
+func (h *house) recordCall(e gateway.Event) {
+	version, _ := strconv.Atoi(e.Version) // a declaration's versions are numbers
+	h.calls.Record(analytics.Call{
+		App: e.App, Service: e.Service, Operation: e.Operation, Version: version, Device: e.Device, At: e.At, Took: e.Took,
+		Code: e.Code, Cached: e.Cached, Partial: e.Partial, Bytes: e.Bytes, Exchange: e.Exchange,
+	})
+}
+
+// callsByHour is what the record says of calls; nil where there is none.
+func (h *house) callsByHour() api.CallsByHour {
+	if h.record == nil {
+		return nil
+	}
+	return func(ctx context.Context, app, service string, from, to time.Time) ([]api.CallsHour, error) {
+		found, err := h.record.CallsByHour(ctx, app, service, from, to)
+		hours := make([]api.CallsHour, len(found))
+		for i, f := range found {
+			hours[i] = api.CallsHour(f)
+		}
+		return hours, err
+	}
+}
+
+// callDoor is the way from a live connection to businesses: the call and the
+// answer are those of the API.
+type callDoor struct{ gateway *gateway.Gateway }
+
+// Call implements [access.Calls].
+func (d callDoor) Call(ctx context.Context, who im.Session, service, operation string, body []byte) (int, []byte) {
+	return api.AnswerCall(ctx, d.gateway, gateway.DeviceCaller(who.App, who.Device, who.User), service, operation, body)
+}
+
+// Refuse implements [access.Calls].
+func (d callDoor) Refuse(status int, code, detail string) []byte {
+	return api.RefuseCall(status, code, detail)
 }
 
 // businesses is what the gateway and its API have of the database.

@@ -71,6 +71,7 @@ type house struct {
 	acked      func(app, user, id string) // takes what devices acknowledge of chat
 
 	gateway *gateway.Gateway
+	calls   *analytics.Calls
 
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
@@ -319,6 +320,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Webhooks:    h.hooks,
 		Gateway:     h.gateway,
 		Businesses:  businesses{h.store},
+		CallsByHour: h.callsByHour(),
 		Members:     h.store,
 		Audit:       h.store,
 		Desk:        desk{h.scheduler, h},
@@ -400,7 +402,7 @@ func (h *house) Run(ctx context.Context) error {
 	if h.access != nil {
 		knows = append(knows, named{"access", h.access}, named{"nodes", &crier{house: h, began: time.Now().UTC()}})
 	}
-	return runStages(ctx, []part{named{"api", h.door}}, workers, conns, knows, []part{named{"analytics", h.writer}})
+	return runStages(ctx, []part{named{"api", h.door}}, workers, conns, knows, []part{named{"analytics", h.writer}, named{"calls", h.calls}})
 }
 
 // close lets go of what build took.

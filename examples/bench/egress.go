@@ -52,7 +52,7 @@ func (o options) egress(ctx context.Context) ([]figure, error) {
 			return nil, fmt.Errorf("benchmarks of %s do not tell %s of %s", c.room, c.unit, c.bench)
 		}
 		unit := strings.TrimPrefix(strings.TrimSuffix(c.unit, "/op"), "cpu-")
-		figures = append(figures, of(c.name, unit, values).against(c.peer, of("", "", stock).Value))
+		figures = append(figures, of(c.name, unit, values).Against(c.peer, of("", "", stock).Value))
 	}
 	return figures, nil
 }

@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	report "github.com/herald-push/herald/examples/figures"
 )
 
 func main() {
@@ -62,10 +64,10 @@ func run() error {
 		return err
 	}
 	fmt.Printf("\n%d cores, %s, appendfsync %s, %s\n\n", runtime.NumCPU(), runtime.Version(), o.fsync, time.Now().UTC().Format(time.DateOnly))
-	if err := table(os.Stdout, figures); err != nil {
+	if err := report.Table(os.Stdout, figures); err != nil {
 		return err
 	}
-	return save(o.out, figures)
+	return report.Save(o.out, figures)
 }
 
 // measure brings a stack up for each group of cases that is wanted.
@@ -122,7 +124,7 @@ func (o options) pushes(ctx context.Context, s *stack) ([]figure, error) {
 		if err != nil {
 			return nil, err
 		}
-		figures = append(figures, of("deliveries, 100 devices a notification", "1/s", rates).against("gorush, on record", 17_800))
+		figures = append(figures, of("deliveries, 100 devices a notification", "1/s", rates).Against("gorush, on record", 17_800))
 		figures = append(figures, costs...)
 	}
 	var single []float64
@@ -135,7 +137,7 @@ func (o options) pushes(ctx context.Context, s *stack) ([]figure, error) {
 			return nil, err
 		}
 		single = rates
-		figures = append(figures, of("deliveries, one device a notification, vendor 50 ms", "1/s", rates).against("gorush tuned, on record", 3_800))
+		figures = append(figures, of("deliveries, one device a notification, vendor 50 ms", "1/s", rates).Against("gorush tuned, on record", 3_800))
 		figures = append(figures, costs...)
 	}
 	if o.wants("api") {

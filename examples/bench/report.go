@@ -1,86 +1,8 @@
 package main
 
-import (
-	"encoding/json"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"slices"
-	"text/tabwriter"
-)
+import "github.com/herald-push/herald/examples/figures"
 
-// figure is one line of build/bench.json. Value is the median of Runs.
-type figure struct {
-	Name      string  `json:"name"`
-	Value     float64 `json:"value"`
-	Unit      string  `json:"unit"`
-	Runs      int     `json:"runs"`
-	Min       float64 `json:"min"`
-	Max       float64 `json:"max"`
-	Peer      string  `json:"peer,omitempty"`
-	PeerValue float64 `json:"peer_value,omitempty"`
-}
+type figure = figures.Figure
 
 // of makes a figure of what the runs measured.
-func of(name, unit string, values []float64) figure {
-	sorted := slices.Sorted(slices.Values(values))
-	return figure{
-		Name: name, Unit: unit, Runs: len(sorted),
-		Value: median(sorted), Min: sorted[0], Max: sorted[len(sorted)-1],
-	}
-}
-
-// against names the peer that was measured beside it, or is on record.
-func (f figure) against(peer string, value float64) figure {
-	f.Peer, f.PeerValue = peer, value
-	return f
-}
-
-func median(sorted []float64) float64 {
-	n := len(sorted)
-	if n%2 == 1 {
-		return sorted[n/2]
-	}
-	return (sorted[n/2-1] + sorted[n/2]) / 2
-}
-
-// table prints the figures for people.
-func table(w io.Writer, figures []figure) error {
-	tw := tabwriter.NewWriter(w, 2, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "figure\tmedian\tunit\tmin\tmax\truns\tpeer\t")
-	for _, f := range figures {
-		peer := ""
-		if f.Peer != "" {
-			peer = fmt.Sprintf("%s: %s", f.Peer, short(f.PeerValue))
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%d\t%s\t\n", f.Name, short(f.Value), f.Unit, short(f.Min), short(f.Max), f.Runs, peer)
-	}
-	return tw.Flush()
-}
-
-func short(v float64) string {
-	switch {
-	case v >= 1000:
-		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
-		return fmt.Sprintf("%.1f", v)
-	default:
-		return fmt.Sprintf("%.2f", v)
-	}
-}
-
-// save writes the figures for programs.
-func save(path string, figures []figure) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	b, err := json.MarshalIndent(figures, "", "  ")
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	if err := os.WriteFile(path, append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	return nil
-}
+func of(name, unit string, values []float64) figure { return figures.Of(name, unit, values) }

@@ -29,6 +29,7 @@ func play(s *stage.Stage) {
 	s.Declare(declarations, "services", dealer, garage)
 	old := s.Phone("old-phone", "ada", 1)
 	recent := s.Phone("new-phone", "bob", 2)
+	recent.Listen()
 
 	s.Scene("Two versions, one dealer", "Below a call is what the dealer was asked for it, each request signed. Version 1 is answered by version 2.")
 	pandas := stage.Want{Output: `[{"name":"Fiat Panda","euros":6400}]`}
@@ -40,6 +41,13 @@ func play(s *stage.Stage) {
 		Cached: "hit", Unasked: true,
 		Output: `{"cars":[{"id":"4714","make":"Fiat","model":"Panda","price":{"amount":6400,"currency":"EUR"}}]}`,
 	})
+
+	s.Scene("Two doors, one contract", "The new phone is connected: it may ask over that connection as well, without a token.")
+	recent.OverMQTT().Call("cars.search", `{"make":"Fiat"}`, stage.Want{
+		Cached: "hit", Unasked: true,
+		Output: `{"cars":[{"id":"4714","make":"Fiat","model":"Panda","price":{"amount":6400,"currency":"EUR"}}]}`,
+	})
+	recent.OverMQTT().Call("cars.reserve", `{"car":"9"}`, stage.Want{Code: "no_such_car", Status: 404})
 
 	s.Scene("Errors that apps can rely on", "The dealer says 410 SOLD; the contract says sold, in both versions.")
 	sold := stage.Want{Code: "sold", Status: 409}

@@ -1,7 +1,7 @@
 // Command recruitment shows Herald between apps and a recruitment agency: two
-// versions of a contract, an agency that is rebuilt under it, errors that apps
-// can rely on, another agency that hangs, and an event that becomes a
-// notification. `make example-recruitment` plays it.
+// versions of a contract, two doors to it, an agency that is rebuilt under it,
+// errors that apps can rely on, another agency that hangs, and an event that
+// becomes a notification. `make example-recruitment` plays it.
 package main
 
 import (
@@ -38,6 +38,10 @@ func play(s *stage.Stage) {
 	cooks := stage.Want{Output: `["Cook, Lyon", "Pastry cook, Nantes", "Cook's assistant, Lyon"]`}
 	old.Call("jobs.search", `{"q":"cook"}`, cooks)
 	recent.Call("jobs.search", `{"text":"nurse"}`, stage.Want{Output: `{"jobs":[{"id":"102","title":"Nurse","town":"Lille","pay":{"from":2300,"to":2900}}]}`})
+
+	s.Scene("Two doors, one contract", "Ada's phone is connected anyway: the same call over that connection, without a token, has the same answer.")
+	old.OverMQTT().Call("jobs.search", `{"q":"cook"}`, cooks)
+	old.OverMQTT().Call("jobs.apply", `{"ref":104}`, stage.Want{Code: "job_closed", Status: 409})
 
 	s.Scene("Pages, and answers that are kept", "Clients turn pages by a cursor, whatever the agency does. What was asked a moment ago costs it nothing.")
 	pages(recent)
@@ -77,6 +81,7 @@ func play(s *stage.Stage) {
 
 	s.Scene("Nobody noticed", "The same calls, the same answers; below them, another agency.")
 	old.Call("jobs.search", `{"q":"cook"}`, cooks)
+	old.OverMQTT().Call("jobs.search", `{"q":"cook"}`, cooks)
 	pages(recent)
 	recent.Call("jobs.apply", `{"job":"104"}`, closed)
 	old.Call("jobs.apply", `{"ref":102}`, stage.Want{Output: `"102-ada"`})

@@ -19,6 +19,8 @@ type Phone struct {
 	id      string
 	version int
 	client  *client.Client // with the device's token
+	device  *live.Device   // once it listens
+	over    string         // " over MQTT", or nothing
 }
 
 // Want is what a call is to bring. Code is for those that fail.
@@ -41,7 +43,18 @@ func (s *Stage) Phone(id, user string, version int) *Phone {
 	token, err := s.api.DeviceToken(s.ctx, id)
 	s.must("token of "+id, err)
 	s.Say("%s is %s's, its app speaks version %d", id, user, version)
-	return &Phone{s, id, version, &client.Client{URL: s.facts.URL, Key: token.Token}}
+	return &Phone{stage: s, id: id, version: version, client: &client.Client{URL: s.facts.URL, Key: token.Token}}
+}
+
+// OverMQTT is the phone that makes its calls over the connection that it listens
+// on.
+func (p *Phone) OverMQTT() *Phone {
+	if p.device == nil {
+		p.stage.Fail("%s is not connected", p.id)
+	}
+	over := *p
+	over.over = " over MQTT"
+	return &over
 }
 
 // Call asks a business through Herald, shows what passes and compares it.
@@ -49,7 +62,7 @@ func (p *Phone) Call(name, input string, want Want, page ...client.ServicePage) 
 	s := p.stage
 	s.asked() // what others asked meanwhile
 	answer, err := p.ask(s.ctx, name, input, page...)
-	fmt.Printf("  %s ▸ v%d %s %s%s\n", p.id, p.version, name, input, onPage(page))
+	fmt.Printf("  %s ▸ v%d %s %s%s%s\n", p.id, p.version, name, input, onPage(page), p.over)
 	asked := s.asked()
 	some := len(asked) > 0
 	if !some {
@@ -71,6 +84,9 @@ func (p *Phone) ask(ctx context.Context, name, input string, page ...client.Serv
 	what := client.ServiceCall{Version: p.version, Input: json.RawMessage(input)}
 	if len(page) > 0 {
 		what.Page = &page[0]
+	}
+	if p.over != "" {
+		return p.device.Call(ctx, name, what)
 	}
 	return p.client.Call(ctx, name, what)
 }
@@ -226,7 +242,7 @@ func (p *Phone) Retry(name, input string, want Want) {
 func (p *Phone) Listen() <-chan live.Notification {
 	s := p.stage
 	came, connected := make(chan live.Notification, 8), make(chan struct{}, 1)
-	device := live.New(live.Config{
+	p.device = live.New(live.Config{
 		Addr: strings.TrimPrefix(s.facts.MQTT, "mqtt://"), API: s.facts.URL, Device: p.id,
 		Token: func(ctx context.Context) (live.Token, error) {
 			t, err := s.api.DeviceToken(ctx, p.id)
@@ -246,7 +262,7 @@ func (p *Phone) Listen() <-chan live.Notification {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = device.Run(ctx) // it ends with the example
+		_ = p.device.Run(ctx) // it ends with the example
 	}()
 	s.hangUp = append(s.hangUp, func() { cancel(); <-ended })
 	select {

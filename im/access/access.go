@@ -4,7 +4,8 @@
 //
 // A device's MQTT client id is the device, its user name "app/device" or
 // "device", its password the device's token. It reads its messages on the topic
-// "inbox", reports on "receipts" with {"id","event","at"}, and talks on "im".
+// "inbox", reports on "receipts" with {"id","event","at"}, talks on "im", and asks
+// businesses on "services/{service}/{operation}".
 package access
 
 import (
@@ -12,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,6 +129,7 @@ type Access struct {
 	stats    counters
 	talks    talks
 	watches  watches
+	calls    calls
 	networks networks
 
 	life  context.Context // of the work below; ends with Run
@@ -299,6 +302,12 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 	case p.Topic == PresenceTopic && !p.Will:
 		p.Ack(a.watch(c, s, p.Payload))
 		return
+	case strings.HasPrefix(p.Topic, CallTopic+"/") && a.calls.by != nil && !p.Will:
+		a.call(c, s, p)
+		return
+	case (p.Topic == CancelTopic || strings.HasPrefix(p.Topic, CancelTopic+"/")) && !p.Will:
+		a.cancel(s, p)
+		return
 	case p.Topic == TokenTopic && !p.Will:
 		a.renew(c, p.Payload, p.Ack)
 		return
@@ -333,6 +342,7 @@ func (a *Access) Closed(c longconn.Conn, cause longconn.Cause) {
 	s := sessionOf(c)
 	s.state.Or(isClosed)
 	a.watches.unwatch(s)
+	a.calls.gone(s)
 	a.presence.Unregister(s.Session())
 	if s.net != nil {
 		now := time.Now()

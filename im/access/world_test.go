@@ -39,6 +39,7 @@ type world struct {
 	asked  int               // inbox reads
 	owners map[string]string // of devices
 	talked []string
+	shop   *shop
 
 	access *access.Access
 	router *routing.Router
@@ -144,7 +145,7 @@ func (w *world) push(t *testing.T, device, id string, expires time.Time) error {
 
 func build(t *testing.T, change ...func(*access.Config)) *world {
 	t.Helper()
-	w := &world{State: watched.New(soon), inbox: map[string][]im.Message{}}
+	w := &world{State: watched.New(soon), inbox: map[string][]im.Message{}, shop: &shop{State: watched.New(30 * time.Second)}}
 	n := w.node(t, routing.NewMemory(), "one", change...)
 	w.access, w.router, w.addr = n.access, n.router, n.addr
 	return w
@@ -172,6 +173,7 @@ func (w *world) node(t *testing.T, memory *routing.Memory, name string, change .
 	hub := longconn.NewHub()
 	n.access = access.New(cfg, hub, w, n.router, w, w, log)
 	n.access.Talk(w)
+	n.access.Ask(w.shop)
 	n.router.Host(n.access)
 	lc := longconn.DefaultConfig()
 	lc.TCP, lc.WebSocket, lc.Grace = "127.0.0.1:0", "", time.Second
