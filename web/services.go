@@ -288,7 +288,7 @@ func (v serviceView) Try(choice string) string {
 // Replay is the button that maps an event once more.
 func (v serviceView) Replay(csrf string, e inboundEvent) button {
 	return button{
-		App: v.App, CSRF: csrf, What: "event.replay", Words: "Map it again", Label: "Map the event " + e.ID + " again",
+		App: v.App, CSRF: csrf, What: "event.replay", Words: "Map it again", Label: "Map it again: " + e.ID,
 		With: map[string]string{"id": v.About.Service, "event": e.Event, "event_id": e.ID}, Back: within("/services/"+url.PathEscape(v.About.Service), v.App),
 	}
 }
