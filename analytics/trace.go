@@ -40,6 +40,8 @@ type receipt struct {
 	Roads        []string  `ch:"roads"`
 	Scores       []float32 `ch:"scores"`
 	Propensities []float32 `ch:"propensities"`
+	Costs        []float32 `ch:"costs"`
+	Seconds      []float32 `ch:"seconds"`
 }
 
 // Trace tells the story of a notification's deliveries, in the order of device
@@ -57,7 +59,7 @@ func (s *Store) Trace(ctx context.Context, app, notification, device, after stri
 	const query = `
 		SELECT delivery, device, attempt, stage, source, provider, provider_id, kind, code, detail, why,
 			at, received_at, since_ms, took_ms, cost_micros, answer,
-			policy, wished, propensity, explored, online, roads, scores, propensities
+			policy, wished, propensity, explored, online, roads, scores, propensities, costs, seconds
 		FROM receipts
 		WHERE app = {app:String} AND notification = {notification:String}
 		  AND (device, delivery) IN (
@@ -101,7 +103,9 @@ func tell(found []receipt) []push.Trace {
 			traces = append(traces, push.Trace{ID: r.Delivery, Device: r.Device, Attempts: []push.Attempt{}, Receipts: []push.Proof{}})
 		}
 		t := &traces[len(traces)-1]
-		if stage := push.Stage(r.Stage); stage.Rank() >= t.Stage.Rank() {
+		// What every provider that took it has taken back has failed.
+		stage, takenBack := push.Stage(r.Stage), r.Source == string(push.Herald) && r.Stage == string(push.Failed)
+		if stage.Rank() >= t.Stage.Rank() || takenBack && !t.Stage.Reaches(push.Delivered) {
 			t.Stage = stage
 		}
 		if r.Answer == 1 {
@@ -131,10 +135,21 @@ func (r *receipt) decision() *push.Decision {
 	}
 	for i, provider := range r.Roads {
 		if i < len(r.Scores) && i < len(r.Propensities) {
-			d.Roads = append(d.Roads, push.Candidate{Provider: provider, Score: r.Scores[i], Propensity: r.Propensities[i]})
+			d.Roads = append(d.Roads, push.Candidate{
+				Provider: provider, Score: r.Scores[i], Propensity: r.Propensities[i],
+				Cost: at(r.Costs, i), Chance: r.Scores[i] + at(r.Costs, i), Seconds: at(r.Seconds, i),
+			})
 		}
 	}
 	return d
+}
+
+// at is a number of an array that was left empty where all are 0.
+func at(all []float32, i int) float32 {
+	if i < len(all) {
+		return all[i]
+	}
+	return 0
 }
 
 func (r *receipt) proof() push.Proof {

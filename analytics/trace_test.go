@@ -28,7 +28,10 @@ func TestTraceTellsTheStoryInOrder(t *testing.T) {
 	expired := receipt(50, "2", 0, "", push.Expired, push.Herald)
 	elsewhere := receipt(10, "3", 1, "apns", push.Accepted, push.VendorReply)
 	elsewhere.App = "other"
-	send(t, store, 2, []push.Receipt{clicked, expired, accepted, delivered, elsewhere, refused, delivered})
+	taken := receipt(10, "4", 1, "apns", push.Accepted, push.VendorReply)
+	takenBack := receipt(20, "4", 1, "apns", push.Failed, push.VendorCallback)
+	verdict := receipt(30, "4", 0, "", push.Failed, push.Herald)
+	send(t, store, 2, []push.Receipt{clicked, expired, accepted, delivered, elsewhere, refused, delivered, verdict, takenBack, taken})
 
 	first := push.Trace{
 		ID: "n.0.1", Device: "1", Stage: push.Clicked,
@@ -45,16 +48,24 @@ func TestTraceTellsTheStoryInOrder(t *testing.T) {
 		ID: "n.0.2", Device: "2", Stage: push.Expired, Attempts: []push.Attempt{},
 		Receipts: []push.Proof{{Stage: push.Expired, Source: push.Herald, At: at(50), ReceivedAt: at(50), AfterMs: 50}},
 	}
+	third := push.Trace{
+		ID: "n.0.4", Device: "4", Stage: push.Failed,
+		Attempts: []push.Attempt{{Number: 1, Provider: "apns", Stage: push.Accepted, At: at(10)}},
+		Receipts: []push.Proof{
+			{Stage: push.Failed, Source: push.VendorCallback, Provider: "apns", At: at(20), ReceivedAt: at(20), AfterMs: 20},
+			{Stage: push.Failed, Source: push.Herald, At: at(30), ReceivedAt: at(30), AfterMs: 30},
+		},
+	}
 	tests := map[string]struct {
 		app, device string
 		limit       int
 		want        []push.Trace
 	}{
-		"all devices":         {"demo", "", 10, []push.Trace{first, second}},
+		"all devices":         {"demo", "", 10, []push.Trace{first, second, third}},
 		"one device":          {"demo", "2", 10, []push.Trace{second}},
 		"a device without it": {"demo", "3", 10, nil},
 		"another app":         {"third", "", 10, nil},
-		"page by page":        {"demo", "", 1, []push.Trace{first, second}},
+		"page by page":        {"demo", "", 1, []push.Trace{first, second, third}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -108,6 +108,9 @@ func (r *round) adopt(ctx context.Context, res, try *result) {
 		rec.ID = receiptID(d.ID, rec.Attempt, rec.Stage)
 		res.receipts = append(res.receipts, rec)
 		r.try(d, provider, time.UnixMilli(try.cell.Since))
+		if try.cell.Denied(provider) {
+			d.cell.Deny(provider)
+		}
 	}
 	d.raise(try.cell.Stage)
 	d.passed = append(d.passed, try.passed...)

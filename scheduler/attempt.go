@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -186,17 +184,24 @@ func (r *round) conclude(ctx context.Context, res *result, err error) (done bool
 	case push.Retryable(err):
 		delay := max(backoff(r.work.Try, mostBackoff), retryAfter(err))
 		waited := time.Since(time.UnixMilli(d.cell.Since))
-		if _, other := d.fresh(road.Provider); other && waited+delay >= bears(&d.cell, d.Notification) {
-			d.passed = append(d.passed, road.Provider)
-			return false
+		if _, other := d.fresh(road.Provider); !other || waited+delay < bears(&d.cell, d.Notification) {
+			res.putOff(time.Now().Add(delay))
+			return true
 		}
-		res.putOff(time.Now().Add(delay))
-		return true
 	case errors.Is(err, push.ErrUnregistered):
 		res.dead = d.death(err)
 	}
-	d.passed = append(d.passed, road.Provider)
+	d.passBy(road.Provider)
 	return false
+}
+
+// passBy passes a provider by that did not take the delivery. Whether it has it
+// from an earlier try, of which nobody knows what came, stays open.
+func (d *delivery) passBy(provider string) {
+	d.passed = append(d.passed, provider)
+	if d.cell.Stage == "" || !d.seen.HasTried(provider) {
+		d.cell.Deny(provider)
+	}
 }
 
 // mostRepeats is how often a message goes out again whose answer never came.
@@ -248,98 +253,6 @@ func (r *round) park(res *result, shut *closed) {
 	res.parked = true
 	res.putOff(at)
 	r.w.metrics.parked.WithLabelValues(res.road.Provider).Inc()
-}
-
-// exhausted is the end of the last road. What some provider took stays as it
-// is; what lies in an inbox may still be fetched; the rest has failed.
-func (r *round) exhausted(res *result) {
-	d := res.delivery
-	d.cell.Hold = redisstore.Hold{}
-	switch {
-	case d.cell.Stage != "":
-	case d.mayHaveLeft():
-		res.receipts = append(res.receipts, d.verdict(push.Unknown, whyUnknown))
-	case d.boxed:
-		d.cell.Hold.Kind = redisstore.Waiting
-	default:
-		res.receipts = append(res.receipts, d.verdict(push.Failed, d.whyNone()))
-	}
-}
-
-// end closes a delivery whose notification is over.
-func (r *round) end(res *result) {
-	d := res.delivery
-	d.cell.Hold = redisstore.Hold{}
-	switch {
-	case d.cell.Stage != "":
-	case d.mayHaveLeft():
-		res.receipts = append(res.receipts, d.verdict(push.Unknown, whyUnknown))
-	default:
-		detail := "its time passed before a provider took it"
-		if d.parcel.ending == push.Cancelled {
-			detail = "taken back before a provider took it"
-		}
-		res.receipts = append(res.receipts, d.verdict(d.parcel.ending, detail))
-	}
-}
-
-// whyUnknown is the detail of a delivery that [delivery.mayHaveLeft].
-const whyUnknown = "its worker died in the middle of an attempt: it may have been sent"
-
-// mayHaveLeft tells whether a worker that had the delivery in hand never said
-// what came of its attempt.
-func (d *delivery) mayHaveLeft() bool {
-	return d.seen.Hold.Kind == redisstore.Claimed && d.seen.Hold.Provider != ""
-}
-
-// raise notes a stage unless a higher one is known.
-func (d *delivery) raise(s push.Stage) {
-	if s.Rank() > d.cell.Stage.Rank() {
-		d.cell.Stage = s
-	}
-}
-
-// verdict ends the delivery by our own decision and says so in a receipt.
-func (d *delivery) verdict(s push.Stage, detail string) push.Receipt {
-	d.raise(s)
-	rec := d.receipt(s, push.Herald, time.Now())
-	rec.ID, rec.Detail = receiptID(d.ID, 0, s), detail
-	return rec
-}
-
-// whyNone tells of each road why it was no use.
-func (d *delivery) whyNone() string {
-	if d.device == nil {
-		return "the device is unknown"
-	}
-	var words []string
-	for _, r := range d.roads {
-		if r.Skipped != "" {
-			words = append(words, r.Provider+": "+r.Skipped)
-		} else if at := slices.IndexFunc(d.avoided, func(a push.PlannedStep) bool { return a.Provider == r.Provider }); at >= 0 {
-			words = append(words, r.Provider+": "+d.avoided[at].Skipped)
-		} else {
-			words = append(words, r.Provider+": tried")
-		}
-	}
-	if len(words) == 0 {
-		return "the device has no address"
-	}
-	return "no road is left; " + strings.Join(words, ", ")
-}
-
-// receipt begins a receipt of the delivery.
-func (d *delivery) receipt(s push.Stage, source push.Source, at time.Time) push.Receipt {
-	rec := push.Receipt{
-		App: d.App, Notification: d.Notification.ID, Delivery: d.ID, Device: d.Device, Class: d.Class,
-		Campaign: d.Campaign, Stage: s, Source: source, At: at.UTC(), ReceivedAt: at.UTC(),
-		SinceAccepted: max(0, at.Sub(d.cell.Start(redisstore.Start(d.Notification)))),
-		Trace:         d.Notification.Trace,
-	}
-	if d.device != nil {
-		rec.Describe(d.device)
-	}
-	return rec
 }
 
 func faultOf(err error) (kind, code, detail string) {

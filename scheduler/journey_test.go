@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/push"
 )
 
@@ -446,61 +445,5 @@ func TestAVendorsReportOfADeadTokenForgetsIt(t *testing.T) {
 				t.Errorf("forgot %q, want %q", h.forgot, tt.want)
 			}
 		})
-	}
-}
-
-// A vendor that says itself that what it took does not arrive is not waited for.
-func TestTheNextRoadFollowsAVendorsNoAtOnce(t *testing.T) {
-	h := newHouse(t)
-	h.lives("phone", "apns", "fcm")
-	n := note("n1", "phone")
-	n.Route.WaitSeconds = 3600 // what follows does so for the report alone
-	d := h.door()
-	h.enqueue(d, n)
-	h.work()
-	h.awaitDone(d, "n1")
-	r := push.Receipt{App: "demo", Device: "phone", Delivery: "n1.0.0", Stage: push.Failed, Provider: "apns", Source: push.VendorCallback}
-	for range 2 { // vendors say things twice
-		again := r
-		if errs := d.Receive(t.Context(), []push.Receipt{again}); errs[0] != nil {
-			t.Fatalf("Receive() = %v", errs[0])
-		}
-	}
-	want := []string{"apns failed", "apns accepted", "fcm accepted"}
-	eventually(t, func() string {
-		got := slices.Compact(slices.Sorted(slices.Values(h.story("n1.0.0"))))
-		if slices.Sort(want); !slices.Equal(got, want) {
-			return "receipts are " + join(got)
-		}
-		return ""
-	})
-	if got := h.sentTo("phone"); !slices.Equal(got, []string{"apns", "fcm"}) {
-		t.Errorf("sent through %s", join(got))
-	}
-}
-
-func TestWhoseNoEndsTheWait(t *testing.T) {
-	said := func(stage push.Stage, by push.Source) *push.Receipt {
-		return &push.Receipt{Stage: stage, Provider: "apns", Source: by}
-	}
-	waits := redisstore.Cell{Stage: push.Accepted, Attempt: 1, Tried: "apns"}
-	tests := map[string]struct {
-		report *push.Receipt
-		cell   redisstore.Cell
-		want   bool
-	}{
-		"the vendor's of the road in use": {said(push.Failed, push.VendorCallback), waits, true},
-		"not the app's":                   {said(push.Failed, push.AppReport), waits, false},
-		"not a yes":                       {said(push.Delivered, push.VendorCallback), waits, false},
-		"not once it has arrived":         {said(push.Failed, push.VendorCallback), redisstore.Cell{Stage: push.Delivered, Tried: "apns"}, false},
-		"not once another road is in use": {said(push.Failed, push.VendorCallback), redisstore.Cell{Stage: push.Accepted, Tried: "apns+fcm"}, false},
-		"not while somebody has it in hand": {said(push.Failed, push.VendorCallback), redisstore.Cell{
-			Stage: push.Accepted, Tried: "apns", Hold: redisstore.Hold{Kind: redisstore.Claimed},
-		}, false},
-	}
-	for name, tt := range tests {
-		if got := tt.cell.InVain(inVain(tt.report)); got != tt.want {
-			t.Errorf("%s: it does: %v, want %v", name, got, tt.want)
-		}
 	}
 }

@@ -37,14 +37,15 @@ func (r *round) lastCheck(ctx context.Context, l load, told chan<- *result) (pay
 		}
 		return nil, nil
 	}
-	stage := make(map[int]push.Stage, len(indexes))
+	now := make(map[int]redisstore.Cell, len(indexes))
 	for _, s := range slots[0] {
-		stage[s.Index] = s.Cell.Stage
+		now[s.Index] = s.Cell
 	}
 	for i, res := range l.results {
+		cell := now[res.index]
 		switch {
-		case stage[res.index].Reaches(until(res.Notification)):
-			res.raise(stage[res.index])
+		case proven(&cell, res.Notification):
+			res.raise(cell.Stage)
 			res.cell.Hold = redisstore.Hold{}
 			told <- res
 		case records[0] != nil && records[0].Cancelled:

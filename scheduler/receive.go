@@ -149,11 +149,12 @@ func (d *Door) take(ctx context.Context, rs []push.Receipt, proofs []redisstore.
 }
 
 // hurry has a look taken at once at deliveries whose road says that they do not
-// arrive: the next one need not wait until this one's silence would be believed.
+// arrive: the next one need not wait until this one's silence would be believed,
+// and if none is left they have failed.
 func (d *Door) hurry(ctx context.Context, proofs []redisstore.Proof, known []*redisstore.Known) error {
 	now := time.Now()
 	for i, k := range known {
-		if k == nil || !k.Cell.InVain(proofs[i].InVain) {
+		if k == nil || !endsWait(k.Cell, proofs[i].InVain) {
 			continue
 		}
 		look := job{proofs[i].App, proofs[i].Notification, proofs[i].Chunk, []int{k.Index}}
@@ -163,6 +164,16 @@ func (d *Door) hurry(ctx context.Context, proofs []redisstore.Proof, known []*re
 		}
 	}
 	return nil
+}
+
+// endsWait tells whether a provider's no calls for a look at a delivery: it is on
+// that road, or being sent along one, or nobody has it any more.
+func endsWait(c redisstore.Cell, provider string) bool {
+	if provider == "" || isFinal(c.Stage) || c.Stage.Reaches(push.Delivered) {
+		return false
+	}
+	c.Deny(provider)
+	return c.Hold.Kind == redisstore.Claimed || c.LastTried() == provider || c.Void()
 }
 
 // fill completes a receipt with what the journal knows.
@@ -210,7 +221,7 @@ func lastFree(c *redisstore.Cell) string {
 
 func lastTried(c *redisstore.Cell, is func(provider string) bool) string {
 	for _, p := range slices.Backward(strings.Split(c.Tried, "+")) {
-		if p != "" && is(p) {
+		if p = strings.TrimSuffix(p, "-"); p != "" && is(p) {
 			return p
 		}
 	}

@@ -157,7 +157,7 @@ func letGo(c redisstore.Cell) redisstore.Cell {
 // the parcel when a check has to come again for one that is not yet, or that
 // another task has in hand.
 func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
-	if isFinal(c.Stage) || c.Stage.Reaches(until(p.n)) {
+	if isFinal(c.Stage) || proven(c, p.n) {
 		return false
 	}
 	now := r.now.UnixMilli()
@@ -180,9 +180,9 @@ func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
 		return p.ending != ""
 	default:
 		if p.ending != "" || r.kind == taskDeliver {
-			return c.Stage == ""
+			return c.Stage == "" || c.Void()
 		}
-		if c.Since+bears(c, p.n).Milliseconds() <= now {
+		if c.Since+bears(c, p.n).Milliseconds() <= now || c.Denied(c.LastTried()) {
 			return c.Attempt > 0
 		}
 	}
@@ -199,6 +199,11 @@ func (r *round) wants(p *parcel, index int, c *redisstore.Cell) bool {
 		}
 	}
 	return false
+}
+
+// proven tells whether a delivery has what its journey is for.
+func proven(c *redisstore.Cell, n *push.Notification) bool {
+	return c.Stage.Reaches(until(n)) && !c.Void()
 }
 
 // isFinal tells whether a delivery has left the ladder for good.
@@ -331,6 +336,7 @@ func (r *round) claimOnce(ctx context.Context, ds []*delivery) (lost map[*delive
 		d.cell.Hold = redisstore.Hold{Kind: redisstore.Claimed, At: r.now.UnixMilli(), Owner: r.owner}
 		if road, ok := d.next(r.now); ok {
 			d.cell.Hold.Provider = road.Provider
+			d.cell.Reopen(road.Provider)
 		}
 		k := len(chunks) - 1
 		claims[k] = append(claims[k], redisstore.Claim{Index: d.index, Seen: d.seen, Be: d.cell})

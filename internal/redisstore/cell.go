@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,7 +21,7 @@ type Cell struct {
 	Since   int64      // when the road in use was first tried, unix ms; 0 before
 	Wait    int64      // how long that road may stay without proof, in ms; 0 is the class's default
 	Held    int64      // until when a rule held it, unix ms; 0 is never: its time counts from then
-	Tried   string     // providers used, oldest first, joined by "+"
+	Tried   string     // providers used, oldest first, joined by "+"; "-" behind one: it said no
 	Hold    Hold       // why nobody else should go on with it now
 	Device  string
 }
@@ -53,14 +54,43 @@ func (c *Cell) Start(notification time.Time) time.Time {
 	return notification
 }
 
-// InVain reports whether a provider's word that the message does not arrive ends
-// the wait for it: the delivery is on that road, and nobody has it in hand.
-func (c *Cell) InVain(provider string) bool {
+// Void reports whether every provider that was used has said, at once or later,
+// that the message does not arrive by it: then nobody has it any more, whatever
+// they said before. Proof of arrival is never void.
+func (c *Cell) Void() bool {
 	switch c.Stage {
 	case push.Accepted, push.HandedOver, push.Unknown:
-		return c.Hold.Kind == Free && provider != "" && c.LastTried() == provider
+		return c.Tried != "" && strings.Count(c.Tried, "-") == strings.Count(c.Tried, "+")+1
 	default:
 		return false
+	}
+}
+
+// Denied reports whether a provider that was used has said that the message does
+// not arrive by it.
+func (c *Cell) Denied(provider string) bool {
+	for p := range strings.SplitSeq(c.Tried, "+") {
+		if p == provider+"-" {
+			return true
+		}
+	}
+	return false
+}
+
+// Deny notes a provider's no. One that was not used is left out.
+func (c *Cell) Deny(provider string) { c.mark(provider, provider+"-") }
+
+// Reopen forgets a provider's no: it is to be tried again.
+func (c *Cell) Reopen(provider string) { c.mark(provider+"-", provider) }
+
+func (c *Cell) mark(was, is string) {
+	if !strings.Contains(c.Tried, was) {
+		return
+	}
+	roads := strings.Split(c.Tried, "+")
+	if i := slices.Index(roads, was); i >= 0 {
+		roads[i] = is
+		c.Tried = strings.Join(roads, "+")
 	}
 }
 
@@ -74,7 +104,7 @@ func (c *Cell) AttemptOf(provider string) int {
 	for rest := c.Tried; rest != ""; n++ {
 		var p string
 		p, rest, _ = strings.Cut(rest, "+")
-		if p == provider {
+		if strings.TrimSuffix(p, "-") == provider {
 			return n
 		}
 	}
@@ -96,7 +126,9 @@ func (c *Cell) Try(provider string, now int64) {
 }
 
 // LastTried is the provider used last, "" if none was.
-func (c *Cell) LastTried() string { return c.Tried[strings.LastIndexByte(c.Tried, '+')+1:] }
+func (c *Cell) LastTried() string {
+	return strings.TrimSuffix(c.Tried[strings.LastIndexByte(c.Tried, '+')+1:], "-")
+}
 
 func (h Hold) String() string {
 	switch h.Kind {

@@ -10,21 +10,40 @@ end
 
 -- count notes the move of one delivery from one stage to another: it counts on
 -- every rung it has reached, and off the ladder only as long as it stays there.
+-- One whose providers have all taken back what they said has reached none.
 local function count(old, new)
   local from, to = RANK[old], RANK[new]
   if from == 1 or from == 2 then counts[old] = (counts[old] or 0) - 1 end
   if to == 1 or to == 2 then counts[new] = (counts[new] or 0) + 1 end
   for _, rung in ipairs(RUNGS) do
     if from < RANK[rung] and to >= RANK[rung] then counts[rung] = (counts[rung] or 0) + 1 end
+    if from >= RANK[rung] and to < RANK[rung] then counts[rung] = (counts[rung] or 0) - 1 end
   end
 end
 
 -- paid tells whether a provider that costs money (push.IsSMS) is among those tried.
 local function paid(tried)
-  for provider in string.gmatch(tried, '[^+]+') do
+  for provider in string.gmatch(tried, '[^+-]+') do
     if provider == 'sms' or provider == 'smpp' then return true end
   end
   return false
+end
+
+-- deny marks a provider among those tried as one that said no (Cell.Deny); one
+-- that is not among them is added where it is being tried.
+local function deny(tried, provider, trying)
+  local roads, found = {}, false
+  for road in string.gmatch(tried, '[^+]+') do
+    if road == provider or road == provider .. '-' then road, found = provider .. '-', true end
+    roads[#roads + 1] = road
+  end
+  if not found and trying then roads[#roads + 1] = provider .. '-' end
+  return table.concat(roads, '+')
+end
+
+-- void tells whether all providers that were tried have said no (Cell.Void).
+local function void(tried)
+  return tried ~= '' and not string.find(tried .. '+', '[^-]%+')
 end
 
 -- paidTwice counts a delivery for which money went out in vain, once.

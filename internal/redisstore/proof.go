@@ -22,7 +22,7 @@ type Proof struct {
 	// paid for another was paid twice.
 	Free bool
 	// InVain is the provider that says itself that the message will not arrive,
-	// "" if none does: see [Cell.InVain].
+	// "" if none does: see [Cell.Deny].
 	InVain string
 }
 

@@ -14,10 +14,12 @@ if not cell then return false end
 local old, attempt, since, tried, hold, device = parse(cell)
 if ARGV[3] ~= '' and ARGV[3] ~= device then return false end
 if ARGV[4] == '1' and paid(tried) then paidTwice(KEYS[1], index) end
-if ARGV[5] ~= '' and hold == '' and RANK[old] >= RANK.u and RANK[old] <= RANK.h and string.match(tried, '[^+]*$') == ARGV[5] then
-  -- Cell.InVain: its road may stay without proof no longer.
-  since = string.match(since, '^%d+') .. '+1' .. (string.match(since, '@%d+$') or '')
-  redis.call('HSET', KEYS[1], index, table.concat({ old, attempt, since, tried, hold, device }, ','))
+if ARGV[5] ~= '' then -- a no is noted; what becomes of the delivery is for its worker to say
+  local noted = deny(tried, ARGV[5], string.sub(hold, 1, 1) == 'c')
+  if noted ~= tried and RANK[old] ~= 1 and RANK[old] < RANK.d then
+    redis.call('HSET', KEYS[1], index, table.concat({ old, attempt, since, noted, hold, device }, ','))
+  end
+  return { index, cell }
 end
 if RANK[ARGV[2]] > RANK[old] then
   redis.call('HSET', KEYS[1], index, table.concat({ ARGV[2], attempt, since, tried, hold, device }, ','))

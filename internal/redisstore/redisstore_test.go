@@ -55,7 +55,7 @@ func TestCellsSurviveTheirText(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		c := Cell{
 			Stage: stages.Draw(t, "stage"), Attempt: rapid.IntRange(0, 99).Draw(t, "attempt"),
-			Since: rapid.Int64Range(0, 1<<45).Draw(t, "since"), Tried: rapid.StringMatching(`([a-z]+(\+[a-z]+)*)?`).Draw(t, "tried"),
+			Since: rapid.Int64Range(0, 1<<45).Draw(t, "since"), Tried: rapid.StringMatching(`([a-z]+-?(\+[a-z]+-?)*)?`).Draw(t, "tried"),
 			Hold: holds.Draw(t, "hold"), Device: rapid.String().Draw(t, "device"),
 			Wait: rapid.Int64Range(0, 1<<30).Draw(t, "wait"), Held: rapid.Int64Range(0, 1<<45).Draw(t, "held"),
 		}
@@ -76,6 +76,19 @@ func TestCellKnowsWhatItTried(t *testing.T) {
 	}
 	if !c.HasTried("live") || !c.HasTried("apns") || c.HasTried("ap") || c.HasTried("") {
 		t.Errorf("HasTried is wrong for %q", c.Tried)
+	}
+	c.Stage = push.Accepted
+	c.Deny("apns")
+	c.Deny("fcm") // which was not used
+	if c.Tried != "live+apns-" || !c.Denied("apns") || c.Denied("live") || c.LastTried() != "apns" || c.AttemptOf("apns") != 2 || c.Void() {
+		t.Errorf("one no: %+v", c)
+	}
+	c.Deny("live")
+	if c.Deny("live"); c.Tried != "live-+apns-" || !c.Void() {
+		t.Errorf("all say no: %+v", c)
+	}
+	if c.Reopen("apns"); c.Tried != "live-+apns" || c.Void() {
+		t.Errorf("one is tried again: %+v", c)
 	}
 }
 
@@ -218,6 +231,78 @@ func TestProofIsNeverLowered(t *testing.T) {
 			slots, err := j.Read(t.Context(), []Chunk{c}, [][]int{nil})
 			if err != nil || slots[0][0].Cell.Stage != tt.want {
 				t.Errorf("cell = %+v, %v; want %s", slots, err, tt.want)
+			}
+			if got, _, err := j.Counts(t.Context(), "demo", c.Notification.ID, 1); got != tt.counts || err != nil {
+				t.Errorf("counts = %+v, %v; want %+v", got, err, tt.counts)
+			}
+		})
+	}
+}
+
+// What a provider took falls only once all that were used have taken it back.
+func TestWhatProvidersTakeBackFalls(t *testing.T) {
+	fails := Cell{Stage: push.Failed, Attempt: 1, Tried: "apns"}
+	tests := map[string]struct {
+		before Cell
+		proofs []Proof
+		then   Cell
+		want   push.Stage
+		tried  string
+		counts push.Counts
+	}{
+		"the only one": {
+			Cell{Stage: push.Accepted, Tried: "apns"}, []Proof{{InVain: "apns"}}, fails, push.Failed, "apns-", push.Counts{Failed: 1},
+		},
+		"nobody": {
+			Cell{Stage: push.Accepted, Tried: "apns"}, nil, fails, push.Accepted, "apns", push.Counts{Accepted: 1},
+		},
+		"another": {
+			Cell{Stage: push.Accepted, Tried: "apns"}, []Proof{{InVain: "fcm"}}, fails, push.Accepted, "apns", push.Counts{Accepted: 1},
+		},
+		"one of two": {
+			Cell{Stage: push.Accepted, Tried: "apns+fcm"}, []Proof{{InVain: "apns"}}, Cell{Stage: push.Failed, Tried: "apns+fcm"},
+			push.Accepted, "apns-+fcm", push.Counts{Accepted: 1},
+		},
+		"both of two": {
+			Cell{Stage: push.HandedOver, Tried: "apns+fcm"}, []Proof{{InVain: "fcm"}, {InVain: "apns"}}, Cell{Stage: push.Failed, Tried: "apns+fcm"},
+			push.Failed, "apns-+fcm-", push.Counts{Failed: 1},
+		},
+		"one whose answer is not known yet": {
+			Cell{Tried: "apns-", Hold: Hold{Kind: Claimed, At: 1, Owner: "o", Provider: "fcm"}}, []Proof{{InVain: "fcm"}},
+			Cell{Stage: push.Accepted, Tried: "apns-+fcm"}, push.Accepted, "apns-+fcm-", push.Counts{Accepted: 1},
+		},
+		"one, and it came": {
+			Cell{Stage: push.Accepted, Tried: "apns"}, []Proof{{InVain: "apns"}, {Stage: push.Delivered}}, fails,
+			push.Delivered, "apns-", push.Counts{Accepted: 1, Delivered: 1},
+		},
+	}
+	j := NewJournal(connect(t))
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c := Chunk{note(strings.ReplaceAll(name, " ", "-")), 0}
+			if _, err := j.Make(t.Context(), []Chunk{c}, [][]string{{"phone"}}); err != nil {
+				t.Fatal(err)
+			}
+			settle := func(cell Cell) {
+				t.Helper()
+				if err := j.Settle(t.Context(), []Chunk{c}, [][]Slot{{{0, cell}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			settle(tt.before)
+			for _, p := range tt.proofs {
+				p.App, p.Notification, p.Device = "demo", c.Notification.ID, "phone"
+				if p.Stage == "" {
+					p.Stage = push.Failed
+				}
+				if known, err := j.Raise(t.Context(), []Proof{p}); err != nil || known[0] == nil {
+					t.Fatalf("Raise() = %v, %v", known, err)
+				}
+			}
+			settle(tt.then)
+			slots, err := j.Read(t.Context(), []Chunk{c}, [][]int{nil})
+			if err != nil || slots[0][0].Cell.Stage != tt.want || slots[0][0].Cell.Tried != tt.tried {
+				t.Errorf("cell = %+v, %v; want %s tried %s", slots, err, tt.want, tt.tried)
 			}
 			if got, _, err := j.Counts(t.Context(), "demo", c.Notification.ID, 1); got != tt.counts || err != nil {
 				t.Errorf("counts = %+v, %v; want %+v", got, err, tt.counts)
