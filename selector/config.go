@@ -27,6 +27,11 @@ type Config struct {
 	// Default 5 s.
 	Exchange time.Duration `yaml:"exchange"`
 
+	// Check is the age at which an attempt without proof counts as silent, in what
+	// is learned and on the sides of an A/B. Default 60 s; proof that comes later
+	// takes that back. Roads that prove nothing for minutes want more.
+	Check time.Duration `yaml:"check"`
+
 	// Explore scales how much a choice leaves to chance where two roads are
 	// about as good, and Floor is the part of choices that are spread over all
 	// roads, so that a sick one is seen to get well. Defaults 0.15 and 0.01.
@@ -47,6 +52,7 @@ func DefaultConfig() Config {
 		HalfLife: 240 * time.Hour,
 		Refresh:  30 * time.Second,
 		Exchange: 5 * time.Second,
+		Check:    brain.Check * time.Second,
 		Explore:  0.15,
 		Floor:    0.01,
 		Waiting:  50_000,
@@ -68,6 +74,9 @@ func (c Config) Validate() error {
 	if c.Exchange < time.Second {
 		errs = append(errs, fmt.Errorf("selector.exchange: %v is less than 1s", c.Exchange))
 	}
+	if c.Check < time.Second || c.Check > brain.Horizon*time.Second/2 {
+		errs = append(errs, fmt.Errorf("selector.check: %v is not between 1s and %v", c.Check, brain.Horizon*time.Second/2))
+	}
 	if c.Explore < 0 || c.Explore > 1 {
 		errs = append(errs, fmt.Errorf("selector.explore: %v is not between 0 and 1", c.Explore))
 	}
@@ -84,7 +93,7 @@ func (c Config) Validate() error {
 // their words.
 func (c Config) brain(prior func(r brain.Row, provider int) float32) brain.Config {
 	b := brain.DefaultConfig()
-	b.HalfLife = float32(c.HalfLife.Seconds())
+	b.HalfLife, b.Check = float32(c.HalfLife.Seconds()), c.Check.Seconds()
 	b.Explore, b.Floor = float32(c.Explore), float32(c.Floor)
 	b.Prior = prior
 	return b

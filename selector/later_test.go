@@ -2,6 +2,7 @@ package selector
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +158,14 @@ func TestATextMessageCostsWhatItIsWorth(t *testing.T) {
 			}
 			if d := got[0].Decision; tt.first == "sms" && (d.Propensity != 1 || d.Explored || len(d.Roads) != 2 || d.Roads[1].Provider != "sms") {
 				t.Errorf("decision = %+v, want sms for certain beside fcm", d)
+			}
+			for _, r := range got[0].Decision.Roads {
+				if math.Abs(float64(r.Chance-r.Cost-r.Score)) > 1e-6 || r.Chance <= 0 || (r.Cost > 0) != push.IsSMS(r.Provider) {
+					t.Errorf("%s: chance %.3f less cost %.3f is no score of %.3f", r.Provider, r.Chance, r.Cost, r.Score)
+				}
+				if tt.works && r.Seconds <= 0 {
+					t.Errorf("%s: nothing is known of its times after 60 receipts", r.Provider)
+				}
 			}
 		})
 	}

@@ -88,7 +88,7 @@ func (s *Selector) digest(ctx context.Context) {
 			lessons = s.prove(lessons, t, events[i].report, events[i].at)
 		}
 	}
-	for t := range s.waiting.due(now) {
+	for t := range s.waiting.due(now, s.cfg.Check.Seconds()) {
 		if s.proving[*t.proof] { // else its silence says nothing
 			lessons = append(lessons, lesson{t, false, false, now})
 		}

@@ -17,6 +17,9 @@ const (
 // settleMode finds out who decides, by the app's rule for the class.
 func (c *counsel) settleMode() {
 	d := &c.decision
+	if c.rule.Mode != push.ModeAB {
+		c.s.endTrial(c.q.Device.App, c.q.Class)
+	}
 	switch c.rule.Mode {
 	case push.ModeStatic:
 		c.policy, c.note = policyStatic, "a fixed order counts"
@@ -39,112 +42,18 @@ func (c *counsel) settleMode() {
 // settleAB puts the device on one side of the experiment, always the same. The
 // selector's side falls back to the fixed order when it does worse.
 func (c *counsel) settleAB() {
+	t := c.s.beginTrial(c.q.Device.App, c.q.Class, c.rule.Order)
 	share := float32(c.rule.Share)
 	if chance(c.q.Device.App+"/"+c.q.Device.ID, 77) >= share {
 		c.policy, c.note = policyStatic, "this device is on the fixed side of an A/B"
 		return
 	}
-	if why := c.s.guard(c.q.Device.App, c.q.Class); why != "" {
+	if why := t.guard(); why != "" {
+		c.s.tellGuard(t, c.q.Device.App, c.q.Class, why)
 		c.policy, c.note = policyStatic, "the A/B's guardrail fell: "+why
 		return
 	}
 	c.policy = policyAuto
-}
-
-type armKey struct {
-	app    string
-	class  push.Class
-	policy string
-}
-
-// arm counts one side of an A/B: attempts that reached the age of the check,
-// and how many of them were proven by then.
-type arm struct {
-	tried, arrived float64
-	news           struct{ tried, arrived float64 } // not yet told to the others
-}
-
-func (a *arm) count(arrived bool) {
-	yes := 0.0
-	if arrived {
-		yes = 1
-	}
-	a.add(1, yes)
-	a.news.tried++
-	a.news.arrived += yes
-}
-
-// armMemory is how many attempts a side remembers.
-const armMemory = 100_000
-
-func (a *arm) add(tried, arrived float64) {
-	a.tried += tried
-	a.arrived += arrived
-	if a.tried > armMemory {
-		a.tried, a.arrived = a.tried/2, a.arrived/2
-	}
-}
-
-// armOf finds the side that an attempt counts for: the first of a delivery
-// alone, later ones being of another kind. Callers hold mu.
-func (s *Selector) armOf(e *event) *arm {
-	if e.attempt > 1 || e.policy != policyAuto && e.policy != policyStatic {
-		return nil
-	}
-	return s.arm(armKey{e.kind.app, e.class, e.policy})
-}
-
-func (s *Selector) arm(k armKey) *arm {
-	a := s.arms[k]
-	if a == nil {
-		if len(s.arms) >= mostWords {
-			return nil
-		}
-		a = &arm{}
-		s.arms[k] = a
-	}
-	return a
-}
-
-const (
-	guardLeast  = 200 // attempts on each side before anything is concluded
-	guardSigmas = 3
-)
-
-// guard tells why an A/B must not leave the choice to the selector: it delivers
-// significantly less. Callers hold mu.
-func (s *Selector) guard(app string, class push.Class) string {
-	auto, fixed := s.arms[armKey{app, class, policyAuto}], s.arms[armKey{app, class, policyStatic}]
-	if auto == nil || fixed == nil || auto.tried < guardLeast || fixed.tried < guardLeast {
-		return ""
-	}
-	a, f := auto.arrived/auto.tried, fixed.arrived/fixed.tried
-	both := (auto.arrived + fixed.arrived) / (auto.tried + fixed.tried)
-	sigma := math.Sqrt(both * (1 - both) * (1/auto.tried + 1/fixed.tried))
-	if sigma == 0 || (f-a)/sigma < guardSigmas {
-		return ""
-	}
-	return fmt.Sprintf("the selector delivered %.1f %% of %.0f, the fixed order %.1f %% of %.0f", 100*a, auto.tried, 100*f, fixed.tried)
-}
-
-// Sides tells how both sides of the app's experiments fare, as far as this
-// process and what others told it know.
-func (s *Selector) Sides(app string) []push.Side {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []push.Side
-	for _, class := range push.Classes {
-		for _, policy := range []string{policyAuto, policyStatic} {
-			if a := s.arms[armKey{app, class, policy}]; a != nil && a.tried > 0 {
-				side := push.Side{Class: class, Policy: policy, Attempts: int(a.tried), Arrived: int(a.arrived)}
-				if policy == policyAuto {
-					side.Guard = s.guard(app, class)
-				}
-				all = append(all, side)
-			}
-		}
-	}
-	return all
 }
 
 // budget is what an app has spent on text messages today.

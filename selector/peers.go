@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/herald-push/herald/push"
 	"github.com/herald-push/herald/selector/brain"
 )
 
@@ -41,11 +40,6 @@ type orphan struct {
 }
 
 type proofNews struct{ App, Provider string }
-
-type armNews struct {
-	App, Class, Policy string
-	Tried, Arrived     float64
-}
 
 // peer is this worker among the others.
 type peer struct {
@@ -120,12 +114,7 @@ func (s *Selector) newsNow() *news {
 			n.Proving = append(n.Proving, proofNews{p.app, p.provider})
 		}
 	}
-	for k, a := range s.arms {
-		if a.news.tried > 0 {
-			n.Arms = append(n.Arms, armNews{k.app, string(k.class), k.policy, a.news.tried, a.news.arrived})
-			a.news.tried, a.news.arrived = 0, 0
-		}
-	}
+	n.Arms = s.armsNow(true)
 	if len(n.Changes) > 0 {
 		n.Words = s.names.words()
 	}
@@ -176,14 +165,6 @@ func (s *Selector) believe(n *news) (lessons []lesson) {
 	return lessons
 }
 
-func (s *Selector) addArms(arms []armNews) {
-	for _, a := range arms {
-		if to := s.arm(armKey{a.App, push.Class(a.Class), a.Policy}); to != nil {
-			to.add(a.Tried, a.Arrived)
-		}
-	}
-}
-
 // restore begins with the last snapshot; ok is false if there is none.
 func (s *Selector) restore(ctx context.Context) (ok bool, err error) {
 	text, at, err := s.parts.Peers.Snapshot(ctx)
@@ -221,9 +202,7 @@ func (s *Selector) keep(ctx context.Context, every time.Duration) error {
 	for p := range s.proving {
 		snap.Proving = append(snap.Proving, proofNews{p.app, p.provider})
 	}
-	for k, a := range s.arms {
-		snap.Arms = append(snap.Arms, armNews{k.app, string(k.class), k.policy, a.tried, a.arrived})
-	}
+	snap.Arms = s.armsNow(false)
 	s.mu.Unlock()
 	text, err := encode(&snap)
 	if err == nil {

@@ -70,8 +70,8 @@ type Selector struct {
 	brain   *brain.Brain
 	names   *names
 	tallies tallies
-	proving map[proof]bool  // who has ever proven an arrival
-	arms    map[armKey]*arm // how the two sides of an A/B fare
+	proving map[proof]bool      // who has ever proven an arrival
+	trials  map[trialKey]*trial // how the two sides of an A/B fare
 	budgets map[string]*budget
 	waiting waiting
 
@@ -91,7 +91,7 @@ func New(cfg Config, parts Parts) *Selector {
 	s := &Selector{
 		cfg: cfg, parts: parts, log: parts.Log, now: time.Now,
 		names: newNames(), tallies: newTallies(), proving: map[proof]bool{},
-		arms: map[armKey]*arm{}, budgets: map[string]*budget{},
+		trials: map[trialKey]*trial{}, budgets: map[string]*budget{},
 		waiting: newWaiting(cfg.Waiting), peer: newPeer(),
 	}
 	s.brain = brain.New(cfg.brain(s.hearsay), brain.MostProviders)
@@ -248,21 +248,32 @@ func (c *counsel) record() *push.Decision {
 	}
 	out.Roads = make([]push.Candidate, d.N, d.N+len(c.paid))
 	for i := range d.N {
-		r := &d.Roads[i]
-		out.Roads[i] = push.Candidate{Provider: c.names[i], Score: r.Value, Propensity: r.Propensity}
+		out.Roads[i] = c.candidate(c.names[i], &d.Roads[i])
 		if c.paidFirst {
 			out.Roads[i].Propensity = 0
 		}
 	}
 	if c.paidFirst {
 		for i, p := range c.paid {
-			out.Roads = append(out.Roads, push.Candidate{Provider: p.Provider, Score: float32(p.Score)})
-			if i == 0 {
-				out.Roads[d.N].Propensity = 1
+			if r := c.paidRoad(p.Provider); r != nil {
+				paid := c.candidate(p.Provider, r)
+				paid.Propensity = 0
+				if i == 0 {
+					paid.Propensity = 1
+				}
+				out.Roads = append(out.Roads, paid)
 			}
 		}
 	}
 	return out
+}
+
+// candidate is a road that was weighed, in numbers.
+func (c *counsel) candidate(provider string, r *brain.Road) push.Candidate {
+	return push.Candidate{
+		Provider: provider, Score: r.Value, Propensity: r.Propensity, Cost: r.Cost, Chance: r.Value + r.Cost,
+		Seconds: float32(c.s.brain.Typical(int(r.Provider), c.q.Online)),
+	}
 }
 
 // explain gives the first road its decision and its reason, and the others

@@ -362,20 +362,71 @@ func TestModesDecideWhoDecides(t *testing.T) {
 
 func TestTheGuardrailEndsAnExperimentThatDoesWorse(t *testing.T) {
 	w := newWorld(t, Parts{})
-	for i := range 400 {
-		w.send(phone(fmt.Sprint(i)), "xiaomi", i%10 < 5, "auto")
-		w.send(phone(fmt.Sprint(i)), "fcm", i%10 < 9, "static")
+	fare := func(w *world) { // the fixed side does better
+		for i := range 400 {
+			w.send(phone(fmt.Sprint(i)), "xiaomi", i%10 < 5, "auto")
+			w.send(phone(fmt.Sprint(i)), "fcm", i%10 < 9, "static")
+		}
+		w.pass(70 * time.Second)
 	}
-	w.pass(70 * time.Second)
-	q := ask(phone("a"), "fcm", "xiaomi")
-	q.Class = push.Chat
-	q.Policy.Selection.Rules = []push.SelectionRule{{Mode: push.ModeAB, Share: 1, Order: []string{"fcm"}}}
-	got := w.Rank(q)[0]
-	if got.Decision.Policy != "static" || !strings.Contains(got.Why, "guardrail fell: the selector delivered 50.0 % of 400, the fixed order 90.0 % of 400") {
-		t.Errorf("by %s: %s", got.Decision.Policy, got.Why)
+	app := push.App{ID: "demo"}
+	choose := func(w *world, rule push.SelectionRule) push.Choice {
+		q := ask(phone("a"), "fcm", "xiaomi")
+		q.Class = push.Chat
+		app.Policy.Selection.Rules = []push.SelectionRule{rule}
+		q.Policy = app.Policy
+		return w.Rank(q)[0]
 	}
-	if sides := w.Sides("demo"); len(sides) != 2 || sides[0].Guard == "" {
-		t.Errorf("sides = %+v, want the selector's side given up", sides)
+	ab := push.SelectionRule{Mode: push.ModeAB, Share: 1, Order: []string{"fcm"}}
+	fell := func(w *world) bool {
+		t.Helper()
+		got := choose(w, ab)
+		if said := strings.Contains(got.Why, "guardrail fell: "); said != (got.Decision.Policy == "static") {
+			t.Errorf("by %s: %s", got.Decision.Policy, got.Why)
+		}
+		sides := w.Sides(app)
+		said := len(sides) == 2 && sides[0].Guard != ""
+		if said && !strings.Contains(got.Why, sides[0].Guard) {
+			t.Errorf("the API says %q, the choice %q", sides[0].Guard, got.Why)
+		}
+		return said
+	}
+	fare(w)
+	if fell(w) {
+		t.Error("it fell by what was sent before there was an A/B")
+	}
+	fare(w)
+	if !fell(w) || !strings.Contains(choose(w, ab).Why, "the selector delivered 50.0 % of 400, the fixed order 90.0 % of 400") {
+		t.Errorf("it has not fallen: %s, %+v", choose(w, ab).Why, w.Sides(app))
+	}
+	other := newWorld(t, Parts{Peers: w.peers})
+	if choose(other, ab).Decision.Policy != "auto" {
+		t.Error("it has fallen on a worker that heard nothing")
+	}
+	w.share(t.Context())
+	other.share(t.Context())
+	if !fell(other) {
+		t.Error("another worker does not learn of it")
+	}
+	choose(w, push.SelectionRule{Mode: push.ModeAuto})
+	if w.Sides(app) != nil {
+		t.Errorf("sides = %+v of no A/B", w.Sides(app))
+	}
+	if fell(w) {
+		t.Error("an A/B that was switched off and on again does not begin anew")
+	}
+	fare(w)
+	if !fell(w) {
+		t.Error("the second A/B has no guardrail")
+	}
+	w.share(t.Context())
+	other.share(t.Context())
+	if sides := other.Sides(app); len(sides) != 2 || sides[0].Attempts != 400 {
+		t.Errorf("sides on the other worker = %+v, want the second A/B's alone", sides)
+	}
+	ab.Order = []string{"fcm", "xiaomi"}
+	if fell(w) {
+		t.Error("it has fallen for an order that was never tried")
 	}
 }
 
@@ -521,7 +572,7 @@ func TestPatienceIsLearnedFromHowReceiptsCome(t *testing.T) {
 
 func TestConfigNamesEveryFault(t *testing.T) {
 	err := Config{Explore: 2, Floor: 1}.Validate()
-	for _, key := range []string{"selector.window", "selector.half_life", "selector.refresh", "selector.exchange", "selector.explore", "selector.floor", "selector.waiting"} {
+	for _, key := range []string{"selector.window", "selector.half_life", "selector.refresh", "selector.exchange", "selector.check", "selector.explore", "selector.floor", "selector.waiting"} {
 		if err == nil || !strings.Contains(err.Error(), key) {
 			t.Errorf("Validate() = %v, want %s named", err, key)
 		}

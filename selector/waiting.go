@@ -71,7 +71,7 @@ func (w *waiting) proof(app, provider string) *proof {
 
 // due takes those that have reached the age of the check, after it has
 // forgotten those beyond the horizon.
-func (w *waiting) due(now float64) iter.Seq[*track] {
+func (w *waiting) due(now, check float64) iter.Seq[*track] {
 	for w.oldest < w.unseen && now-w.at(w.oldest).Sent() >= brain.Horizon {
 		delete(w.tracks, w.at(w.oldest).key)
 		*w.at(w.oldest) = track{} // lets go of its texts
@@ -83,7 +83,7 @@ func (w *waiting) due(now float64) iter.Seq[*track] {
 		w.oldest, w.unseen, w.next = w.oldest-page, w.unseen-page, w.next-page
 	}
 	return func(yield func(*track) bool) {
-		for w.unseen < w.next && now-w.at(w.unseen).Sent() >= brain.Check {
+		for w.unseen < w.next && now-w.at(w.unseen).Sent() >= check {
 			w.unseen++
 			if !yield(w.at(w.unseen - 1)) {
 				return

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,11 +28,12 @@ type selectorStdioCmd struct{}
 func (selectorStdioCmd) Run(std streams) error { return sim.Serve(os.Stdin, std.out) }
 
 type selectorBenchCmd struct {
-	Seeds int     `default:"3" help:"How many worlds."`
-	First uint64  `default:"1" help:"Seed of the first."`
-	Scale float64 `default:"0.2" help:"Size of the world: 1 is 200,000 devices and 24.5 million messages."`
-	Days  float64 `default:"10" help:"Length of the world."`
-	Out   string  `type:"path" placeholder:"FILE" help:"Write the rows of every seed here, as JSON."`
+	Seeds int      `default:"3" help:"How many worlds."`
+	First uint64   `default:"1" help:"Seed of the first."`
+	Scale float64  `default:"0.2" help:"Size of the world: 1 is 200,000 devices and 24.5 million messages."`
+	Days  float64  `default:"10" help:"Length of the world."`
+	Only  []string `placeholder:"POLICY" help:"Policies besides random, the oracles and the vendor rule, such as herald. Default: all."`
+	Out   string   `type:"path" placeholder:"FILE" help:"Write the rows of every seed here, as JSON."`
 }
 
 // benchResult is one world of build/bench-selector.json.
@@ -86,7 +88,21 @@ func (b *selectorBenchCmd) play(seed uint64, progress func(float64)) benchResult
 	cfg := sim.DefaultConfig(seed).Scale(b.Scale)
 	cfg.Days = b.Days
 	w := sim.New(cfg)
-	return benchResult{seed, cfg.Devices, cfg.Days, sim.Compare(w.Run(sim.All(w), progress))}
+	return benchResult{seed, cfg.Devices, cfg.Days, sim.Compare(w.Run(b.policies(w), progress))}
+}
+
+// yardsticks are the policies that the others are compared with.
+var yardsticks = [...]string{"random", "oracle", "fair oracle", "vendor rule"}
+
+// policies are those that were asked for, with the yardsticks.
+func (b *selectorBenchCmd) policies(w *sim.World) []sim.Named {
+	all := sim.All(w)
+	if len(b.Only) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(p sim.Named) bool {
+		return !slices.Contains(yardsticks[:], p.Name) && !slices.Contains(b.Only, p.Name)
+	})
 }
 
 // showProgress keeps one line up to date until ctx ends.

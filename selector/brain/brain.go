@@ -24,6 +24,9 @@ type Config struct {
 	// seconds in which half of what was learned of it is forgotten.
 	Device   float32
 	HalfLife float32
+	// Check is the age in seconds at which an attempt without a receipt counts as
+	// silent.
+	Check float64
 	// Drift is how much the variance of a shared effect grows in a day.
 	Drift float32
 	// Explore scales the doubt that a choice is drawn from; Floor is the part of
@@ -40,6 +43,7 @@ func DefaultConfig() Config {
 		Spread:   [families]float32{ByBias: 4, ByMaker: 1, ByCarrier: 0.25, ByOS: 0.15, ByApp: 0.1, ByTrio: 0.4},
 		Device:   2,
 		HalfLife: 240 * 3600,
+		Check:    Check,
 		Drift:    0.05,
 		Explore:  0.15, Floor: 0.01, Temperature: 0.25,
 	}
@@ -50,8 +54,8 @@ const (
 	MostProviders = 31
 	// MostRoads is how many roads one decision can weigh.
 	MostRoads = 12
-	// Check is the age in seconds at which an attempt without a receipt counts
-	// as silent; Horizon is the age after which none is waited for.
+	// Check is the usual [Config.Check]; Horizon is the age in seconds after which
+	// no receipt is waited for.
 	Check, Horizon = 60, 600
 	// upkeep is how often curves and the drift of effects are worked out.
 	upkeep = 5

@@ -98,7 +98,7 @@ func (b *Brain) Dead(e *Evidence, provider int, now float64) {
 // sayNothing is the chance of a receipt below which its absence is no news.
 const sayNothing = 0.2
 
-// Settle learns what came of an attempt at the age of [Check]: a receipt, or
+// Settle learns what came of an attempt at the age of [Config.Check]: a receipt, or
 // silence. Both are learned in the order of sending, so that a campaign's many
 // receipts do not all count before its silences.
 func (b *Brain) Settle(t *Track, e *Evidence, now float64) {
@@ -135,15 +135,15 @@ func (b *Brain) silent(t *Track, e *Evidence, now float64) {
 }
 
 // covered is the probability that a receipt of what arrived has come by
-// [Check]. Where the road was sick, then or now, hardly.
+// [Config.Check]. Where the road was sick, then or now, hardly.
 func (b *Brain) covered(t *Track, c *cell, now float64) float32 {
 	p := int(t.provider)
 	h := min(t.health, b.health.mutes(c, p, now))
-	q := b.coverage.of(p, c.Country, t.online) * h * b.delays.share[at(p, t.online)].by(Check)
+	q := b.coverage.of(p, c.Country, t.online) * h * b.delays.share[at(p, t.online)].by(b.cfg.Check)
 	return min(q, 0.999)
 }
 
-// Proof counts a receipt, age seconds after the send. Before [Check] it is only
+// Proof counts a receipt, age seconds after the send. Before [Config.Check] it is only
 // noted; after it, if silence was learned, that very step is taken back first.
 func (b *Brain) Proof(t *Track, e *Evidence, age, now float64) {
 	if t.proven {

@@ -271,6 +271,17 @@ func (w *World) spell(on bool, length, share float64) float64 {
 	return length * w.rng.ExpFloat64()
 }
 
+// Ask is a message to a device as a policy sees it, and the truth about it. Times
+// must not go back.
+func (w *World) Ask(id uint64, device int32, at float64, class Class) (n Notice, truth Truth) {
+	d := &w.devices[device]
+	w.advance(d, at)
+	n = w.notice(id, device, d, at, w.rng)
+	n.Class, n.TTL = class, class.TTL()
+	w.look(&n, d, &truth)
+	return n, truth
+}
+
 // any picks a device that is there, busy ones more often.
 func (w *World) any(r *rand.Rand, now float64) int32 {
 	for {
