@@ -1,6 +1,7 @@
 package analytics
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -66,6 +67,12 @@ func columns() []column {
 		text("campaign", func(r *push.Receipt) string { return r.Campaign }),
 		cells("road", "UInt8", func(r *push.Receipt) uint8 { return uint8(min(max(r.Road, 0), 255)) }),
 		cells("skew_ms", "Int32", func(r *push.Receipt) int32 { return int32(r.Skew.Milliseconds()) }),
+		cells("costs", "Array(Float32)", func(r *push.Receipt) []float32 {
+			return known(candidates(r, func(c push.Candidate) float32 { return c.Cost }))
+		}),
+		cells("seconds", "Array(Float32)", func(r *push.Receipt) []float32 {
+			return known(candidates(r, func(c push.Candidate) float32 { return c.Seconds }))
+		}),
 	}
 }
 
@@ -86,6 +93,14 @@ func candidates[T any](r *push.Receipt, of func(push.Candidate) T) []T {
 		all[i] = of(c)
 	}
 	return all
+}
+
+// known is numbers of which one is not 0, or else nothing.
+func known(all []float32) []float32 {
+	if slices.ContainsFunc(all, func(x float32) bool { return x != 0 }) {
+		return all
+	}
+	return nil
 }
 
 func flag(b bool) uint8 {

@@ -70,6 +70,7 @@ func appendDecision(b []byte, d *push.Decision) []byte {
 	for _, r := range d.Roads {
 		b = appendText(b, r.Provider)
 		b = appendShare(appendShare(b, float64(r.Score)), float64(r.Propensity))
+		b = appendShare(appendShare(b, float64(r.Cost)), float64(r.Seconds))
 	}
 	return b
 }
@@ -89,6 +90,8 @@ const (
 	firstVersion    = iota + 1
 	decisionVersion // how a road was chosen
 	campaignVersion // campaign, road and skew
+	costVersion     // what roads cost and how long they take
+	latestVersion   = costVersion
 )
 
 // decodeReceipts undoes a run of [appendReceipt] of this version or an earlier one.
@@ -105,7 +108,7 @@ func decodeReceipts(rs []push.Receipt, b []byte, version int) ([]push.Receipt, e
 		r.SinceAccepted, r.Took = time.Duration(d.number()), time.Duration(d.number())
 		r.CostMicros, r.Bytes = d.number(), int(d.number())
 		if version >= decisionVersion {
-			r.Decision = d.decision()
+			r.Decision = d.decision(version)
 		}
 		if version >= campaignVersion {
 			r.Campaign = d.text()
@@ -146,7 +149,7 @@ func (d *decoder) number() int64 {
 	return n
 }
 
-func (d *decoder) decision() *push.Decision {
+func (d *decoder) decision(version int) *push.Decision {
 	n := d.number() - 1
 	if n < 0 || n > int64(len(d.rest)) {
 		d.bad = d.bad || n > 0
@@ -158,12 +161,17 @@ func (d *decoder) decision() *push.Decision {
 	out.Propensity = float64(d.number()) / 1e6
 	out.Roads = make([]push.Candidate, n)
 	for i := range out.Roads {
-		out.Roads[i] = push.Candidate{
-			Provider: d.text(), Score: float32(d.number()) / 1e6, Propensity: float32(d.number()) / 1e6,
+		c := push.Candidate{Provider: d.text(), Score: d.share(), Propensity: d.share()}
+		if version >= costVersion {
+			c.Cost, c.Seconds = d.share(), d.share()
 		}
+		c.Chance = c.Score + c.Cost
+		out.Roads[i] = c
 	}
 	return out
 }
+
+func (d *decoder) share() float32 { return float32(d.number()) / 1e6 }
 
 func (d *decoder) time() time.Time { return time.Unix(0, d.number()).UTC() }
 

@@ -47,7 +47,7 @@ func (s *Store) eachOf(ctx context.Context, app string, devices []string, tell f
 	const query = `
 		SELECT event_id AS id, delivery, device, attempt, stage, source, provider, provider_id, kind, code, detail, why,
 			at, received_at, since_ms, took_ms, cost_micros, answer,
-			policy, wished, propensity, explored, online, roads, scores, propensities,
+			policy, wished, propensity, explored, online, roads, scores, propensities, costs, seconds,
 			notification, class, campaign, road, skew_ms, bytes, platform, maker, os, app_version, country, carrier
 		FROM receipts
 		WHERE app = {app:String} AND has({devices:Array(String)}, device)

@@ -96,15 +96,19 @@ func difference(a, ofA, b, ofB uint64) Estimate {
 
 // Pick is one first decision with its words.
 type Pick struct {
-	Notification string    `ch:"notification" json:"notification"`
-	Device       string    `ch:"device" json:"device"`
-	Class        string    `ch:"class" json:"class"`
-	Provider     string    `ch:"provider" json:"provider"`
-	Policy       string    `ch:"policy" json:"policy"`
-	Propensity   float32   `ch:"propensity" json:"propensity"`
-	Explored     uint8     `ch:"explored" json:"explored"`
-	Why          string    `ch:"why" json:"why"`
-	At           time.Time `ch:"at" json:"at"`
+	Notification string  `ch:"notification" json:"notification"`
+	Device       string  `ch:"device" json:"device"`
+	Class        string  `ch:"class" json:"class"`
+	Provider     string  `ch:"provider" json:"provider"`
+	Policy       string  `ch:"policy" json:"policy"`
+	Propensity   float32 `ch:"propensity" json:"propensity"`
+	Explored     uint8   `ch:"explored" json:"explored"`
+	// What the road that was taken was judged by; see [push.Candidate].
+	Chance  float32   `ch:"chance" json:"chance"`
+	Seconds float32   `ch:"half" json:"seconds"`
+	Cost    float32   `ch:"cost" json:"cost"`
+	Why     string    `ch:"why" json:"why"`
+	At      time.Time `ch:"at" json:"at"`
 }
 
 // LastPicks lists the newest attempts of the lens with why their road was
@@ -113,7 +117,9 @@ type Pick struct {
 func (s *Store) LastPicks(ctx context.Context, l Lens, limit int) ([]Pick, error) {
 	found, _, err := report(ctx, s, l, "last picks", func(table string) string {
 		return `
-		SELECT notification, device, class, provider, policy, propensity, explored, why, at
+		SELECT notification, device, class, provider, policy, propensity, explored, why, at,
+			toFloat32(scores[indexOf(roads, provider)] + costs[indexOf(roads, provider)]) AS chance,
+			seconds[indexOf(roads, provider)] AS half, costs[indexOf(roads, provider)] AS cost
 		FROM ` + table + `
 		WHERE ` + lensWords + ` AND answer = 1 AND attempt = 1 AND why != '' AND ` + lensAccept + `
 		ORDER BY length(roads) > 1 DESC, received_at DESC

@@ -42,7 +42,7 @@ type segment struct {
 }
 
 const (
-	segmentMagic  = "HRLDSPL3" // its last byte is the version of the encoding
+	segmentMagic  = "HRLDSPL4" // its last byte is the version of the encoding
 	segmentSuffix = ".spool"
 	frameHeader   = 8
 )
@@ -130,7 +130,7 @@ func versionOf(b []byte) int {
 	if len(b) <= stem || string(b[:stem]) != segmentMagic[:stem] {
 		return 0
 	}
-	if v := int(b[stem] - '0'); v >= firstVersion && v <= campaignVersion {
+	if v := int(b[stem] - '0'); v >= firstVersion && v <= latestVersion {
 		return v
 	}
 	return 0

@@ -91,7 +91,10 @@ func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
 		case f.Kind() == reflect.Pointer:
 			want.Decision = &push.Decision{
 				Policy: "auto", Propensity: 0.25, Explored: true, Online: true, Wished: "fcm",
-				Roads: []push.Candidate{{Provider: "fcm", Score: 0.5, Propensity: 0.75}, {Provider: "é", Score: -0.125, Propensity: 0.25}},
+				Roads: []push.Candidate{
+					{Provider: "fcm", Score: 0.5, Propensity: 0.75, Chance: 0.5, Seconds: 2.5},
+					{Provider: "é", Score: -0.125, Propensity: 0.25, Chance: 0.25, Cost: 0.375},
+				},
 			}
 		case f.Kind() == reflect.String:
 			f.SetString(v.Type().Field(i).Name + " \x00é")
@@ -102,7 +105,7 @@ func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
 		}
 	}
 	b := appendReceipt(appendReceipt(nil, &want), &push.Receipt{At: want.At, ReceivedAt: want.At})
-	got, err := decodeReceipts(nil, b, campaignVersion)
+	got, err := decodeReceipts(nil, b, latestVersion)
 	if err != nil || len(got) != 2 {
 		t.Fatalf("decoded %d receipts, error %v; want 2", len(got), err)
 	}
@@ -113,7 +116,7 @@ func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
 		if n == len(appendReceipt(nil, &want)) || n == 0 {
 			continue // a whole receipt, or none
 		}
-		if _, err := decodeReceipts(nil, b[:n], campaignVersion); err == nil {
+		if _, err := decodeReceipts(nil, b[:n], latestVersion); err == nil {
 			t.Errorf("the first %d of %d bytes were decoded without an error", n, len(b))
 		}
 	}
@@ -122,7 +125,7 @@ func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
 func TestSpoolsOfEarlierVersionsAreStillRead(t *testing.T) {
 	// What each version did not write yet: of nothing decided its mark, then an
 	// empty campaign, no road, no skew.
-	for magic, less := range map[string]int{"HRLDSPL1": 4, "HRLDSPL2": 3, segmentMagic: 0} {
+	for magic, less := range map[string]int{"HRLDSPL1": 4, "HRLDSPL2": 3, "HRLDSPL3": 0, segmentMagic: 0} {
 		want := push.Receipt{App: "demo", Delivery: "n.0.0", Stage: push.Accepted, At: time.Unix(1_700_000_000, 0).UTC(), ReceivedAt: time.Unix(1_700_000_001, 0).UTC()}
 		b := make([]byte, frameHeader)
 		b = appendReceipt(b, &want)

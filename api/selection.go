@@ -92,7 +92,7 @@ func (s *Server) selection(app push.App) selectionResponse {
 	out := selectionResponse{Selection: app.Policy.Selection, Sides: []push.Side{}}
 	out.Rules = some(out.Rules)
 	if s.parts.Sides != nil {
-		out.Sides = some(s.parts.Sides(app.ID))
+		out.Sides = some(s.parts.Sides(app))
 	}
 	return out
 }

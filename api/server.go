@@ -106,7 +106,7 @@ type Parts struct {
 	Word func(ctx context.Context, n *push.Notification) error
 
 	// Sides tells how both sides of an app's A/B fare; nil where no process knows.
-	Sides func(app string) []push.Side
+	Sides func(app push.App) []push.Side
 
 	// Providers are the roads that addresses and routes may name, each with the
 	// check of its credentials; nil for one that has none, such as "live".

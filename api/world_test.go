@@ -136,7 +136,10 @@ func newWorld() *world {
 		Sample: []push.PlannedDelivery{{Device: "d1", Roads: []push.PlannedStep{
 			{Provider: "live", Why: "the route begins with it", Skipped: "not connected"},
 			{Provider: "apns", Why: "the only vendor of the device"},
-		}}},
+		}, Decision: &push.Decision{Policy: "auto", Propensity: 1, Roads: []push.Candidate{
+			{Provider: "apns", Score: 0.75, Propensity: 1, Chance: 0.75, Seconds: 0.5},
+			{Provider: "sms", Score: 0.5, Chance: 0.75, Cost: 0.25},
+		}}}},
 	}
 	return w
 }

@@ -204,6 +204,8 @@ type PlannedPayload struct {
 type PlannedDelivery struct {
 	Device string        `json:"device"`
 	Roads  []PlannedStep `json:"roads"`
+	// Decision is how the first road would be chosen, in numbers.
+	Decision *Decision `json:"decision,omitempty"`
 }
 
 // PlannedStep is one road with the reason it stands where it does.
@@ -257,8 +259,11 @@ type Decision struct {
 // Candidate is one road that a decision weighed.
 type Candidate struct {
 	Provider   string  `json:"provider"`
-	Score      float64 `json:"score"`
+	Score      float64 `json:"score"` // the chance less the cost
 	Propensity float64 `json:"propensity"`
+	Chance     float64 `json:"chance"`            // that it arrives within its time to live
+	Seconds    float64 `json:"seconds,omitempty"` // in which half of what arrives has; 0 is not known
+	Cost       float64 `json:"cost,omitempty"`    // in the worth of one message that arrives
 }
 
 // Proof is one piece of evidence that came after an attempt.

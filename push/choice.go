@@ -46,9 +46,18 @@ type Decision struct {
 
 // Candidate is one road that a decision weighed.
 type Candidate struct {
-	Provider   string  `json:"provider"`
+	Provider string `json:"provider"`
+	// Score is the chance less the cost: what taking the road is worth, in the
+	// worth of one message that arrives.
 	Score      float32 `json:"score"`
-	Propensity float32 `json:"propensity"`
+	Propensity float32 `json:"propensity"` // with which it was to be chosen
+	// Chance is how probably the message arrives by it within its time to live,
+	// with the road as it is now; Seconds is in how long half of what arrives has,
+	// 0 while that is not known; Cost is what its price and a second copy's
+	// annoyance take away, 0 for what is free.
+	Chance  float32 `json:"chance"`
+	Seconds float32 `json:"seconds,omitempty"`
+	Cost    float32 `json:"cost,omitempty"`
 }
 
 // DeviceKey names a device.

@@ -39,6 +39,9 @@ type PlannedPayload struct {
 type PlannedDelivery struct {
 	Device string        `json:"device"`
 	Roads  []PlannedStep `json:"roads"`
+	// Decision is how the first road would be chosen, in numbers; nil where there
+	// is nothing to decide.
+	Decision *Decision `json:"decision,omitempty"`
 }
 
 // PlannedStep is one road with the reason it stands where it does. A road that

@@ -108,11 +108,14 @@ func (p *planner) look(dev *push.Device, all []road) {
 	if len(p.plan.Sample) == shown {
 		return
 	}
-	steps := make([]push.PlannedStep, len(all))
+	planned := push.PlannedDelivery{Device: dev.ID, Roads: make([]push.PlannedStep, len(all))}
 	for i, r := range all {
-		steps[i] = push.PlannedStep{Provider: r.Provider, Why: r.Why, Skipped: r.Skipped}
+		planned.Roads[i] = push.PlannedStep{Provider: r.Provider, Why: r.Why, Skipped: r.Skipped}
+		if planned.Decision == nil {
+			planned.Decision = r.Decision
+		}
 	}
-	p.plan.Sample = append(p.plan.Sample, push.PlannedDelivery{Device: dev.ID, Roads: steps})
+	p.plan.Sample = append(p.plan.Sample, planned)
 }
 
 // finish weighs the notification and puts the counts in order.

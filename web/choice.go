@@ -60,6 +60,7 @@ type WhatIf struct {
 type Pick struct {
 	Notification, Device, Class, Provider, Policy, Why string
 	Propensity                                         float64
+	Chance, Cost, Seconds                              float64 // see [Candidate]
 	Explored                                           bool
 	At                                                 time.Time
 }
@@ -273,9 +274,9 @@ func (c *choiceRead) tables(*reading) map[string]table {
 			w.Policy, w.Decisions, w.Effective, w.SNIPS.Value, w.SNIPS.Low, w.SNIPS.High, w.DR.Value, w.DR.Low, w.DR.High, w.IPS.Value, w.IPS.Low, w.IPS.High,
 		})
 	}
-	picks := table{Heads: []string{"at", "notification", "device", "class", "provider", "policy", "propensity", "explored", "why"}}
+	picks := table{Heads: []string{"at", "notification", "device", "class", "provider", "policy", "propensity", "explored", "chance", "seconds", "cost", "why"}}
 	for _, p := range c.Last {
-		picks.Rows = append(picks.Rows, []any{p.At, p.Notification, p.Device, p.Class, p.Provider, p.Policy, p.Propensity, p.Explored, p.Why})
+		picks.Rows = append(picks.Rows, []any{p.At, p.Notification, p.Device, p.Class, p.Provider, p.Policy, p.Propensity, p.Explored, p.Chance, p.Seconds, p.Cost, p.Why})
 	}
 	return map[string]table{"shares": shares, "uplift": uplift, "whatif": whatIf, "picks": picks}
 }

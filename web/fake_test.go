@@ -229,8 +229,8 @@ func (f *fake) Choice(_ context.Context, l Lens) (Choice, error) {
 			{"random", 33_000, 61.7, Estimate{0.7, 0.41, 0.99}, Estimate{0.72, 0.52, 0.92}, Estimate{0.74, 0.6, 0.88}},
 		},
 		Last: []Pick{
-			{"order-8812-shipped", "phone-1", "transactional", "live", "auto", "live 98 % of 212 delivered for Xiaomi in CN over 7 days, the device is connected; fcm 61 % of 40; taken with probability 99 %" + f.planted, 0.99, false, l.To.Add(-3 * time.Second)},
-			{"autumn-sale", "phone-9" + f.planted, "marketing", "fcm", "auto", "fcm 81 % of 91; taken with probability 2 % to learn", 0.02, true, l.To.Add(-9 * time.Second)},
+			{"order-8812-shipped", "phone-1", "transactional", "live", "auto", "live 98 % of 212 delivered for Xiaomi in CN over 7 days, the device is connected; fcm 61 % of 40; taken with probability 99 %" + f.planted, 0.99, 0.97, 0, 0.4, false, l.To.Add(-3 * time.Second)},
+			{"autumn-sale", "phone-9" + f.planted, "marketing", "fcm", "auto", "fcm 81 % of 91; taken with probability 2 % to learn", 0.02, 0.61, 0.25, 0, true, l.To.Add(-9 * time.Second)},
 		},
 		Selection: Selection{
 			Rules: []SelectionRule{{"chat", "ab", []string{"live", "fcm" + f.planted}, 0.9}, {"", "auto", nil, 0}},

@@ -131,6 +131,8 @@ func words(now func() time.Time) template.FuncMap {
 		"seconds":          func(v float64) string { return ago(time.Duration(v * float64(time.Second))) },
 		"prob":             func(v float64) string { return fmt.Sprintf("%.3g %%", 100*v) },
 		"score":            func(v float64) string { return fmt.Sprintf("%.3f", v) },
+		"half":             halfWithin,
+		"cost":             costInWords,
 		"num":              func(n int) string { return count(uint64(max(0, n))) },
 		"join":             func(list []string) string { return strings.Join(list, ", ") },
 		"has":              slices.Contains[[]string, string],
@@ -139,6 +141,22 @@ func words(now func() time.Time) template.FuncMap {
 		"userPath":         userPath,
 		"hookPath":         hookPath,
 	}
+}
+
+// halfWithin writes in how many seconds half of what arrives has.
+func halfWithin(seconds float64) string {
+	if seconds == 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2g s", seconds)
+}
+
+// costInWords writes a cost in the worth of a message that arrives.
+func costInWords(cost float64) string {
+	if cost == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%.2f", cost)
 }
 
 // count writes 1234567 as 1,234,567.

@@ -231,8 +231,11 @@ type Decision struct {
 
 // Candidate is one road that a decision weighed.
 type Candidate struct {
-	Provider          string
-	Score, Propensity float64
+	Provider     string
+	Chance, Cost float64 // that it arrives in time; in the worth of a message
+	Seconds      float64 // in which half of what arrives has; 0 is not known
+	Score        float64 // the chance less the cost
+	Propensity   float64
 }
 
 // Proof is one piece of evidence that came after an attempt or without one.

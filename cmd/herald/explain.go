@@ -110,8 +110,8 @@ func story(t client.Trace, accepted time.Time) []line {
 			text += " (" + detail + ")"
 		}
 		text += fmt.Sprintf(" in %.0f ms\n  %9s  because %s", a.TookMillis, "", a.Why)
-		if roads := weighed(a.Decision); roads != "" {
-			text += fmt.Sprintf("\n  %9s  weighed %s", "", roads)
+		for _, numbers := range weighed(a.Decision) {
+			text += fmt.Sprintf("\n  %9s  %s", "", numbers)
 		}
 		lines = append(lines, line{a.At.Sub(accepted), text})
 	}
@@ -129,17 +129,28 @@ func story(t client.Trace, accepted time.Time) []line {
 	return lines
 }
 
-// weighed tells what each road of a decision was worth, and how likely it was to
-// be taken; nothing where there was but one.
-func weighed(d *client.Decision) string {
-	if d == nil || len(d.Roads) < 2 {
-		return ""
+// weighed is a decision in numbers, a line for who decided and one for each road.
+func weighed(d *client.Decision) []string {
+	if d == nil || len(d.Roads) == 0 {
+		return nil
 	}
-	words := make([]string, len(d.Roads))
-	for i, r := range d.Roads {
-		words[i] = fmt.Sprintf("%s %.2f (%.2g %%)", r.Provider, r.Score, 100*r.Propensity)
+	head := fmt.Sprintf("decided by %s, taken with %.3g %%", d.Policy, 100*d.Propensity)
+	if d.Explored {
+		head += ", explored"
 	}
-	return strings.Join(words, ", ") + " by " + d.Policy
+	if d.Wished != "" {
+		head += ", the selector would have taken " + d.Wished
+	}
+	lines := []string{head}
+	for _, r := range d.Roads {
+		half := "times not known yet"
+		if r.Seconds > 0 {
+			half = fmt.Sprintf("half within %.2g s", r.Seconds)
+		}
+		lines = append(lines, fmt.Sprintf("  %-8s chance %.2f, %s, cost %.2f, score %.2f, propensity %.3g %%",
+			r.Provider, r.Chance, half, r.Cost, r.Score, 100*r.Propensity))
+	}
+	return lines
 }
 
 // sourceInWords names who gave a piece of evidence.

@@ -72,7 +72,7 @@ func (n numbers) Choice(ctx context.Context, l web.Lens) (web.Choice, error) {
 	if err := asks.Wait(); err != nil {
 		return web.Choice{}, pageError(err)
 	}
-	c := web.Choice{Selection: selectionOnPage(app.Policy.Selection, n.house.selector.Sides(l.App))}
+	c := web.Choice{Selection: selectionOnPage(app.Policy.Selection, n.house.selector.Sides(app))}
 	for _, p := range picks {
 		c.Picks = append(c.Picks, web.PickPoint{At: p.Start, Provider: p.Provider, Picked: p.Picked, Explored: p.Explored})
 	}
@@ -91,6 +91,7 @@ func (n numbers) Choice(ctx context.Context, l web.Lens) (web.Choice, error) {
 		c.Last = append(c.Last, web.Pick{
 			Notification: p.Notification, Device: p.Device, Class: p.Class, Provider: p.Provider, Policy: p.Policy, Why: p.Why,
 			Propensity: float64(p.Propensity), Explored: p.Explored == 1, At: p.At,
+			Chance: float64(p.Chance), Cost: float64(p.Cost), Seconds: float64(p.Seconds),
 		})
 	}
 	return c, nil

@@ -255,7 +255,10 @@ func decision(d *push.Decision) *web.Decision {
 	}
 	out := &web.Decision{Policy: d.Policy, Wished: d.Wished, Propensity: d.Propensity, Explored: d.Explored, Online: d.Online}
 	for _, r := range d.Roads {
-		out.Roads = append(out.Roads, web.Candidate{Provider: r.Provider, Score: float64(r.Score), Propensity: float64(r.Propensity)})
+		out.Roads = append(out.Roads, web.Candidate{
+			Provider: r.Provider, Score: float64(r.Score), Propensity: float64(r.Propensity),
+			Chance: float64(r.Chance), Cost: float64(r.Cost), Seconds: float64(r.Seconds),
+		})
 	}
 	return out
 }

@@ -130,6 +130,9 @@ func (s *sendCmd) check(ctx context.Context, herald *client.Client, n client.Not
 			}
 			fmt.Fprintf(std.out, "  %d. %-8s %s\n", i+1, step.Provider, why)
 		}
+		for _, numbers := range weighed(d.Decision) {
+			fmt.Fprintf(std.out, "     %s\n", numbers)
+		}
 	}
 	return nil
 }
