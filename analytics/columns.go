@@ -14,7 +14,7 @@ import (
 // cost the driver a fifth of what rows cost it.
 type column struct {
 	name, kind string
-	fill       func(to driver.BatchColumn, events [][]push.Receipt, rows int) error
+	fill       func(to driver.BatchColumn, rs []push.Receipt) error
 }
 
 // columns is the receipts table as the writer sees it, in the order of the
@@ -135,12 +135,10 @@ func text(name string, of func(*push.Receipt) string) column {
 func plain(name string, of func(*push.Receipt) string) column { return cells(name, "String", of) }
 
 func cells[T any](name, kind string, of func(*push.Receipt) T) column {
-	return column{name: name, kind: kind, fill: func(to driver.BatchColumn, events [][]push.Receipt, rows int) error {
-		values := make([]T, 0, rows)
-		for _, rs := range events {
-			for i := range rs {
-				values = append(values, of(&rs[i]))
-			}
+	return column{name: name, kind: kind, fill: func(to driver.BatchColumn, rs []push.Receipt) error {
+		values := make([]T, len(rs))
+		for i := range rs {
+			values[i] = of(&rs[i])
 		}
 		return to.Append(values)
 	}}

@@ -96,10 +96,11 @@ const (
 
 // decodeReceipts undoes a run of [appendReceipt] of this version or an earlier one.
 func decodeReceipts(rs []push.Receipt, b []byte, version int) ([]push.Receipt, error) {
-	d := decoder{rest: b}
+	d := decoder{rest: b, all: string(b)}
 	for len(d.rest) > 0 && !d.bad {
-		var r push.Receipt
-		for _, s := range texts(&r) {
+		rs = append(rs, push.Receipt{})
+		r := &rs[len(rs)-1]
+		for _, s := range texts(r) {
 			*s = d.text()
 		}
 		r.Country, r.Carrier = d.text(), d.text()
@@ -114,7 +115,6 @@ func decodeReceipts(rs []push.Receipt, b []byte, version int) ([]push.Receipt, e
 			r.Campaign = d.text()
 			r.Road, r.Skew = int(d.number()), time.Duration(d.number())
 		}
-		rs = append(rs, r)
 	}
 	if d.bad {
 		return nil, errEncoding
@@ -125,6 +125,7 @@ func decodeReceipts(rs []push.Receipt, b []byte, version int) ([]push.Receipt, e
 // decoder reads what is left; once bad, it reads zeros.
 type decoder struct {
 	rest []byte
+	all  string // of which the texts are parts
 	bad  bool
 }
 
@@ -134,9 +135,9 @@ func (d *decoder) text() string {
 		d.bad = true
 		return ""
 	}
-	s := string(d.rest[size : size+int(n)])
+	begin := len(d.all) - len(d.rest) + size
 	d.rest = d.rest[size+int(n):]
-	return s
+	return d.all[begin : begin+int(n)]
 }
 
 func (d *decoder) number() int64 {

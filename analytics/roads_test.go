@@ -44,7 +44,7 @@ func TestReplayFindsTheTruthBehindALog(t *testing.T) {
 	if err := store.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := store.write(t.Context(), "decided", [][]push.Receipt{decidedWorld(8000)}); err != nil {
+	if err := store.write(t.Context(), "decided", decidedWorld(8000)); err != nil {
 		t.Fatal(err)
 	}
 	from, to := dawn.Add(-time.Hour), dawn.Add(time.Hour)
@@ -84,7 +84,7 @@ func TestRoadsAreWhatAMemoryIsRebuiltFrom(t *testing.T) {
 	rs := decidedWorld(1000)
 	clicked := rs[len(rs)-1]
 	clicked.Stage, clicked.Source, clicked.Provider, clicked.Delivery = push.Clicked, push.AppReport, "a", "other.0.0"
-	if err := store.write(t.Context(), "roads", [][]push.Receipt{append(rs, clicked)}); err != nil {
+	if err := store.write(t.Context(), "roads", append(rs, clicked)); err != nil {
 		t.Fatal(err)
 	}
 	got, err := store.Roads(t.Context(), dawn.Add(-time.Hour))

@@ -99,7 +99,7 @@ func (s *Store) Seed(ctx context.Context, c SeedConfig, writers int, progress fu
 		}
 		work.Go(func() error {
 			rs := c.batch(b)
-			if err := s.write(workCtx, fmt.Sprintf("%s-%d", name, b), [][]push.Receipt{rs}); err != nil {
+			if err := s.write(workCtx, fmt.Sprintf("%s-%d", name, b), rs); err != nil {
 				return err
 			}
 			err := s.conn.Exec(workCtx, "INSERT INTO herald_seeds SELECT {name:String}, {batch:UInt32}, {events:UInt64}",

@@ -31,14 +31,12 @@ import (
 // open a log with a torn tail, it copies a segment to truncate its front, and
 // the borders of batches would need a second log.
 type segment struct {
-	path   string
-	born   time.Time
-	size   int64            // bytes on disk
-	rows   int              // known for segments of this process only
-	kept   bool             // its receipts are all in memory too
-	events [][]push.Receipt // if kept, as they were recorded
-	file   *os.File         // while it is written
-	torn   bool             // a failed write could not be undone; write no more
+	path string
+	born time.Time
+	size int64    // bytes on disk
+	rows int      // known for segments of this process only
+	file *os.File // while it is written
+	torn bool     // a failed write could not be undone; write no more
 }
 
 const (
@@ -55,7 +53,7 @@ func newSegment(dir string, now time.Time) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &segment{path: file.Name(), born: now, file: file, kept: true}
+	s := &segment{path: file.Name(), born: now, file: file}
 	if err := s.write([]byte(segmentMagic)); err != nil {
 		return nil, errors.Join(err, file.Close(), os.Remove(s.path))
 	}
@@ -88,40 +86,64 @@ func (s *segment) seal() error {
 	return file.Close()
 }
 
-// load returns the receipts of a sealed segment, from memory if they are there.
-// It also returns how many bytes at its end were torn.
-func (s *segment) load() (rs [][]push.Receipt, torn int, err error) {
-	if s.kept {
-		return s.events, 0, nil
-	}
+// errUnreadable marks what is wrong with a segment itself.
+var errUnreadable = errors.New("the segment cannot be read")
+
+// read hands over the receipts of a sealed segment, some at a time, which are
+// each's until it returns. They come from the file, for memory is dearer: there
+// they take a fifth of it, and the system has what was just written at hand. It
+// returns how many bytes at the end were torn, and each's error or one that is
+// [errUnreadable].
+func (s *segment) read(each func(rs []push.Receipt) error) (torn int, err error) {
 	b, err := os.ReadFile(s.path)
 	if err != nil {
-		return nil, 0, err
+		return 0, fmt.Errorf("analytics: %w: %w", errUnreadable, err)
 	}
-	all, torn, err := decodeSegment(b)
-	return [][]push.Receipt{all}, torn, err
+	return readSegment(b, each)
 }
 
-func decodeSegment(b []byte) (rs []push.Receipt, torn int, err error) {
+// partRows is about how many receipts are decoded at a time.
+const partRows = 1000
+
+func readSegment(b []byte, each func(rs []push.Receipt) error) (torn int, err error) {
 	version := versionOf(b)
 	if version == 0 {
 		if strings.HasPrefix(segmentMagic, string(b)) {
-			return nil, len(b), nil // died at the very first write
+			return len(b), nil // died at the very first write
 		}
-		return nil, len(b), errors.New("analytics: not a segment of this version's spool")
+		return len(b), fmt.Errorf("analytics: %w: it is not of this version's spool", errUnreadable)
 	}
+	var rs []push.Receipt
 	rest := b[len(segmentMagic):]
-	for len(rest) > 0 {
-		body, ok := frameBody(rest)
-		if !ok {
-			return rs, len(rest), nil
+	for {
+		body, whole := frameBody(rest)
+		if !whole || len(rs) >= partRows {
+			if err := each(rs); err != nil {
+				return 0, err
+			}
+			clear(rs)
+			rs = rs[:0]
+		}
+		if !whole {
+			return len(rest), nil
 		}
 		if rs, err = decodeReceipts(rs, body, version); err != nil {
-			return nil, len(rest), err
+			return len(rest), fmt.Errorf("%w: %w", errUnreadable, err)
 		}
 		rest = rest[frameHeader+len(body):]
 	}
-	return rs, 0, nil
+}
+
+// decodeSegment returns all receipts of a segment at once.
+func decodeSegment(b []byte) (all []push.Receipt, torn int, err error) {
+	torn, err = readSegment(b, func(rs []push.Receipt) error {
+		all = append(all, rs...)
+		return nil
+	})
+	if err != nil {
+		return nil, torn, err
+	}
+	return all, torn, nil
 }
 
 // versionOf reads the version of a segment from its magic; 0 is none of ours.

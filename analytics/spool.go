@@ -29,14 +29,11 @@ type SpoolConfig struct {
 	// ClickHouse. Default 10,000 rows or 8 MiB.
 	SegmentRows  int
 	SegmentBytes int64
-	// MemoryRows bounds the receipts kept in memory for the writer; what is
-	// beyond it is read back from disk. Default 30,000, about 20 MB.
-	MemoryRows int
 }
 
 // DefaultSpoolConfig is the spool of a process that keeps it in dir.
 func DefaultSpoolConfig(dir string) SpoolConfig {
-	return SpoolConfig{Dir: dir, MaxBytes: 4 << 30, SegmentRows: 10_000, SegmentBytes: 8 << 20, MemoryRows: 30_000}
+	return SpoolConfig{Dir: dir, MaxBytes: 4 << 30, SegmentRows: 10_000, SegmentBytes: 8 << 20}
 }
 
 // Spool keeps receipts on local disk until ClickHouse has them. It is safe for
@@ -56,7 +53,6 @@ type Spool struct {
 	sealWanted bool // seal after the write that is under way
 	closed     bool
 	bytes      int64 // of all segments
-	inMemory   int   // receipts of all kept segments
 	recorded   uint64
 	refused    uint64
 
@@ -65,12 +61,11 @@ type Spool struct {
 
 // group is the receipts of callers who share one write.
 type group struct {
-	frame  []byte
-	events [][]push.Receipt
-	rows   int
-	lead   chan struct{} // holds one token for the caller who is to write
-	done   chan struct{} // closed when err is known
-	err    error
+	frame []byte
+	rows  int
+	lead  chan struct{} // holds one token for the caller who is to write
+	done  chan struct{} // closed when err is known
+	err   error
 }
 
 // newGroup makes a group that builds its frame in buffer, if that is any good.
@@ -129,11 +124,6 @@ func (s *Spool) Record(_ context.Context, rs ...push.Receipt) error {
 		return nil
 	}
 	now := s.now()
-	rs = append([]push.Receipt(nil), rs...)
-	for i := range rs {
-		tidy(&rs[i], now)
-	}
-
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
@@ -145,10 +135,10 @@ func (s *Spool) Record(_ context.Context, rs ...push.Receipt) error {
 		return fmt.Errorf("analytics: %w: %d bytes wait for ClickHouse", ErrFull, s.config.MaxBytes)
 	}
 	g := s.group
-	for i := range rs {
-		g.frame = appendReceipt(g.frame, &rs[i])
+	for _, r := range rs {
+		tidy(&r, now)
+		g.frame = appendReceipt(g.frame, &r)
 	}
-	g.events = append(g.events, rs)
 	g.rows += len(rs)
 	if s.writing {
 		s.mu.Unlock()
@@ -214,13 +204,6 @@ func (s *Spool) wrote(seg *segment, g *group) {
 	seg.rows += g.rows
 	s.recorded += uint64(g.rows)
 	s.bytes += int64(len(g.frame))
-	if seg.kept && s.inMemory+g.rows <= s.config.MemoryRows {
-		seg.events = append(seg.events, g.events...)
-		s.inMemory += g.rows
-	} else if seg.kept {
-		s.inMemory -= seg.rows - g.rows
-		seg.kept, seg.events = false, nil
-	}
 	if seg.rows == g.rows {
 		s.tell() // the first of the segment starts the clock
 	}
@@ -301,9 +284,6 @@ func (s *Spool) forget(seg *segment) error {
 	if len(s.sealed) > 0 && s.sealed[0] == seg {
 		s.sealed = s.sealed[1:]
 		s.bytes -= seg.size
-		if seg.kept {
-			s.inMemory -= seg.rows
-		}
 	}
 	if err := os.Remove(seg.path); err != nil {
 		// It will be sent once more by the next process, under the same token.

@@ -68,17 +68,23 @@ func drain(t *testing.T, dir string) []string {
 	}
 	var deliveries []string
 	for _, seg := range segments {
-		events, _, err := seg.load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, rs := range events {
-			for _, r := range rs {
-				deliveries = append(deliveries, r.Delivery)
-			}
+		for _, r := range load(t, seg) {
+			deliveries = append(deliveries, r.Delivery)
 		}
 	}
 	return deliveries
+}
+
+// load returns all receipts of a segment, as the writer gets them.
+func load(t *testing.T, seg *segment) (all []push.Receipt) {
+	t.Helper()
+	if _, err := seg.read(func(rs []push.Receipt) error {
+		all = append(all, rs...)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
 
 func TestEveryFieldOfAReceiptSurvivesTheSpool(t *testing.T) {
@@ -191,7 +197,6 @@ func TestReceiptsOutOfRangeAreBroughtIntoIt(t *testing.T) {
 func TestConcurrentCallersAreAllRecordedOnce(t *testing.T) {
 	config := DefaultSpoolConfig(t.TempDir())
 	config.SegmentRows = 500 // many segments
-	config.MemoryRows = 1000 // some of them on disk only
 	s := openSpool(t, config)
 	const callers, each = 16, 250
 	var wg sync.WaitGroup
@@ -219,40 +224,35 @@ func TestConcurrentCallersAreAllRecordedOnce(t *testing.T) {
 	}
 }
 
-func TestMemoryAndDiskHoldTheSame(t *testing.T) {
+func TestASegmentIsReadInPartsAndInOrder(t *testing.T) {
+	const all = 2*partRows + partRows/2
 	config := DefaultSpoolConfig(t.TempDir())
-	config.SegmentRows, config.MemoryRows = 10, 25
+	config.SegmentRows = all
 	s := openSpool(t, config)
-	for i := range 60 {
+	for i := range all {
 		record(t, s, numbered(i))
 	}
-	for n := 0; n < 60; n += 10 {
-		seg, err := s.next(t.Context(), time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		memory, _, err := seg.load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		seg.kept = false
-		disk, _, err := seg.load()
-		if err != nil {
-			t.Fatal(err)
-		}
-		var flat []push.Receipt
-		for _, rs := range memory {
-			flat = append(flat, rs...)
-		}
-		if !reflect.DeepEqual(flat, disk[0]) || len(flat) != 10 || flat[0].Delivery != numbered(n).Delivery {
-			t.Fatalf("segment from %d: %d receipts in memory, %d on disk, or not the same", n, len(flat), len(disk[0]))
-		}
-		if err := s.forget(seg); err != nil {
-			t.Fatal(err)
-		}
+	seg, err := s.next(t.Context(), time.Hour)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if st := s.Status(); st.Bytes != 0 || st.Segments != 0 {
-		t.Errorf("an empty spool holds %+v", st)
+	n, parts := 0, 0
+	torn, err := seg.read(func(rs []push.Receipt) error {
+		for _, r := range rs {
+			if r.Delivery != numbered(n).Delivery {
+				t.Fatalf("receipt %d is of delivery %s", n, r.Delivery)
+			}
+			n++
+		}
+		parts++
+		return nil
+	})
+	if err != nil || torn != 0 || n != all || parts != 3 {
+		t.Errorf("%d receipts in %d parts, %d bytes torn: %v", n, parts, torn, err)
+	}
+	gone := errors.New("gone")
+	if _, err := seg.read(func([]push.Receipt) error { return gone }); !errors.Is(err, gone) || errors.Is(err, errUnreadable) {
+		t.Errorf("the reader's error is %v", err)
 	}
 }
 
@@ -399,7 +399,8 @@ func TestSegmentsOfAnotherVersionAreNotRead(t *testing.T) {
 	if err := os.WriteFile(path, []byte("HRLDSPL9whatever"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := (&segment{path: path}).load(); err == nil {
-		t.Error("read without an error")
+	seg := &segment{path: path}
+	if _, err := seg.read(func([]push.Receipt) error { return nil }); !errors.Is(err, errUnreadable) {
+		t.Errorf("read with %v", err)
 	}
 }

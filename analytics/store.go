@@ -78,17 +78,17 @@ func (s *Store) Close() error { return s.conn.Close() }
 // Ping reports whether ClickHouse answers.
 func (s *Store) Ping(ctx context.Context) error { return failed("ping", s.conn.Ping(ctx)) }
 
-// write inserts a batch under a token. A second insert under the same token
-// changes nothing, in the views neither, as long as no more than the tables'
+// batch is an insert that is being made.
+type batch struct {
+	driver.Batch
+	columns []column
+	rows    int
+}
+
+// begin opens an insert under a token. A second one under the same token changes
+// nothing, in the views neither, as long as no more than the tables'
 // deduplication window of batches came between.
-func (s *Store) write(ctx context.Context, token string, events [][]push.Receipt) error {
-	rows := 0
-	for _, rs := range events {
-		rows += len(rs)
-	}
-	if rows == 0 {
-		return nil
-	}
+func (s *Store) begin(ctx context.Context, token string) (*batch, error) {
 	ctx = clickhouse.Context(ctx,
 		clickhouse.WithColumnNamesAndTypes(types(s.columns)),
 		clickhouse.WithSettings(clickhouse.Settings{
@@ -99,17 +99,44 @@ func (s *Store) write(ctx context.Context, token string, events [][]push.Receipt
 			"optimize_on_insert":                                 0, // merges do it, for a third less work here
 			"max_partitions_per_insert_block":                    0, // a batch after an outage spans days
 		}))
-	batch, err := s.conn.PrepareBatch(ctx, s.insert)
+	b, err := s.conn.PrepareBatch(ctx, s.insert)
 	if err != nil {
-		return failed("begin a batch", err)
+		return nil, failed("begin a batch", err)
 	}
-	for i, c := range s.columns {
-		if err := c.fill(batch.Column(i), events, rows); err != nil {
-			_ = batch.Abort()
+	return &batch{Batch: b, columns: s.columns}, nil
+}
+
+// add appends receipts.
+func (b *batch) add(rs []push.Receipt) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	for i, c := range b.columns {
+		if err := c.fill(b.Column(i), rs); err != nil {
 			return failed("fill column "+c.name, err)
 		}
 	}
-	return failed("send a batch", batch.Send())
+	b.rows += len(rs)
+	return nil
+}
+
+// end sends what was added, unless it is to be given up for err, which it
+// returns then.
+func (b *batch) end(err error) error {
+	if err != nil || b.rows == 0 {
+		_ = b.Abort()
+		return err
+	}
+	return failed("send a batch", b.Send())
+}
+
+// write inserts receipts under a token.
+func (s *Store) write(ctx context.Context, token string, rs []push.Receipt) error {
+	b, err := s.begin(ctx, token)
+	if err != nil {
+		return err
+	}
+	return b.end(b.add(rs))
 }
 
 // Rows is how many receipts ClickHouse holds, repeats included, of all apps.

@@ -179,22 +179,22 @@ func (w *Writer) send(ctx context.Context, seg *segment) (rows int, err error) {
 			w.log.WarnContext(ctx, "what is older than an app keeps is not removed yet", "err", err)
 		}
 	}
-	events, torn, err := seg.load()
+	batch, err := w.store.begin(ctx, seg.token())
 	if err != nil {
+		return 0, err
+	}
+	torn, err := seg.read(batch.add)
+	if torn > 0 && err == nil {
+		w.log.WarnContext(ctx, "spool segment ends with a torn write; nobody was told that it was recorded", "segment", seg.path, "bytes", torn)
+	}
+	if err = batch.end(err); errors.Is(err, errUnreadable) {
 		w.setAside(ctx, seg, err)
 		return 0, nil
 	}
-	if torn > 0 {
-		w.log.WarnContext(ctx, "spool segment ends with a torn write; nobody was told that it was recorded", "segment", seg.path, "bytes", torn)
-	}
-	for _, rs := range events {
-		rows += len(rs)
-	}
-	err = w.store.write(ctx, seg.token(), events)
 	if isException(err) {
 		w.migrated = false // perhaps somebody began the database anew
 	}
-	return rows, err
+	return batch.rows, err
 }
 
 // setAside keeps a segment that cannot be read for a person to look at, so

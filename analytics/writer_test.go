@@ -49,7 +49,7 @@ func TestNothingIsLostWhileClickHouseIsAway(t *testing.T) {
 	server := clickhousetest.Start(t)
 	store := openStore(t, server.DSN())
 	config := DefaultSpoolConfig(t.TempDir())
-	config.SegmentRows, config.MemoryRows = 50, 500 // the outage outgrows the memory
+	config.SegmentRows = 50
 	spool := openSpool(t, config)
 	w := newWriter(t, spool, store)
 	run(t, w)
