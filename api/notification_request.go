@@ -31,7 +31,7 @@ const (
 // notificationRequest is the body of POST /v1/notifications.
 type notificationRequest struct {
 	ID          string            `json:"id,omitempty"`
-	To          *audienceRequest  `json:"to"`
+	To          *audienceRequest  `json:"to,omitempty"`
 	Class       push.Class        `json:"class"`
 	Title       string            `json:"title,omitempty"`
 	Body        string            `json:"body,omitempty"`
@@ -52,14 +52,17 @@ type notificationRequest struct {
 }
 
 type audienceRequest struct {
-	Device  *string         `json:"device,omitempty"`
-	Devices *[]string       `json:"devices,omitempty"`
-	User    *string         `json:"user,omitempty"`
-	Users   *[]string       `json:"users,omitempty"`
-	Tag     *string         `json:"tag,omitempty"`
-	All     *bool           `json:"all,omitempty"`
-	Near    json.RawMessage `json:"near,omitempty"`
-	Filter  *string         `json:"filter,omitempty"`
+	Device  *string   `json:"device,omitempty"`
+	Devices *[]string `json:"devices,omitempty"`
+	User    *string   `json:"user,omitempty"`
+	Users   *[]string `json:"users,omitempty"`
+	Tag     *string   `json:"tag,omitempty"`
+	All     *bool     `json:"all,omitempty"`
+	Filter  *string   `json:"filter,omitempty"`
+
+	Near    *circleRequest     `json:"near,omitempty"`
+	Polygon *[]locationRequest `json:"polygon,omitempty"`
+	Place   *string            `json:"place,omitempty"`
 }
 
 type routeRequest struct {
@@ -79,6 +82,8 @@ type rules struct {
 	unseen    map[string]Unseen
 	word      func(*push.Notification) error // see [Parts.Word]
 	policy    func() (push.Policy, error)    // asked only when the route names SMS
+	// place adds a fault if an audience's place is not there.
+	place func(push.Audience, *faults) error
 }
 
 // notification is the only way from JSON to a [push.Notification], and holds
@@ -94,6 +99,9 @@ func (r *notificationRequest) notification(app string, fs faults, rules rules) (
 		fs.add("id", needNotificationID)
 	}
 	to := r.To.check(&fs)
+	if err := rules.place(to, &fs); err != nil {
+		return nil, hash, err
+	}
 	r.checkClass(&fs)
 	r.checkContent(&fs, rules.unseen)
 	r.checkOverrides(&fs, rules.overrides)
@@ -295,22 +303,36 @@ func (a *audienceRequest) check(fs *faults) (to push.Audience) {
 			fs.add("to.all", "must be true, or left out")
 		}
 	}
-	if a.Near != nil {
-		kinds = append(kinds, "near")
-		fs.add("to.near", "comes later: audiences by place are not served yet")
-	}
+	kinds = a.checkPlace(fs, &to, kinds)
 	if a.Filter != nil {
 		kinds = append(kinds, "filter")
 		to.Filter = a.checkFilter(fs)
 	}
 	switch {
-	case len(kinds) == 2 && a.Filter != nil && (a.Tag != nil || a.All != nil):
+	case len(kinds) == 2 && a.Filter != nil && (a.Tag != nil || a.All != nil || a.Near != nil || a.Polygon != nil || a.Place != nil):
 	case len(kinds) > 1:
 		*fs = append(*fs, push.Fault{Field: "to", Detail: "must name exactly one audience, not " + strings.Join(kinds, " and ")})
 	case len(kinds) == 0 && !fs.has("to"):
-		fs.add("to", "must name exactly one of device, devices, user, users, tag, all, filter")
+		fs.add("to", "must name exactly one of device, devices, user, users, tag, all, near, polygon, place, filter")
 	}
 	return to
+}
+
+// checkPlace reads an audience of who is somewhere.
+func (a *audienceRequest) checkPlace(fs *faults, to *push.Audience, kinds []string) []string {
+	if a.Near != nil {
+		kinds, to.Near = append(kinds, "near"), a.Near.circle(fs, "to.near.")
+	}
+	if a.Polygon != nil {
+		kinds, to.Polygon = append(kinds, "polygon"), cornersOf(fs, "to.polygon", *a.Polygon)
+	}
+	if a.Place != nil {
+		kinds, to.Place = append(kinds, "place"), *a.Place
+		if !spelled(to.Place, maxPlaceID, "") {
+			fs.add("to.place", `must be 1 to 64 letters, digits, "_" or "-"`)
+		}
+	}
+	return kinds
 }
 
 // checkFilter reads the expression of an audience. Beside "all" it says all.

@@ -71,6 +71,7 @@ func (s *Server) rules(ctx context.Context, app string) rules {
 			a, err := s.app(ctx, app)
 			return a.Policy, err
 		},
+		place: func(to push.Audience, fs *faults) error { return s.checkPlace(ctx, app, to, fs) },
 	}
 }
 

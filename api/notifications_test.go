@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +28,13 @@ func TestCreateNotificationNamesTheFaultyFields(t *testing.T) {
 		"two audiences at once":          {`{"to":{"device":"d1","user":"u"},"title":"Hi"}`, "to"},
 		"two audiences, one faulty":      {`{"to":{"device":"","all":true},"title":"Hi"}`, "to.device to"},
 		"an audience given twice":        {`{"to":{"device":"d1"},"to":{"user":"u"},"title":"Hi"}`, "to"},
-		"audience by place":              {`{"to":{"near":{"lat":1,"lon":2,"radius_m":3}},"title":"Hi"}`, "to.near"},
+		"near what is not on the globe":  {`{"to":{"near":{"lat":91,"lon":181,"radius_m":0}},"title":"Hi"}`, "to.near.lat to.near.lon to.near.radius_m"},
+		"near nothing":                   {`{"to":{"near":{}},"title":"Hi"}`, "to.near.lat to.near.lon to.near.radius_m"},
+		"a polygon of two corners":       {`{"to":{"polygon":[{"lat":1,"lon":2},{"lat":2,"lon":2}]},"title":"Hi"}`, "to.polygon"},
+		"a polygon that meets itself":    {`{"to":{"polygon":[{"lat":0,"lon":0},{"lat":1,"lon":1},{"lat":0,"lon":1},{"lat":1,"lon":0}]},"title":"Hi"}`, "to.polygon"},
+		"a corner that is nowhere":       {`{"to":{"polygon":[{"lat":0,"lon":0},{"lat":1},{"lat":0,"lon":1}]},"title":"Hi"}`, "to.polygon[1].lon"},
+		"a place that is none":           {`{"to":{"place":"atlantis"},"title":"Hi"}`, "to.place"},
+		"a place and a circle":           {`{"to":{"place":"shop-1","near":{"lat":1,"lon":2,"radius_m":3}},"title":"Hi"}`, "to"},
 		"a filter that is no expression": {`{"to":{"filter":"country == DE"},"title":"Hi"}`, "to.filter"},
 		"a filter beside a device":       {`{"to":{"filter":"country == 'DE'","device":"d1"},"title":"Hi"}`, "to"},
 		"a filter beside tag and all":    {`{"to":{"filter":"country == 'DE'","tag":"a","all":true},"title":"Hi"}`, "to"},
@@ -101,14 +108,20 @@ func TestCreateNotificationTakesEveryAudience(t *testing.T) {
 		to   string
 		want push.Audience
 	}{
-		"a device":              {`{"device":"phone-1"}`, push.Audience{Device: "phone-1"}},
-		"devices, each once":    {`{"devices":["a","b","a"]}`, push.Audience{Devices: []string{"a", "b"}}},
-		"a user":                {`{"user":"Ännchen 7"}`, push.Audience{User: "Ännchen 7"}},
-		"users":                 {`{"users":["u1","u2"]}`, push.Audience{Users: []string{"u1", "u2"}}},
-		"a tag":                 {`{"tag":"beta"}`, push.Audience{Tag: "beta"}},
-		"everyone":              {`{"all":true}`, push.Audience{All: true}},
-		"a filter":              {`{"filter":"country == 'DE'"}`, push.Audience{Filter: "country == 'DE'"}},
-		"a filter beside a tag": {`{"filter":"country == 'DE'","tag":"beta"}`, push.Audience{Filter: "country == 'DE'", Tag: "beta"}},
+		"a device":                {`{"device":"phone-1"}`, push.Audience{Device: "phone-1"}},
+		"devices, each once":      {`{"devices":["a","b","a"]}`, push.Audience{Devices: []string{"a", "b"}}},
+		"a user":                  {`{"user":"Ännchen 7"}`, push.Audience{User: "Ännchen 7"}},
+		"users":                   {`{"users":["u1","u2"]}`, push.Audience{Users: []string{"u1", "u2"}}},
+		"a tag":                   {`{"tag":"beta"}`, push.Audience{Tag: "beta"}},
+		"everyone":                {`{"all":true}`, push.Audience{All: true}},
+		"a filter":                {`{"filter":"country == 'DE'"}`, push.Audience{Filter: "country == 'DE'"}},
+		"a filter beside a tag":   {`{"filter":"country == 'DE'","tag":"beta"}`, push.Audience{Filter: "country == 'DE'", Tag: "beta"}},
+		"who is near":             {`{"near":{"lat":1,"lon":2,"radius_m":3}}`, push.Audience{Near: &push.Circle{Lat: 1, Lon: 2, Radius: 3}}},
+		"who is in a place, some": {`{"place":"shop-1","filter":"platform = 'ios'"}`, push.Audience{Place: "shop-1", Filter: "platform = 'ios'"}},
+		"who is within corners": {
+			`{"polygon":[{"lat":0,"lon":0},{"lat":1,"lon":1},{"lat":0,"lon":1},{"lat":0,"lon":0}]}`,
+			push.Audience{Polygon: []push.Location{{}, {Lat: 1, Lon: 1}, {Lon: 1}}},
+		},
 		"a device, others null": {`{"device":"d1","user":null,"near":null}`, push.Audience{Device: "d1"}},
 	}
 	for name, tt := range tests {
@@ -118,7 +131,7 @@ func TestCreateNotificationTakesEveryAudience(t *testing.T) {
 			if got.status != http.StatusAccepted {
 				t.Fatalf("status = %d: %s", got.status, got.raw)
 			}
-			if fmt.Sprint(h.last.To) != fmt.Sprint(tt.want) {
+			if !reflect.DeepEqual(h.last.To, tt.want) {
 				t.Errorf("audience = %+v, want %+v", h.last.To, tt.want)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/herald-push/herald/gateway"
+	"github.com/herald-push/herald/places"
 	"github.com/herald-push/herald/push"
 )
 
@@ -63,6 +64,8 @@ func refuse(err error) *refusal {
 		return own
 	case errors.As(err, &business):
 		return &refusal{status: business.Status, code: business.Code, detail: business.Detail, retryAfter: business.RetryAfter}
+	case errors.Is(err, places.ErrNoConsent):
+		return &refusal{status: http.StatusForbidden, code: "no_consent", detail: "the device's person has not agreed to tell where it is: PUT /v1/devices/{device}/consent"}
 	case errors.As(err, new(*push.Invalid)):
 		return &refusal{status: http.StatusUnprocessableEntity, code: "invalid", detail: "the request has faults; each names its field"}
 	case errors.Is(err, push.ErrConflict):

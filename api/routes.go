@@ -92,6 +92,7 @@ func (s *Server) routes() {
 	s.chatRoutes()
 	s.webhookRoutes()
 	s.gatewayRoutes()
+	s.placeRoutes()
 
 	e.GET("/v1/providers/:provider/codes", s.keyed(ScopeRead, s.getCodes))
 	e.PUT("/v1/providers/:provider/codes/:code", s.keyed(ScopeAdmin, s.audited("correction.put", nil, s.putCorrection)))

@@ -81,43 +81,60 @@ func (s *Server) createSchedule(c echo.Context, who caller) error {
 	return c.JSON(http.StatusOK, scheduleResponse{sc, next})
 }
 
-// scheduled checks the notification of a schedule as if it were sent now. Its
-// faults stand under "notification".
+// scheduled checks the notification of a schedule as if it were sent now.
 func (s *Server) scheduled(ctx context.Context, sc *push.Schedule, raw []byte, fs *faults) error {
+	n, req, err := s.later(ctx, sc.App, raw, fs, "schedule", false)
+	if n == nil || err != nil {
+		return err
+	}
+	sc.Notification, sc.TTLSeconds = n, *req.TTLSeconds
+	if sc.Request, err = json.Marshal(req); err != nil {
+		return fmt.Errorf("api: notification of a schedule: %w", err)
+	}
+	return nil
+}
+
+// later checks a notification that something else starts one day, as if it were
+// sent now. Its faults stand under "notification"; with any n is nil. What
+// starts it says its id and its times and, if it has an audience of its own, to
+// whom it goes.
+func (s *Server) later(ctx context.Context, app string, raw []byte, fs *faults, starter string, audience bool) (n *push.Notification, req *notificationRequest, err error) {
 	if len(raw) == 0 {
 		fs.add("notification", "is missing")
-		return nil
+		return nil, nil, nil
 	}
-	req, own := notificationForm.decodeValid(raw)
+	asked, own := notificationForm.decodeValid(raw)
 	for _, its := range []struct {
 		field string
 		given bool
-	}{{"id", req.ID != ""}, {"deliver_at", req.DeliverAt != ""}, {"deliver_at_local", req.DeliverAtLocal != ""}} {
+	}{
+		{"id", asked.ID != ""}, {"deliver_at", asked.DeliverAt != ""}, {"deliver_at_local", asked.DeliverAtLocal != ""},
+		{"to", audience && asked.To != nil},
+	} {
 		if its.given {
-			own.add(its.field, "is the schedule's to say")
+			own.add(its.field, "is the "+starter+"'s to say")
 		}
 	}
-	n, _, err := req.notification(sc.App, own, s.rules(ctx, sc.App))
-	if err == nil && n.Template != "" { // worded anew at each firing, by the template of that day
+	if audience {
+		anyone := "device"
+		asked.To = &audienceRequest{Device: &anyone}
+	}
+	n, _, err = asked.notification(app, own, s.rules(ctx, app))
+	if err == nil && n.Template != "" { // worded anew each time, by the template of that day
 		n.Title, n.Body, n.Localized = "", "", nil
-		n.Data, n.Overrides, n.Variables = req.Data, req.Overrides, plainValues(&own, req.Variables)
+		n.Data, n.Overrides, n.Variables = asked.Data, asked.Overrides, plainValues(&own, asked.Variables)
 	}
 	if invalid := (*push.Invalid)(nil); errors.As(err, &invalid) {
 		for _, f := range invalid.Faults {
 			fs.add(strings.TrimSuffix("notification."+f.Field, "."), f.Detail)
 		}
-		return nil
+		return nil, nil, nil
 	}
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	sc.TTLSeconds = *req.TTLSeconds
 	n.AcceptedAt, n.ExpiresAt = time.Time{}, time.Time{}
-	sc.Notification = n
-	if sc.Request, err = json.Marshal(req); err != nil {
-		return fmt.Errorf("api: notification of a schedule: %w", err)
-	}
-	return nil
+	return n, &asked, nil
 }
 
 // getSchedule serves GET /v1/schedules/{schedule}.

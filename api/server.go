@@ -97,6 +97,8 @@ type Parts struct {
 	Gateway     *gateway.Gateway
 	Businesses  Businesses
 	CallsByHour CallsByHour // nil where nobody writes calls down
+	Whereabouts Whereabouts
+	Map         Map
 	Members     Members
 	Audit       Audit
 	Desk        Desk
@@ -192,7 +194,7 @@ func (p *Parts) complete() error {
 		"Credentials": p.Credentials == nil, "Deliveries": p.Deliveries == nil, "Tokens": p.Tokens == nil, "Chat": p.Chat == Chat{},
 		"Users": p.Users == nil, "Persons": p.Persons == nil, "Schedules": p.Schedules == nil, "Firings": p.Firings == nil,
 		"Templates": p.Templates == nil, "Word": p.Word == nil,
-		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Gateway": p.Gateway == nil, "Businesses": p.Businesses == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil, "Desk": p.Desk == nil,
+		"Lanes": p.Lanes == nil, "Webhooks": p.Webhooks == nil, "Gateway": p.Gateway == nil, "Businesses": p.Businesses == nil, "Whereabouts": p.Whereabouts == nil, "Map": p.Map == nil, "Corrections": p.Corrections == nil, "Members": p.Members == nil, "Audit": p.Audit == nil, "Desk": p.Desk == nil,
 	} {
 		if missing {
 			errs = append(errs, fmt.Errorf("api: part %s is missing", name))

@@ -58,6 +58,7 @@ type world struct {
 	onEnqueue   func(ctx context.Context, n *push.Notification) error // nil: take everything
 	keyReads    int
 	storeErr    error
+	where       *placeWorld
 }
 
 func newWorld() *world {
@@ -548,7 +549,9 @@ func checkSandbox(raw []byte) error {
 }
 
 func (w *world) furnish() Parts {
+	w.where = newPlaceWorld(w)
 	return Parts{
+		Whereabouts: w.where, Map: placeMap{w.where},
 		Queue: w, Devices: w, Apps: w, Keys: w, Credentials: w, Deliveries: w, Tokens: w,
 		Chat:        Chat{Talk: chatWorld{}, Groups: chatWorld{}, People: chatWorld{}},
 		Codes:       map[string]json.RawMessage{"apns": json.RawMessage(`{"source":"https://developer.apple.com","date":"2026-11-23","codes":[{"status":410,"code":"Unregistered","kind":"unregistered","means":"the app was deleted"}]}`)},

@@ -243,6 +243,67 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 	"credentials_put": func(ctx context.Context, c *Client) (any, error) {
 		return c.PutCredentials(ctx, "demo", "apns", json.RawMessage(`{"key_id":"ABC1234567","team_id":"DEF7654321","key":"PEM","topic":"com.example.app"}`))
 	},
+	"positions_report": func(ctx context.Context, c *Client) (any, error) {
+		n, err := c.ReportPositions(ctx, "d1",
+			Position{Lat: 52.52, Lon: 13.405, Accuracy: 12, At: time.Date(2026, 3, 1, 11, 59, 0, 0, time.UTC)},
+			Position{Lat: 52.53, Lon: 13.405, At: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)})
+		return map[string]int{"kept": n}, err
+	},
+	"positions_report_no_consent": func(ctx context.Context, c *Client) (any, error) {
+		n, err := c.ReportPositions(ctx, "d9", Position{Lat: 52.52, Lon: 13.405})
+		return n, err
+	},
+	"positions_report_faults": func(ctx context.Context, c *Client) (any, error) {
+		n, err := c.ReportPositions(ctx, "d1", Position{Lat: 91})
+		return n, err
+	},
+	"positions_forget": func(ctx context.Context, c *Client) (any, error) { return nil, c.ForgetPositions(ctx, "d1") },
+	"consent_get":      func(ctx context.Context, c *Client) (any, error) { return c.Consent(ctx, "d1") },
+	"consent_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutConsent(ctx, "d1", Consent{Mode: "coarse", Nearby: true})
+	},
+	"consent_put_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutConsent(ctx, "d1", Consent{Mode: "off", Nearby: true})
+	},
+	"nearby": func(ctx context.Context, c *Client) (any, error) {
+		return c.Nearby(ctx, NearbyQuery{Lat: 52.52, Lon: 13.405, Radius: 2000})
+	},
+	"places_preview": func(ctx context.Context, c *Client) (any, error) {
+		return c.PreviewPlaces(ctx, Audience{Near: &Circle{Lat: 52.52, Lon: 13.405, Radius: 5000}, Filter: `platform = "ios"`})
+	},
+	"places_preview_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.PreviewPlaces(ctx, Audience{Place: "atlantis"})
+	},
+	"place_list": func(ctx context.Context, c *Client) (any, error) { return c.Places(ctx, "", 1) },
+	"place_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutPlace(ctx, Place{
+			ID: "shop-2", Name: "Shop at the station", Kind: "shop", Circle: &Circle{Lat: 52.525, Lon: 13.369, Radius: 150}, Data: map[string]string{"opens": "09:00"},
+		})
+	},
+	"place_put_faults": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutPlace(ctx, Place{
+			ID: "shop-2", Circle: &Circle{Lat: 52.525, Lon: 13.369, Radius: 150}, Polygon: []Location{{Lat: 1, Lon: 1}, {Lat: 2, Lon: 2}, {Lat: 1, Lon: 2}},
+		})
+	},
+	"place_get":    func(ctx context.Context, c *Client) (any, error) { return c.Place(ctx, "shop-1") },
+	"place_delete": func(ctx context.Context, c *Client) (any, error) { return nil, c.DeletePlace(ctx, "shop-1") },
+	"fence_list":   func(ctx context.Context, c *Client) (any, error) { return c.Fences(ctx, "", 0) },
+	"fence_put": func(ctx context.Context, c *Client) (any, error) {
+		return c.PutFence(ctx, Fence{
+			ID: "station", Name: "The station", Circle: &Circle{Lat: 52.525, Lon: 13.369, Radius: 300}, On: []string{"enter", "dwell"},
+			DwellSeconds: 600, CooldownSeconds: 86400, Schedule: &OpeningTime{Days: []string{"mon", "tue"}, From: "07:00", To: "19:00", Timezone: "Europe/Berlin"},
+			Notification: json.RawMessage(`{"class":"marketing","template":"parcel","variables":{"count":2},"ttl_seconds":1800}`),
+		})
+	},
+	"fence_put_faults":  func(ctx context.Context, c *Client) (any, error) { return c.PutFence(ctx, Fence{ID: "bad"}) },
+	"fence_get":         func(ctx context.Context, c *Client) (any, error) { return c.Fence(ctx, "home") },
+	"fence_get_unknown": func(ctx context.Context, c *Client) (any, error) { return c.Fence(ctx, "nowhere") },
+	"fence_delete":      func(ctx context.Context, c *Client) (any, error) { return nil, c.DeleteFence(ctx, "home") },
+	"notification_send_near": func(ctx context.Context, c *Client) (any, error) {
+		return c.Send(ctx, Notification{
+			ID: "near-1", To: Audience{Near: &Circle{Lat: 52.52, Lon: 13.405, Radius: 5000}, Filter: `platform = "ios"`}, Class: Marketing, Title: "Sale",
+		})
+	},
 	"service_call": func(ctx context.Context, c *Client) (any, error) {
 		return c.Call(ctx, "jobs.search", ServiceCall{Version: 2, Input: map[string]string{"text": "cook"}, Page: &ServicePage{Limit: 20}})
 	},
@@ -262,13 +323,14 @@ var calls = map[string]func(context.Context, *Client) (any, error){
 
 // inexpressible are requests that nobody can make by the types of the SDK.
 var inexpressible = map[string]bool{
+	"positions_report_faults": true, "fence_put_faults": true,
 	"device_put_faults": true, "notification_send_faults": true, "notification_send_no_key": true,
 	"schedule_create_faults": true, "template_put_faults": true, "notification_send_rate_fault": true, "user_put_faults": true,
 	"webhook_create_faults": true, "webhook_create_unknown_field": true, "webhook_replay_faults": true,
 }
 
 // foreign are exchanges of the parts of the API that the SDK leaves to others.
-var foreign = []string{"event_", "secret_", "service_list", "service_event_", "service_put", "service_get", "service_delete", "service_state", "service_try", "app_", "key_", "chat_", "member_", "audit_", "queue_", "task_", "node_", "notifications_list", "notification_rate", "devices_list", "device_state", "notifications_list", "notification_rate", "devices_list", "device_state", "credentials_get", "credentials_delete", "credentials_rollback", "user_export", "user_erase"}
+var foreign = []string{"nearby_faults", "event_", "secret_", "service_list", "service_event_", "service_put", "service_get", "service_delete", "service_state", "service_try", "app_", "key_", "chat_", "member_", "audit_", "queue_", "task_", "node_", "notifications_list", "notification_rate", "devices_list", "device_state", "notifications_list", "notification_rate", "devices_list", "device_state", "credentials_get", "credentials_delete", "credentials_rollback", "user_export", "user_erase"}
 
 func TestEveryExchangeIsSpoken(t *testing.T) {
 	files, err := filepath.Glob(contract + "/*.json")

@@ -34,6 +34,10 @@ type Device struct {
 type Location struct {
 	Lat float64 `json:"lat"`
 	Lon float64 `json:"lon"`
+	// At is when the device itself reported it, and Accuracy how exact it is, in
+	// metres. Herald says so, and keeps it: it is not sent to it.
+	At       time.Time `json:"at,omitzero"`
+	Accuracy float64   `json:"accuracy_m,omitempty"`
 }
 
 // Address is where one provider finds a device: its token there, or a phone
@@ -50,6 +54,9 @@ type Address struct {
 func (c *Client) PutDevice(ctx context.Context, d Device) (Device, error) {
 	path := devicePath(d.ID)
 	d.App, d.ID, d.CreatedAt, d.UpdatedAt = "", "", time.Time{}, time.Time{}
+	if d.Location != nil && !d.Location.At.IsZero() {
+		d.Location = nil
+	}
 	return ask[Device](ctx, c, http.MethodPut, path, d)
 }
 

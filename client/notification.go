@@ -96,8 +96,13 @@ type Audience struct {
 	Users   []string `json:"users,omitempty"`
 	Tag     string   `json:"tag,omitempty"`
 	All     bool     `json:"all,omitempty"`
+	// Near, Polygon and Place are all devices that were last seen there.
+	Near    *Circle    `json:"near,omitempty"`
+	Polygon []Location `json:"polygon,omitempty"`
+	Place   string     `json:"place,omitempty"`
 	// Filter is an expression such as `platform = "ios" and app_version >= 2.10`,
-	// in the language of docs/scheduling.md: alone, or beside Tag or All.
+	// in the language of docs/scheduling.md: alone, or beside Tag, All, Near,
+	// Polygon or Place.
 	Filter string `json:"filter,omitempty"`
 }
 

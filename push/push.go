@@ -126,8 +126,13 @@ type Audience struct {
 	Users   []string `json:"users,omitempty"`
 	Tag     string   `json:"tag,omitempty"` // all devices that carry this tag
 	All     bool     `json:"all,omitempty"` // all devices of the app
+	// Near, Polygon and Place are all devices that were last seen there.
+	Near    *Circle    `json:"near,omitempty"`
+	Polygon []Location `json:"polygon,omitempty"`
+	Place   string     `json:"place,omitempty"` // the app's name for it
 	// Filter is an expression over the devices' attributes, in the language of
-	// docs/scheduling.md. It stands alone, or beside Tag or All.
+	// docs/scheduling.md. It stands alone, or beside Tag, All, Near, Polygon or
+	// Place.
 	Filter string `json:"filter,omitempty"`
 }
 
@@ -191,6 +196,10 @@ type Device struct {
 type Location struct {
 	Lat float64 `json:"lat"`
 	Lon float64 `json:"lon"`
+	// At is when the device itself reported it, and Accuracy how exact it is, in
+	// metres; zero for one that the app gave.
+	At       time.Time `json:"at,omitzero"`
+	Accuracy float64   `json:"accuracy_m,omitempty"`
 }
 
 // Address returns the device's address at a provider.

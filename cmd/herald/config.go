@@ -28,6 +28,7 @@ import (
 	"github.com/herald-push/herald/internal/devicetoken"
 	"github.com/herald-push/herald/internal/tracing"
 	"github.com/herald-push/herald/longconn"
+	geo "github.com/herald-push/herald/places"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/scheduler"
 	"github.com/herald-push/herald/selector"
@@ -63,6 +64,7 @@ type Config struct {
 	Sealing      SealingConfig      `yaml:"sealing"`
 	API          api.Config         `yaml:"api"`
 	Gateway      gateway.Config     `yaml:"gateway"`
+	Places       geo.Config         `yaml:"places"`
 	DeviceTokens devicetoken.Config `yaml:"device_tokens"`
 	Scheduler    scheduler.Config   `yaml:"scheduler"`
 	Selector     selector.Config    `yaml:"selector"`
@@ -153,6 +155,7 @@ func defaultConfig() Config {
 		ClickHouse:   ClickHouseConfig{RetentionDays: analytics.DefaultWriterConfig().RetentionDays},
 		API:          api.DefaultConfig(),
 		Gateway:      gateway.DefaultConfig(),
+		Places:       geo.DefaultConfig(),
 		DeviceTokens: devicetoken.DefaultConfig(),
 		Scheduler:    scheduler.DefaultConfig(),
 		Selector:     selector.DefaultConfig(),
@@ -269,7 +272,7 @@ func (c Config) Validate() error {
 		fault("sealing: give one of key and key_file; `openssl rand -hex 32` makes a key")
 	}
 	for _, section := range []interface{ Validate() error }{
-		c.ClickHouse.writer(), c.Gateway,
+		c.ClickHouse.writer(), c.Gateway, c.Places,
 		c.Egress, c.API, c.DeviceTokens, c.Scheduler, c.Selector, c.Routing, c.Access, c.LongConn, c.IM, c.Webhooks, c.Tracing, c.Dashboard,
 	} {
 		errs = append(errs, section.Validate())

@@ -26,6 +26,7 @@ func (h *house) wireConnections(ctx context.Context) (err error) {
 	h.hub = hub
 	h.access = access.New(cfg, hub, h.tokens, h.router,
 		waiting{redisstore.NewInbox(h.redis), h.log}, evidence{h}, h.log)
+	h.access.Track(uplink{h})
 	h.router.Host(h.access)
 	if h.conns, err = longconn.Open(ctx, h.cfg.LongConn, hub, h.access, h.log); err != nil {
 		return err

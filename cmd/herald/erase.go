@@ -17,6 +17,7 @@ import (
 	"github.com/herald-push/herald/im/data"
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/sqlstore"
+	geo "github.com/herald-push/herald/places"
 	"github.com/herald-push/herald/push"
 )
 
@@ -206,6 +207,8 @@ func (p *places) look(ctx context.Context, app, user string, rows sqlstore.Erase
 	add("chat", "memberships, reactions, friends, blocks", chat.Memberships+chat.Reactions+chat.Friends+chat.Blocks+chat.User, err)
 	keys, err := redisstore.OfUser(ctx, p.redis, app, user, rows.Devices)
 	add("redis", "caches, inboxes, caps", keys, err)
+	known, err := geo.Known(ctx, p.redis, app, rows.Devices)
+	add("redis", "positions", known, err)
 	if p.record != nil {
 		events, err := p.record.OfDevices(ctx, app, rows.Devices)
 		add("clickhouse", "events", events, err)
@@ -237,6 +240,9 @@ func (p *places) remove(ctx context.Context, app, user string, devices []string,
 		}
 	}
 	if err := p.sql.EraseUser(ctx, app, user); err != nil {
+		return err
+	}
+	if _, err := geo.Forget(ctx, p.redis, app, devices); err != nil {
 		return err
 	}
 	_, err := redisstore.EraseUser(ctx, p.redis, app, user, devices)

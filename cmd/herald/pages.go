@@ -133,7 +133,7 @@ func (g guests) Register(ctx context.Context, app, user, device string) error {
 		return nil
 	}
 	d.Addresses = append(d.Addresses, live)
-	return pageError(devices{g.house.store, g.house.devices, g.house.router.Dismiss}.PutDevice(ctx, d))
+	return pageError(devices{g.house.store, g.house.devices, g.house.router.Dismiss, g.house.whereabouts}.PutDevice(ctx, d))
 }
 
 // pageError puts an error into the pages' words.

@@ -8,6 +8,7 @@ import (
 	"github.com/herald-push/herald/internal/redisstore"
 	"github.com/herald-push/herald/internal/sqlstore"
 	"github.com/herald-push/herald/internal/wording"
+	geo "github.com/herald-push/herald/places"
 	"github.com/herald-push/herald/push"
 )
 
@@ -19,6 +20,7 @@ type devices struct {
 	*sqlstore.Store
 	cache   *redisstore.Devices
 	dismiss func(ctx context.Context, app, device string) error
+	where   *geo.Places
 }
 
 // PutDevice implements [api.Devices]. A device that is another user's now has
@@ -44,6 +46,9 @@ func (d devices) DeleteDevice(ctx context.Context, app, id string) error {
 		return err
 	}
 	if err := d.drop(ctx, app, id); err != nil {
+		return err
+	}
+	if _, err := d.where.Forget(ctx, app, id); err != nil {
 		return err
 	}
 	return d.dismiss(ctx, app, id)

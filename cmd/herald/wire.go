@@ -30,6 +30,7 @@ import (
 	"github.com/herald-push/herald/internal/tracing"
 	"github.com/herald-push/herald/internal/wording"
 	"github.com/herald-push/herald/longconn"
+	geo "github.com/herald-push/herald/places"
 	"github.com/herald-push/herald/providers"
 	"github.com/herald-push/herald/providers/live"
 	"github.com/herald-push/herald/push"
@@ -70,8 +71,9 @@ type house struct {
 	linkClient *link.Client               // nil where chat is not
 	acked      func(app, user, id string) // takes what devices acknowledge of chat
 
-	gateway *gateway.Gateway
-	calls   *analytics.Calls
+	gateway     *gateway.Gateway
+	calls       *analytics.Calls
+	whereabouts *geo.Places // where devices are
 
 	access *access.Access   // nil without the role conn, as conns
 	conns  *longconn.Server //
@@ -124,7 +126,10 @@ func (h *house) openStores(ctx context.Context) (err error) {
 	if h.store, err = sqlstore.Open(ctx, h.cfg.Database.URL, keys, h.log); err != nil {
 		return err
 	}
-	h.devices = redisstore.NewDevices(h.redis, h.store)
+	if err = h.wirePlaces(); err != nil {
+		return err
+	}
+	h.devices = redisstore.NewDevices(h.redis, audiences{h.store, h.whereabouts})
 	h.notes = redisstore.NewNotes(h.redis)
 	h.book = wording.NewBook(h.store)
 	h.tokens = devicetoken.New(h.store, h.cfg.DeviceTokens)
@@ -302,7 +307,7 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 	}
 	h.door, err = api.New(h.cfg.API, api.Parts{
 		Queue:       watchedQueue{h.scheduler, h.hooks},
-		Devices:     devices{h.store, h.devices, h.router.Dismiss},
+		Devices:     devices{h.store, h.devices, h.router.Dismiss, h.whereabouts},
 		Apps:        h.store,
 		Keys:        keys{h.store},
 		Credentials: credentials{h.store, h.credentialsChanged},
@@ -321,6 +326,8 @@ func (h *house) wireDoor(door net.Listener, extra extras) (err error) {
 		Gateway:     h.gateway,
 		Businesses:  businesses{h.store},
 		CallsByHour: h.callsByHour(),
+		Whereabouts: h.whereabouts,
+		Map:         h.store,
 		Members:     h.store,
 		Audit:       h.store,
 		Desk:        desk{h.scheduler, h},
@@ -382,7 +389,7 @@ func (h *house) Run(ctx context.Context) error {
 	if h.cfg.does(roleConn) {
 		conns = append(conns, named{"longconn", h.conns}, named{"drains", h.drains})
 	}
-	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}, named{"gateway", h.gateway}}
+	knows := []part{named{"routing", h.router}, named{"selector", h.selector}, named{"webhooks", h.hooks}, named{"gateway", h.gateway}, named{"places", h.whereabouts}}
 	if h.chat != nil {
 		forgets := &retention{apps: h.store, messages: h.chatData, now: time.Now, log: h.log}
 		knows = append(knows, named{"chat", h.chat}, named{"chat data", h.chatData}, named{"retention", forgets})

@@ -132,6 +132,8 @@ type Access struct {
 	calls    calls
 	networks networks
 
+	positions Positions // nil where nobody asks where devices are
+
 	life  context.Context // of the work below; ends with Run
 	end   context.CancelFunc
 	mu    sync.Mutex
@@ -307,6 +309,9 @@ func (a *Access) Published(c longconn.Conn, p longconn.Publication) {
 		return
 	case (p.Topic == CancelTopic || strings.HasPrefix(p.Topic, CancelTopic+"/")) && !p.Will:
 		a.cancel(s, p)
+		return
+	case p.Topic == PositionsTopic && a.positions != nil && !p.Will:
+		a.track(s, p)
 		return
 	case p.Topic == TokenTopic && !p.Will:
 		a.renew(c, p.Payload, p.Ack)

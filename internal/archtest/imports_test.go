@@ -17,11 +17,12 @@ const module = "github.com/herald-push/herald"
 // always import itself. Only cmd, which wires everything, is not listed.
 var mayImport = map[string][]string{
 	"push":        {},
-	"api":         {"push", "im", "gateway"},
+	"api":         {"push", "im", "gateway", "places"},
 	"scheduler":   {"push"},
 	"selector":    {"push"},
 	"analytics":   {"push"},
 	"gateway":     {"push"},
+	"places":      {"push"},
 	"providers":   {"push"},
 	"providers/*": {"push", "providers"},
 	"webhooks":    {"push"},
@@ -44,6 +45,7 @@ var mayImport = map[string][]string{
 var guests = map[string][]string{
 	"api":                     {"internal/audience", "internal/wording", "internal/strictjson"},
 	"gateway":                 {"internal/strictjson"},
+	"places":                  {"internal/strictjson"},
 	"providers/providertest":  {"internal/freeport", "internal/h2"},
 	"providers":               {"internal/h2", "internal/strictjson"},
 	"providers/custom":        {"internal/publicnet"},
@@ -68,8 +70,9 @@ var homes = map[string][]string{
 	"github.com/labstack/echo/v4":      {"api"},
 	"github.com/hibiken/asynq":         {"scheduler"},
 	"github.com/ClickHouse":            {"analytics", "im/data"},
-	"github.com/redis/go-redis/v9":     {"internal/redisstore", "im/routing", "im/data", "scheduler", "examples/bench"},
+	"github.com/redis/go-redis/v9":     {"internal/redisstore", "im/routing", "im/data", "scheduler", "places", "examples/bench"},
 	"google.golang.org/grpc":           {"im/link"},
+	"github.com/golang/geo":            {"places"},
 	"modernc.org/sqlite":               {"internal/database"},
 	"github.com/jackc/pgx/v5":          {"internal/database"},
 	"github.com/golang-jwt/jwt/v5":     {"internal/devicetoken", "providers"},

@@ -19,7 +19,7 @@ import (
 // addresses come along, so that device and addresses are of the same moment.
 const deviceColumns = `
 	concat_ws(char(31), id, user_id, platform, maker, model, os, app_version, country, carrier, locale, timezone),
-	tags, lat, lon, created_at, updated_at,
+	tags, lat, lon, coalesce(placed_at, 0), coalesce(accuracy, 0), created_at, updated_at,
 	(SELECT group_concat(concat_ws(char(31), a.provider, a.token, a.topic, a.environment), char(30))
 	 FROM addresses a WHERE a.app = d.app AND a.device = d.id)`
 
@@ -132,8 +132,9 @@ func deviceOf(app string) func(database.Scanner) (*push.Device, error) {
 		var addresses sql.NullString
 		var tags sql.RawBytes
 		var lat, lon sql.NullFloat64
-		var created, updated int64
-		if err := scan(&text, &tags, &lat, &lon, &created, &updated, &addresses); err != nil {
+		var accuracy float64
+		var placed, created, updated int64
+		if err := scan(&text, &tags, &lat, &lon, &placed, &accuracy, &created, &updated, &addresses); err != nil {
 			return nil, err
 		}
 		if err := split(text, &d.ID, &d.User, &d.Platform, &d.Maker, &d.Model, &d.OS, &d.AppVersion,
@@ -141,7 +142,7 @@ func deviceOf(app string) func(database.Scanner) (*push.Device, error) {
 			return nil, err
 		}
 		if lat.Valid && lon.Valid {
-			d.Location = &push.Location{Lat: lat.Float64, Lon: lon.Float64}
+			d.Location = &push.Location{Lat: lat.Float64, Lon: lon.Float64, At: at(placed), Accuracy: accuracy}
 		}
 		d.CreatedAt, d.UpdatedAt = at(created), at(updated)
 		if len(tags) > len("[]") {

@@ -14,7 +14,8 @@ import (
 // make the parameter large.
 const maxStatement = 500
 
-// PutDevice writes d whole: what it does not name is gone. An address that
+// PutDevice writes d whole: what it does not name is gone, but for a location
+// that the device itself has reported. An address that
 // another device of the app has moves to d; moved are the devices that lost one,
 // for the caches to drop. The times of d are set to those in the table.
 //
@@ -71,7 +72,11 @@ const (
 			user_id = excluded.user_id, platform = excluded.platform, maker = excluded.maker, model = excluded.model,
 			os = excluded.os, app_version = excluded.app_version, country = excluded.country, carrier = excluded.carrier,
 			locale = excluded.locale, timezone = excluded.timezone, tags = excluded.tags,
-			lat = excluded.lat, lon = excluded.lon, updated_at = excluded.updated_at,
+			lat = CASE WHEN excluded.lat IS NULL AND devices.placed_at IS NOT NULL THEN devices.lat ELSE excluded.lat END,
+			lon = CASE WHEN excluded.lat IS NULL AND devices.placed_at IS NOT NULL THEN devices.lon ELSE excluded.lon END,
+			placed_at = CASE WHEN excluded.lat IS NULL THEN devices.placed_at END,
+			accuracy = CASE WHEN excluded.lat IS NULL THEN devices.accuracy END,
+			updated_at = excluded.updated_at,
 			os_key = excluded.os_key, app_version_key = excluded.app_version_key
 		RETURNING id, created_at`
 

@@ -16,11 +16,21 @@ type rows struct {
 	tags      []tagRow
 }
 
-// deviceRow is a device with the keys that its versions are compared by.
+// deviceRow is a device with the keys that its versions are compared by. Its
+// location is the app's word: what the device has reported is not written back.
 type deviceRow struct {
 	*push.Device
-	OSKey      string `json:"os_key"`
-	VersionKey string `json:"app_version_key"`
+	Location   *push.Location `json:"location,omitempty"`
+	OSKey      string         `json:"os_key"`
+	VersionKey string         `json:"app_version_key"`
+}
+
+func deviceRowOf(d *push.Device) deviceRow {
+	row := deviceRow{Device: d, OSKey: audience.VersionKey(d.OS), VersionKey: audience.VersionKey(d.AppVersion)}
+	if d.Location != nil && d.Location.At.IsZero() {
+		row.Location = d.Location
+	}
+	return row
 }
 
 type (
@@ -37,7 +47,7 @@ func rowsOf(devices []*push.Device) rows {
 			continue
 		}
 		r.byID[d.ID] = d
-		r.devices = append(r.devices, deviceRow{d, audience.VersionKey(d.OS), audience.VersionKey(d.AppVersion)})
+		r.devices = append(r.devices, deviceRowOf(d))
 		for _, a := range d.Addresses {
 			if key := (address{a.Provider, a.Token}); !claimed[key] {
 				claimed[key] = true
