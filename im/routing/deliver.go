@@ -51,8 +51,16 @@ func (r *Router) Deliver(ctx context.Context, app, device, id string, payload []
 // says nothing against the entry: the node may be connecting to Redis again.
 var errUnheard = fmt.Errorf("%w: its node is not listening", im.ErrNotHere)
 
+// youngFor is how long after a session began its entry is not taken for wrong. A
+// person's device is known before it is in: to remove the entry of one that comes
+// in just now would hide it until the next sweep.
+const youngFor = 10 * time.Second
+
 // forget removes an entry that proved wrong.
 func (r *Router) forget(e Entry) {
+	if time.Since(e.Since) < youngFor {
+		return
+	}
 	select {
 	case r.changes <- change{entry: e, leave: true}:
 	default:

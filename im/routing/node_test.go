@@ -167,10 +167,11 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// connect brings a device in, "user:device" or "device" for nobody's.
+// connect brings a device in, "user:device" or "device" for nobody's, that has
+// been there for an hour.
 func (n *node) connect(t *testing.T, device string, serial uint64) im.Session {
 	t.Helper()
-	s := im.Session{App: "demo", Device: device, Serial: serial, Since: time.Now()}
+	s := im.Session{App: "demo", Device: device, Serial: serial, Since: time.Now().Add(-time.Hour)}
 	if user, own, ok := strings.Cut(device, ":"); ok {
 		s.User, s.Device = user, own
 	}

@@ -149,6 +149,30 @@ func TestEachTargetHasItsOwnResult(t *testing.T) {
 	})
 }
 
+// A person's device is known before it is in. Who looks for it in between and
+// finds nobody must not make it unknown for good.
+func TestWhoComesInJustNowIsNotTakenForGone(t *testing.T) {
+	eachStore(t, func(t *testing.T, s store) {
+		a, b := start(t, s, "a"), start(t, s, "b")
+		coming := im.Session{App: "demo", Device: "d1", User: "ann", Serial: 1, Since: time.Now()}
+		if err := a.Register(t.Context(), coming); err != nil { // known, and not in
+			t.Fatal(err)
+		}
+		old := b.connect(t, "d2", 1)
+		b.desk.Change(func() { delete(b.desk.sessions, old.Key()) })
+		for device, from := range map[string]*node{"d1": b, "d2": a} {
+			if err := from.Deliver(t.Context(), "demo", device, "m", nil, time.Time{}); !errors.Is(err, im.ErrNotHere) {
+				t.Errorf("Deliver() to %s = %v, want ErrNotHere", device, err)
+			}
+		}
+		spread(t, b, "m2", "ann")
+		eventually(t, "removal of the one that has gone", func() bool { return !a.online(t, "d2") })
+		if !b.online(t, "d1") {
+			t.Error("the one that comes in is taken for gone")
+		}
+	})
+}
+
 func TestManyDeliveriesShareFrames(t *testing.T) {
 	eachStore(t, func(t *testing.T, s store) {
 		a, b := start(t, s, "a"), start(t, s, "b")
