@@ -156,7 +156,7 @@ export class Herald {
     for (const frame of late) await this.#take(frame);
     this.#tell("state", "connected");
     if (this.#watched) this.#publish("presence", this.#watched);
-    for (const { payload } of this.#asked.values()) this.#publish("im", payload);
+    for (const [id, { payload }] of this.#asked) this.#say(id, payload);
   }
 
   #keepAlive(client) {
@@ -361,8 +361,19 @@ export class Herald {
     const payload = JSON.stringify({ op: "send", to, conversation, kind, body, reply_to, mentions, client_id });
     return new Promise((resolve, reject) => {
       this.#asked.set(client_id, { payload, resolve, reject });
-      this.#publish("im", payload);
+      this.#say(client_id, payload);
     });
+  }
+
+  // What Herald has taken comes back with its number. Should that be lost on its
+  // way, it is asked for.
+  async #say(id, payload) {
+    const client = this.#client;
+    if (!(await this.#publish("im", payload))) return;
+    setTimeout(() => {
+      if (!this.#asked.has(id) || this.#client !== client) return;
+      this.#pull().catch((fault) => this.#tell("fault", fault));
+    }, 3000);
   }
 
   #settle(id, f) {

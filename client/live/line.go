@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,8 @@ const (
 type line struct {
 	nc    net.Conn
 	ready atomic.Bool // everything missed has been pulled
+	// behind asks to pull again: something that was said has not come.
+	behind chan struct{}
 
 	mu    sync.Mutex
 	next  uint16
@@ -86,31 +89,80 @@ func (d *Device) live(ctx context.Context, l *line, came <-chan packet) error {
 	l.ready.Store(true)
 	d.tell("connected")
 	d.mu.Lock()
-	var words [][]byte
-	for _, id := range d.order {
-		words = append(words, d.asked[id].payload)
+	order, words := slices.Clone(d.order), map[string][]byte{}
+	for id, a := range d.asked {
+		words[id] = a.payload
 	}
 	watched := d.watched
 	d.mu.Unlock()
 	if watched != nil {
 		l.publish("presence", watched, nil)
 	}
-	for _, w := range words {
-		l.publish("im", w, nil)
+	for _, id := range order {
+		l.publish("im", words[id], d.expect(l, id))
 	}
-	for p := range came {
-		topic, id, payload, err := p.published()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
+	for {
+		var err error
+		select {
+		case p, ok := <-came:
+			if !ok {
+				return nil
+			}
+			err = d.take(ctx, l, p)
+		case <-l.behind:
+			err = d.pull(ctx)
+		case <-look.C:
+			err = d.pull(ctx)
+		}
 		if err != nil {
 			return err
 		}
-		if topic == "inbox" {
-			if err := d.arrive(ctx, payload); err != nil {
-				return err
+	}
+}
+
+const (
+	// echoLimit is how long after Herald has taken a message it may take to come
+	// back with its number, before the device asks.
+	echoLimit = 3 * time.Second
+	// lookEvery is how often a device asks whether it has missed something, though
+	// its connection stands.
+	lookEvery = 15 * time.Minute
+)
+
+// expect follows the acknowledgement of a message: it is said, and comes as all
+// that is said does. Should that be lost on its way, the device asks.
+func (d *Device) expect(l *line, clientID string) func() {
+	return func() {
+		time.AfterFunc(echoLimit, func() {
+			d.mu.Lock()
+			waits := d.asked[clientID] != nil && d.line == l
+			d.mu.Unlock()
+			if !waits {
+				return
 			}
+			select {
+			case l.behind <- struct{}{}:
+			default:
+			}
+		})
+	}
+}
+
+// take takes a PUBLISH and acknowledges it.
+func (d *Device) take(ctx context.Context, l *line, p packet) error {
+	topic, id, payload, err := p.published()
+	if err != nil {
+		return err
+	}
+	if topic == "inbox" {
+		if err := d.arrive(ctx, payload); err != nil {
+			return err
 		}
-		if id != 0 {
-			l.write(pubackPacket(id))
-		}
+	}
+	if id != 0 {
+		l.write(pubackPacket(id))
 	}
 	return nil
 }
@@ -123,7 +175,7 @@ func (d *Device) dial(ctx context.Context, token Token) (l *line, most uint16, i
 	if err != nil {
 		return nil, 0, nil, err
 	}
-	l = &line{nc: nc, acks: map[uint16]func(){}, heard: time.Now()}
+	l = &line{nc: nc, acks: map[uint16]func(){}, heard: time.Now(), behind: make(chan struct{}, 1)}
 	in = bufio.NewReader(nc)
 	_, err = nc.Write(connectPacket(d.cfg.Device, token.Token, keepAlive))
 	var p packet

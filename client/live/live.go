@@ -264,7 +264,7 @@ func (d *Device) Send(ctx context.Context, m Draft) (Message, error) {
 	line := d.line
 	d.mu.Unlock()
 	if line != nil && line.ready.Load() {
-		line.publish("im", payload, nil)
+		line.publish("im", payload, d.expect(line, m.ClientID))
 	}
 	select {
 	case r := <-a.done:

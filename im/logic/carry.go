@@ -2,6 +2,7 @@ package logic
 
 import (
 	"context"
+	"errors"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -138,6 +139,7 @@ func (l *Logic) ringAll(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		n := l.ringSome(ctx, lease, batch)
+		l.nudge(ctx)
 		if n == batch {
 			continue
 		}
@@ -184,5 +186,76 @@ func (l *Logic) ring(ctx context.Context, r im.Ring) error {
 	if err != nil || len(last) == 0 {
 		return err
 	}
-	return l.parts.Bell.Ring(ctx, r, &last[0], c)
+	if err := l.parts.Bell.Ring(ctx, r, &last[0], c); err != nil {
+		return err
+	}
+	if len(l.nudges) < maxNudges {
+		l.nudges = append(l.nudges, nudge{r, last[0], l.now(), 0})
+	}
+	return nil
+}
+
+// nudge is a message that was rung for. If a device of the user is connected all
+// the same, it got lost on the way, and comes again.
+type nudge struct {
+	im.Ring
+
+	last  im.ChatMessage
+	at    time.Time
+	tries int
+}
+
+const (
+	maxNudges = 10_000
+	mostTries = 5 // after 1, 2, 4, 8 and 16 seconds
+)
+
+// nudge brings what was rung for again to those who are connected and have not
+// taken it. It is called by the one who rings.
+func (l *Logic) nudge(ctx context.Context) {
+	waiting := l.nudges[:0]
+	for _, n := range l.nudges {
+		if l.now().Before(n.at) {
+			waiting = append(waiting, n)
+			continue
+		}
+		if l.bring(ctx, &n) {
+			n.at, n.tries = l.now().Add(time.Second<<n.tries), n.tries+1
+			if n.tries < mostTries {
+				waiting = append(waiting, n)
+			}
+		}
+	}
+	clear(l.nudges[len(waiting):])
+	l.nudges = waiting
+}
+
+// bring hands a message over again; false means that there is nobody to take it,
+// or that it was taken.
+func (l *Logic) bring(ctx context.Context, n *nudge) bool {
+	ctx, cancel := context.WithTimeout(ctx, handLimit)
+	defer cancel()
+	online, err := l.parts.Live.Online(ctx, n.App, []string{n.User})
+	if err != nil {
+		return true // the store is away: later
+	}
+	if !online[0] {
+		return false // whoever connects asks
+	}
+	_, me, err := l.parts.Conversations.Conversation(ctx, n.App, n.Conversation, n.User)
+	if err != nil {
+		return errors.Is(err, im.ErrAway)
+	}
+	if me == nil || me.Received >= n.last.Seq {
+		return false
+	}
+	f := frame{ID: n.last.MessageID(), Type: "message", Message: &n.last}
+	m, err := f.message(time.Time{})
+	if err == nil {
+		err = l.parts.Live.Hand(ctx, n.App, []string{n.User}, m, nil)
+	}
+	if err != nil {
+		l.log.WarnContext(ctx, "a message is brought again later", "conversation", n.Conversation, "err", err)
+	}
+	return true
 }

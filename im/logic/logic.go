@@ -167,6 +167,7 @@ type Logic struct {
 	acks   *acks
 	crowds crowds
 	alone  chan alone // who had no device for what was said
+	nudges []nudge    // of the one who rings
 }
 
 // alone are hearers of a message who have no device that is connected.

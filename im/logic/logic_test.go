@@ -54,6 +54,25 @@ func TestTheBellRingsForThoseWhoDoNotHear(t *testing.T) {
 	eventually(t, "the others see that bob has read", func() bool { return w.got("ann", "cursor") })
 }
 
+func TestWhatGetsLostOnTheWayComesAgain(t *testing.T) {
+	w := open(t, nil)
+	w.connect("ann", "bob")
+	w.mu.Lock()
+	w.losing["bob"] = 2 // the first try, and the second
+	w.mu.Unlock()
+	w.send(user("ann"), text("hi"), "bob")
+	eventually(t, "bob, who is connected, hears it", func() bool { return slices.Equal(w.texts("bob"), []string{"hi"}) })
+	eventually(t, "that he has it is known", func() bool {
+		_, bob, err := w.Conversation(t.Context(), user("bob"), im.DirectID("ann", "bob"))
+		return err == nil && bob.Received == 1
+	})
+	w.send(user("ann"), text("again"), "bob")
+	eventually(t, "bob hears the next", func() bool { return len(w.texts("bob")) == 2 })
+	if n := w.rungFor("bob"); n != 1 {
+		t.Errorf("%d rings for the one that got lost", n)
+	}
+}
+
 func TestWhoMaySpeak(t *testing.T) {
 	w := open(t, func(c *logic.Config) { c.Burst = 1000 })
 	ctx := t.Context()

@@ -26,13 +26,14 @@ type world struct {
 	online map[string]bool
 	frames map[string][]map[string]any // by user
 	rings  []im.Ring
-	refuse string // a word that the screen refuses
+	losing map[string]int // how many frames for a user get lost on the way
+	refuse string         // a word that the screen refuses
 }
 
 func open(t *testing.T, change func(*logic.Config)) *world {
 	t.Helper()
 	store := data.NewMemory()
-	w := &world{t: t, store: store, online: map[string]bool{}, frames: map[string][]map[string]any{}}
+	w := &world{t: t, store: store, online: map[string]bool{}, losing: map[string]int{}, frames: map[string][]map[string]any{}}
 	cfg := logic.DefaultConfig()
 	cfg.RingAfter = time.Second
 	if change != nil {
@@ -66,6 +67,10 @@ func (w *world) Hand(_ context.Context, app string, users []string, m im.Message
 	for _, user := range users {
 		w.mu.Lock()
 		on := w.online[user]
+		if on && w.losing[user] > 0 {
+			w.losing[user]--
+			on = false
+		}
 		if on {
 			w.frames[user] = append(w.frames[user], f)
 		}
