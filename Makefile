@@ -9,7 +9,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 LINT := go tool -modfile=scripts/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test example-recruitment example-cars crash lint fmt cover bench bench-selector migrate up down clean
+.PHONY: help build run test example-recruitment example-cars crash witness lint fmt cover bench bench-selector migrate up down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ example-cars: build ## play examples/cars: two versions, one answer from two ser
 
 crash: ## kill workers and Redis at random moments and count everything (ROUNDS=5)
 	HERALD_CRASH_ROUNDS=$(or $(ROUNDS),5) go test -count=1 -timeout 30m -v -run ExactlyThroughCrashes ./cmd/herald
+
+witness: ## people talk while nodes and Redis are killed and devices go deaf, counted by name (ROUNDS=5)
+	HERALD_WITNESS_ROUNDS=$(or $(ROUNDS),5) go test -count=1 -timeout 30m -v -run TheWitnessMissesNothing ./cmd/herald
 
 lint: ## look for faults with golangci-lint
 	$(LINT) run ./...
