@@ -20,13 +20,14 @@ import (
 
 // order is a line that a child is told, result the line that it answers with.
 type order struct {
-	Do      string  `json:"do"`
-	Addr    string  `json:"addr,omitempty"`
-	Broker  bool    `json:"broker,omitempty"` // Mosquitto: subscribe, too
-	First   int     `json:"first,omitempty"`
-	N       int     `json:"n,omitempty"`
-	Rate    int     `json:"rate,omitempty"`
-	Seconds float64 `json:"seconds,omitempty"`
+	Do      string   `json:"do"`
+	Addr    string   `json:"addr,omitempty"`
+	Addrs   []string `json:"addrs,omitempty"`
+	Broker  bool     `json:"broker,omitempty"` // Mosquitto: subscribe, too
+	First   int      `json:"first,omitempty"`
+	N       int      `json:"n,omitempty"`
+	Rate    int      `json:"rate,omitempty"`
+	Seconds float64  `json:"seconds,omitempty"`
 }
 
 type result struct {

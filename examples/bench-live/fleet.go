@@ -39,6 +39,11 @@ type fleet struct {
 	ins     []time.Time // when devices came in
 	talkers []*phone    // publishers, for Mosquitto
 	wrapped []net.Conn
+
+	// Of those that roam: where to, who comes back when, which messages came.
+	addrs []netip.AddrPort
+	late  []comeback
+	seen  []bool
 }
 
 // phone is one of them.
@@ -49,6 +54,7 @@ type phone struct {
 	whole *phone // as it was, to try again
 	part  []byte
 	in    bool
+	again []byte // what it says when it comes back; nil if it does not
 }
 
 func serveFleet() error {
@@ -93,6 +99,8 @@ func (f *fleet) do(o order) (map[string]float64, error) {
 		return f.times(), nil
 	case "publish":
 		return f.publish(o)
+	case "roam":
+		return f.roam(o)
 	default:
 		return nil, fmt.Errorf("order %q", o.Do)
 	}
@@ -131,6 +139,7 @@ func (f *fleet) connect(o order) (map[string]float64, error) {
 			c.HasUser, c.Username, c.HasPass, c.Password = true, app+"/"+id, true, []byte(token)
 		}
 		p.hello = mqtt.AppendConnect(nil, c)
+		p.again = p.hello
 		phones[i] = p
 	}
 	const atOnce = 400
@@ -167,7 +176,7 @@ func (f *fleet) dial(p *phone, to netip.AddrPort, i int) error {
 		return err
 	}
 	if p.whole == nil {
-		p.whole = &phone{hello: p.hello, sub: p.sub}
+		p.whole = &phone{hello: p.hello, sub: p.sub, again: p.again}
 	}
 	p.fd = fd
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
@@ -194,6 +203,9 @@ func (f *fleet) serve(enough func() bool, deadline time.Time) error {
 			return err
 		}
 		for _, ev := range events[:max(n, 0)] {
+			if f.devices[ev.Fd] == nil {
+				continue
+			}
 			f.handle(f.devices[ev.Fd], ev.Events)
 		}
 		if time.Now().After(deadline) {
@@ -217,9 +229,13 @@ func (f *fleet) handle(p *phone, events uint32) {
 	case errors.Is(err, unix.EAGAIN):
 	case err != nil || n == 0:
 		_ = unix.Close(p.fd)
-		if !p.in && p.whole != nil {
+		f.devices[p.fd] = nil
+		switch {
+		case !p.in && p.whole != nil:
 			f.refused++
 			f.again = append(f.again, p.whole)
+		case p.in && f.seen != nil:
+			f.again = append(f.again, &phone{hello: p.again, again: p.again})
 		}
 	default:
 		f.read(p, f.buf[:n])
@@ -281,6 +297,12 @@ func (f *fleet) message(out []byte, h mqtt.Header, body []byte) []byte {
 	if h.Flags&6 != 0 {
 		out = append(out, 0x40, 2, rest[0], rest[1])
 		rest = rest[2:]
+	}
+	if i := bytes.Index(rest, []byte(`{"n":"`)); i >= 0 && f.seen != nil && len(rest) >= i+16 {
+		if n, err := strconv.Atoi(string(rest[i+6 : i+16])); err == nil && n < len(f.seen) {
+			f.seen[n] = true
+		}
+		return out
 	}
 	if i := bytes.Index(rest, []byte(`"text":"`)); i >= 0 {
 		rest = rest[i+8:]

@@ -34,7 +34,7 @@ func main() {
 type options struct {
 	out, only, transport string
 	runs, idle, crowd    int
-	many, storm          int
+	many, storm, roll    int
 	rate                 int
 	seconds              int
 }
@@ -46,15 +46,17 @@ func run() error {
 	flag.BoolVar(&k.secure, "secure", false, "for its own processes: a node with TLS")
 	flag.BoolVar(&k.talks, "talks", false, "for its own processes: a node with the floors of messaging")
 	flag.StringVar(&k.redis, "redis", "", "for its own processes: where presence is")
+	flag.BoolVar(&k.inbox, "inbox", false, "for its own processes: devices have inboxes in Redis")
 	flag.StringVar(&role, "role", "", "for its own processes: node or fleet")
 	flag.StringVar(&o.out, "out", "build/bench-live.json", "file for the figures")
-	flag.StringVar(&o.only, "only", "", "comma-separated cases: idle, tls, singles, broadcast, latency, im, group, storm, many; default all")
+	flag.StringVar(&o.only, "only", "", "comma-separated cases: idle, tls, singles, broadcast, latency, im, group, storm, roll, many; default all")
 	flag.StringVar(&o.transport, "transport", "epoll", "epoll or goroutines")
 	flag.IntVar(&o.runs, "runs", 3, "runs of each case but idle")
 	flag.IntVar(&o.idle, "idle", 19_000, "connections of one process")
 	flag.IntVar(&o.crowd, "crowd", 50_000, "connections of the broadcast, over three processes")
 	flag.IntVar(&o.many, "many", 150_000, "connections over eight processes")
 	flag.IntVar(&o.storm, "storm", 50_000, "connections that are lost at once, over three processes")
+	flag.IntVar(&o.roll, "roll", 40_000, "connections of four nodes that are restarted one after the other")
 	flag.IntVar(&o.rate, "rate", 10_000, "messages a second of the latency case")
 	flag.IntVar(&o.seconds, "seconds", 5, "length of the latency case")
 	flag.Parse()
@@ -75,7 +77,7 @@ func run() error {
 		measure func(context.Context, options) ([]figure, error)
 	}{
 		{"idle", measureIdle}, {"tls", measureTLS}, {"singles", measureSingles}, {"latency", measureLatency}, {"broadcast", measureBroadcast},
-		{"im", measureTalk}, {"group", measureCrowd}, {"storm", measureStorm}, {"many", measureMany},
+		{"im", measureTalk}, {"group", measureCrowd}, {"storm", measureStorm}, {"roll", measureRoll}, {"many", measureMany},
 	} {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name) {
 			continue

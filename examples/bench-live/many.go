@@ -72,15 +72,16 @@ func startRedis(ctx context.Context) (url string, end func(), err error) {
 // town is nodes over one Redis, each with a fleet of devices.
 type town struct {
 	nodes, fleets []*child
+	redis         string
 	end           func()
 }
 
-func openTown(ctx context.Context, o options, n int) (t *town, err error) {
+func openTown(ctx context.Context, o options, n int, more ...string) (t *town, err error) {
 	url, endRedis, err := startRedis(ctx)
 	if err != nil {
 		return nil, err
 	}
-	t = &town{}
+	t = &town{redis: url}
 	t.end = func() {
 		for _, c := range append(t.fleets, t.nodes...) {
 			c.end()
@@ -88,7 +89,7 @@ func openTown(ctx context.Context, o options, n int) (t *town, err error) {
 		endRedis()
 	}
 	for range n {
-		nd, err := start(ctx, "node", "-transport", o.transport, "-redis", url)
+		nd, err := start(ctx, "node", append([]string{"-transport", o.transport, "-redis", url}, more...)...)
 		if err != nil {
 			t.end()
 			return nil, err

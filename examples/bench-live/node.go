@@ -56,6 +56,35 @@ func (c *chat) Receive(_ context.Context, reports []im.Receipt) []error {
 	return nil
 }
 
+// mail is inboxes in Redis, which acknowledgements empty.
+type mail struct{ *redisstore.Inbox }
+
+// Pending implements [access.Inbox].
+func (m mail) Pending(ctx context.Context, app, device string) ([]im.Message, error) {
+	letters, err := m.List(ctx, app, device)
+	waiting := make([]im.Message, 0, len(letters))
+	for id, payload := range letters {
+		waiting = append(waiting, im.Message{ID: id, Payload: []byte(payload)})
+	}
+	return waiting, err
+}
+
+// Receive implements [access.Receipts].
+func (m mail) Receive(ctx context.Context, reports []im.Receipt) []error {
+	letters := make([]redisstore.Letter, len(reports))
+	for i, r := range reports {
+		letters[i] = redisstore.Letter{App: r.App, Device: r.Device, Delivery: r.ID}
+	}
+	if err := m.Drop(ctx, letters); err != nil {
+		errs := make([]error, len(reports))
+		for i := range errs {
+			errs[i] = err
+		}
+		return errs
+	}
+	return nil
+}
+
 func tokens() *devicetoken.Tokens { return devicetoken.New(stores{}, devicetoken.DefaultConfig()) }
 
 func device(i int) string { return "d" + strconv.Itoa(i) }
@@ -69,6 +98,7 @@ type node struct {
 	server *longconn.Server
 	router *routing.Router
 	chat   *chat
+	inbox  *redisstore.Inbox // nil where devices have none
 	run    atomic.Pointer[trial]
 	sent   int // in earlier trials
 }
@@ -107,6 +137,7 @@ type kind struct {
 	secure    bool
 	talks     bool   // it has the floors of messaging
 	redis     string // where presence and the devices' users are; empty for memory
+	inbox     bool   // devices have inboxes there, too
 }
 
 func serveNode(ctx context.Context, k kind) error {
@@ -160,6 +191,9 @@ func (n *node) open(ctx context.Context, k kind, log *slog.Logger) (runs []func(
 		shared := routing.NewRedis(rdb, cfg)
 		n.router = routing.New(cfg, shared, shared, log)
 		n.chat.cache = redisstore.NewDevices(rdb, &n.chat.book)
+		if k.inbox {
+			n.inbox = redisstore.NewInbox(rdb)
+		}
 	}
 	if k.talks {
 		if n.chat, err = openChat(ctx, n.router); err != nil {
@@ -167,7 +201,12 @@ func (n *node) open(ctx context.Context, k kind, log *slog.Logger) (runs []func(
 		}
 		runs = append(runs, n.chat.kept.Run, n.chat.Run)
 	}
-	n.Access = access.New(access.DefaultConfig(), n.hub, tokens(), n.router, stores{}, n.chat, log)
+	var letters access.Inbox = stores{}
+	var record access.Receipts = n.chat
+	if n.inbox != nil {
+		letters, record = mail{n.inbox}, mail{n.inbox}
+	}
+	n.Access = access.New(access.DefaultConfig(), n.hub, tokens(), n.router, letters, record, log)
 	if k.talks || k.redis != "" {
 		n.Talk(n.chat)
 	}
@@ -195,6 +234,11 @@ func (n *node) do(o order) (map[string]float64, error) {
 		return nil, n.chat.group(o)
 	case "crowd":
 		return nil, n.chat.crowd()
+	case "post":
+		return n.post(o)
+	case "empty":
+		n.server.Empty(context.Background(), o.Rate)
+		return nil, nil
 	case "singles":
 		return n.load(&trial{room: make(chan struct{}, 8_000)}, o)
 	case "rate":
