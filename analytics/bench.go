@@ -83,17 +83,8 @@ func (s *Store) Bench(ctx context.Context, app string, until time.Time, days, ru
 // can be merged if merge says so. Bytes per event are of all receipts.
 func (s *Store) Sizes(ctx context.Context, merge bool) ([]TableSize, error) {
 	if merge {
-		type name struct {
-			Name string `ch:"name"`
-		}
-		tables, err := rows[name](ctx, s, "tables", "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'")
-		if err != nil {
+		if err := s.merge(ctx); err != nil {
 			return nil, err
-		}
-		for _, t := range tables {
-			if err := s.conn.Exec(ctx, "OPTIMIZE TABLE "+t.Name+" FINAL"); err != nil {
-				return nil, failed("merge "+t.Name, err)
-			}
 		}
 	}
 	found, err := rows[TableSize](ctx, s, "sizes", `
@@ -109,4 +100,25 @@ func (s *Store) Sizes(ctx context.Context, merge bool) ([]TableSize, error) {
 		found[i].Each = float64(found[i].Bytes) / float64(events)
 	}
 	return found, err
+}
+
+// merge merges what can be merged, a partition at a time, since a statement
+// about a whole table takes longer than anybody waits for an answer.
+func (s *Store) merge(ctx context.Context) error {
+	type partition struct {
+		Table string `ch:"table"`
+		ID    string `ch:"partition_id"`
+	}
+	all, err := rows[partition](ctx, s, "partitions", `
+		SELECT table, partition_id FROM system.parts
+		WHERE active AND database = currentDatabase() GROUP BY table, partition_id HAVING count() > 1 ORDER BY table, partition_id`)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if err := s.conn.Exec(ctx, "OPTIMIZE TABLE "+p.Table+" PARTITION ID '"+p.ID+"' FINAL"); err != nil {
+			return failed("merge "+p.Table, err)
+		}
+	}
+	return nil
 }

@@ -100,7 +100,7 @@ func TestLargeWindowsAreReadFromASample(t *testing.T) {
 		scale uint64
 		off   float64 // by how much a number of all may differ
 	}{
-		"one in 32":   {10_000, 32, 0.2},
+		"one in 16":   {10_000, 16, 0.2},
 		"one in 128":  {600, 128, 0.4},
 		"one in 8192": {1, 8192, 8}, // perhaps nothing
 	}

@@ -101,19 +101,17 @@ func (s *Store) Replay(ctx context.Context, app string, from, to time.Time, p Re
 					target[at] / propensity_of AS w,
 					arraySum(arrayMap((t, q) -> t * q, target, scores)) + w * (reward - scores[at]) AS robust
 				FROM (
-					SELECT first.1 AS chosen, first.2 AS policy_of, first.3 AS propensity_of, first.4 AS roads, first.5 AS scores,
-						first.6 AS propensities, toUInt8(arrived AND arrived_by = first.1) AS reward
+					SELECT toString(r.provider) AS chosen, r.propensity AS propensity_of, r.roads AS roads, r.scores AS scores,
+						r.propensities AS propensities, toUInt8(a.first_by = chosen) AS reward
 					FROM (
-						SELECT
-							argMinIf((toString(r.provider), toString(r.policy), r.propensity, r.roads, r.scores, r.propensities),
-								r.attempt, r.answer = 1 AND r.policy != '') AS first,
-							minIf(r.attempt, r.answer = 1 AND r.policy != '') AS first_attempt,
-							max(r.rank) >= 5 AS arrived, argMinIf(toString(r.provider), r.received_at, r.rank >= 5) AS arrived_by
-						FROM ` + table + ` AS r
-						WHERE ` + lensOwner + ` AND ` + lensAccept + `
-						GROUP BY cityHash64(r.delivery))
-					WHERE first_attempt = 1)
-				WHERE policy_of = 'auto' AND propensity_of > 0 AND has(roads, chosen)))`
+						SELECT cityHash64(delivery) AS d, provider, propensity, roads, scores, propensities FROM ` + table + `
+						WHERE ` + lensOwner + ` AND ` + lensAccept + ` AND answer = 1 AND attempt = 1 AND policy = 'auto' AND propensity > 0
+						LIMIT 1 BY d) AS r
+					LEFT JOIN (
+						SELECT cityHash64(delivery) AS d, argMin(toString(provider), received_at) AS first_by FROM ` + table + `
+						WHERE ` + lensOwner + ` AND ` + lensAccept + ` AND rank >= 5
+						GROUP BY d) AS a ON a.d = r.d)
+				WHERE has(roads, chosen)))`
 	}, func(r *replayed, k uint64) { times(k, &r.N) }, clickhouse.Named("order", orderOf(p.Order)))
 	if err != nil || len(found) == 0 {
 		return Replay{Policy: p.Name}, err

@@ -8,14 +8,14 @@ import (
 )
 
 // Questions about deliveries read each one of a window. A window that has more
-// than largeWindow events is read from the sample, one delivery in 32 of it, or in
-// 64, 128 … as many, so that no more than about fewEvents are looked at: what a person
+// than largeWindow events is read from the sample, one delivery in 16 of it, or in
+// 32, 64 … as many, so that no more than about fewEvents are looked at: what a person
 // waits for grows no further, and neither does the error.
 const (
-	largeWindow = 1_000_000
+	largeWindow = 400_000
 	fewEvents   = 150_000
-	sampled     = 32
-	tiers       = 8 // the smallest sample is one delivery in sampled << tiers
+	sampled     = 16
+	tiers       = 9 // the smallest sample is one delivery in sampled << tiers
 )
 
 // Basis says what an answer was counted from.

@@ -117,7 +117,7 @@ func TestASampleHoldsWholeDeliveriesAndTheRightShare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if share := float64(all) / float64(some); share < 24 || share > 44 || parts != 0 {
-		t.Errorf("one delivery in %.1f, %d pieces of evidence left out; want one in 32, and none", share, parts)
+	if share := float64(all) / float64(some); share < 12 || share > 22 || parts != 0 {
+		t.Errorf("one delivery in %.1f, %d pieces of evidence left out; want one in 16, and none", share, parts)
 	}
 }

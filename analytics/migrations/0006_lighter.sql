@@ -29,14 +29,14 @@ ALTER TABLE receipts
     MODIFY COLUMN skew_ms      CODEC(ZSTD(1)),
     MODIFY COLUMN roads        CODEC(ZSTD(1));
 
--- How small a sample a delivery is still in: tier t is one delivery in 32·2^t.
+-- How small a sample a delivery is still in: tier t is one delivery in 16·2^t.
 ALTER TABLE receipts
     ADD COLUMN IF NOT EXISTS tier UInt8 MATERIALIZED multiIf(
-        cityHash64(app, delivery) % 8192 = 0, 8, cityHash64(app, delivery) % 4096 = 0, 7, cityHash64(app, delivery) % 2048 = 0, 6,
-        cityHash64(app, delivery) % 1024 = 0, 5, cityHash64(app, delivery) % 512 = 0, 4, cityHash64(app, delivery) % 256 = 0, 3,
-        cityHash64(app, delivery) % 128 = 0, 2, cityHash64(app, delivery) % 64 = 0, 1, 0) CODEC(ZSTD(1));
+        cityHash64(app, delivery) % 8192 = 0, 9, cityHash64(app, delivery) % 4096 = 0, 8, cityHash64(app, delivery) % 2048 = 0, 7,
+        cityHash64(app, delivery) % 1024 = 0, 6, cityHash64(app, delivery) % 512 = 0, 5, cityHash64(app, delivery) % 256 = 0, 4,
+        cityHash64(app, delivery) % 128 = 0, 3, cityHash64(app, delivery) % 64 = 0, 2, cityHash64(app, delivery) % 32 = 0, 1, 0) CODEC(ZSTD(1));
 
--- The sample: every piece of evidence about one delivery in 32, those of the
+-- The sample: every piece of evidence about one delivery in 16, those of the
 -- smallest samples together, so that a long window is read from few rows.
 CREATE TABLE IF NOT EXISTS sampled_receipts AS receipts
 ENGINE = ReplacingMergeTree
@@ -46,7 +46,7 @@ TTL toDateTime(accepted_at) + INTERVAL 90 DAY
 SETTINGS non_replicated_deduplication_window = 10000;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS sampled_receipts_view TO sampled_receipts AS
-SELECT * FROM receipts WHERE cityHash64(app, delivery) % 32 = 0;
+SELECT * FROM receipts WHERE cityHash64(app, delivery) % 16 = 0;
 
 -- Flow: what arrived in each minute. It counts rows, so evidence that two
 -- reporters brought in two batches counts twice; a batch sent twice counts once.
