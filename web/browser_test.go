@@ -49,7 +49,7 @@ func startBrowser(t *testing.T) *browser {
 	if path == "" {
 		need.Missing(t, "no Chromium found: apt-get install chromium")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute) // on a machine that has much else to do
 	t.Cleanup(cancel)
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,

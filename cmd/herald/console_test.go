@@ -276,12 +276,13 @@ func (s *screen) visitAll(axe, campaign string) {
 	s.shows(1440, "light")
 }
 
-// drainNode has the only node send its devices away: they come back.
+// drainNode has the only node send its devices away, and then take them again.
 func (s *screen) drainNode() {
 	s.do(chromedp.Navigate(s.p.facts.URL + "/live?app=demo"))
 	s.until("devices are connected", `Number(document.querySelector(".figures dd")?.textContent) > 5`)
-	s.do(chromedp.Evaluate[chromedp.Void](`document.querySelector('form input[value="node.drain"]').form.requestSubmit()`))
-	s.until("they were sent away", `[...document.querySelectorAll("td.why small")].some((e) => /^moved: [1-9]/.test(e.textContent))`)
+	s.until("drain is pressed", `(() => { const f = document.querySelector('form input[value="node.drain"]')?.form; f?.requestSubmit(); return !!f })()`)
+	s.until("they were sent away, and others are refused", `document.querySelector(".figures dd")?.textContent === "0" && !!document.querySelector('form input[value="node.keep"]')`)
+	s.until("keep is pressed", `(() => { const f = document.querySelector('form input[value="node.keep"]')?.form; f?.requestSubmit(); return !!f })()`)
 	s.until("they are back", `Number(document.querySelector(".figures dd")?.textContent) > 5`)
 }
 
