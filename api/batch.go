@@ -105,7 +105,7 @@ func (s *Server) logItems(ctx context.Context, c echo.Context, errs []error) {
 		}
 	}
 	if len(ours) > 0 {
-		s.log.ErrorContext(ctx, "items failed", "route", routeName(c), "request_id", requestID(c),
+		s.log.ErrorContext(ctx, "items failed", "route", s.routeName(c), "request_id", requestID(c),
 			"items", len(ours), "first", ours[0])
 	}
 }

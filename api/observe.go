@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -32,7 +33,7 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 				ctx = context.WithValue(ctx, traceKey{}, traced)
 			}
 			c.SetRequest(c.Request().WithContext(ctx))
-			defer func() { end(routeName(c), c.Response().Status) }()
+			defer func() { end(s.routeName(c), c.Response().Status) }()
 		}
 
 		if err := survive(next, c); err != nil {
@@ -41,10 +42,12 @@ func (s *Server) observe(next echo.HandlerFunc) echo.HandlerFunc {
 
 		took := time.Since(start)
 		status := c.Response().Status
-		s.seconds.WithLabelValues(c.Request().Method, routeName(c), strconv.Itoa(status)).Observe(took.Seconds())
-		s.log.DebugContext(c.Request().Context(), "request",
-			"method", c.Request().Method, "route", routeName(c), "status", status,
-			"bytes", c.Response().Size, "took", took, "request_id", requestID(c))
+		s.seconds.WithLabelValues(c.Request().Method, s.routeName(c), strconv.Itoa(status)).Observe(took.Seconds())
+		if ctx := c.Request().Context(); s.log.Enabled(ctx, slog.LevelDebug) {
+			s.log.DebugContext(ctx, "request",
+				"method", c.Request().Method, "route", s.routeName(c), "status", status,
+				"bytes", c.Response().Size, "took", took, "request_id", requestID(c))
+		}
 		return nil
 	}
 }
@@ -95,9 +98,9 @@ func pickRequestID(given string) string {
 func requestID(c echo.Context) string { return c.Response().Header().Get(echo.HeaderXRequestID) }
 
 // routeName is the pattern of the path, so that ids do not become labels.
-func routeName(c echo.Context) string {
-	if p := c.Path(); p != "" {
-		return plainPath(p)
+func (s *Server) routeName(c echo.Context) string {
+	if name := s.names[c.Path()]; name != "" {
+		return name
 	}
 	return "none"
 }

@@ -157,6 +157,7 @@ type Server struct {
 	callers cache[[32]byte, caller]
 	apps    cache[string, push.App]
 	owners  cache[[2]string, string] // app and device → user
+	names   map[string]string        // of routes, by echo's pattern
 	limits  struct {
 		sync.Mutex
 		of map[string]*rate.Limiter
@@ -183,6 +184,10 @@ func New(cfg Config, parts Parts) (*Server, error) {
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.Use(s.observe)
 	s.routes()
+	s.names = map[string]string{}
+	for _, r := range s.echo.Routes() {
+		s.names[r.Path] = plainPath(r.Path)
+	}
 	return s, nil
 }
 

@@ -251,7 +251,12 @@ func (b *backend) read(ctx context.Context, res *http.Response) (*incoming, erro
 	if res.StatusCode >= 300 && res.StatusCode < 400 && res.StatusCode != http.StatusNotModified {
 		return nil, fail(CodeRedirected, "the back end sends elsewhere; redirects are not followed", nil)
 	}
-	raw, err := io.ReadAll(io.LimitReader(res.Body, int64(b.maxBytes)+1))
+	var text bytes.Buffer
+	if n := res.ContentLength; n > 0 && n <= int64(b.maxBytes) {
+		text.Grow(int(n) + bytes.MinRead)
+	}
+	_, err := text.ReadFrom(io.LimitReader(res.Body, int64(b.maxBytes)+1))
+	raw := text.Bytes()
 	switch {
 	case len(raw) > b.maxBytes:
 		return nil, fail(CodeTooLarge, fmt.Sprintf("the back end's answer is longer than %d bytes", b.maxBytes), nil)
@@ -260,10 +265,10 @@ func (b *backend) read(ctx context.Context, res *http.Response) (*incoming, erro
 	case len(bytes.TrimSpace(raw)) == 0:
 		return in, nil
 	}
-	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if in.body, err = decode(raw); err != nil {
 		in.body = nil
 		if res.StatusCode < 400 {
+			kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 			return nil, fail(CodeNotJSON, fmt.Sprintf("the back end answered %d with what is not JSON (%s)", res.StatusCode, kind), err)
 		}
 	}

@@ -7,13 +7,43 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/itchyny/gojq"
 )
 
-// mappingTime bounds one run of a jq program.
-const mappingTime = 100 * time.Millisecond
+// mappingSteps bounds one run of a jq program: some 200 ms of a processor's time.
+const mappingSteps = 5_000_000
+
+// budget is the context of one run. The interpreter asks it at each step whether
+// to go on, so an endless program is found out by what it does, and one that
+// waits for its turn on a busy machine is not.
+type budget struct {
+	context.Context // the caller's
+
+	left int
+	err  error
+}
+
+// Done implements [context.Context] for the interpreter alone, which asks from
+// one goroutine.
+func (b *budget) Done() <-chan struct{} {
+	b.left--
+	switch {
+	case b.left < 0:
+		b.err = context.DeadlineExceeded
+	case b.left%1024 == 0:
+		b.err = b.Context.Err()
+	}
+	if b.err == nil {
+		return nil
+	}
+	over := make(chan struct{})
+	close(over)
+	return over
+}
+
+// Err implements [context.Context].
+func (b *budget) Err() error { return b.err }
 
 // variables that every program knows beside its input.
 func variables() []string { return []string{"$input", "$caller", "$page", "$parts", "$status"} }
@@ -50,10 +80,8 @@ func (p *program) run(ctx context.Context, v any, s scope) (result any, err erro
 			err = fail(CodeMapping, "the mapping failed", fmt.Errorf("panic: %v", r))
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, mappingTime)
-	defer cancel()
 	var ok bool
-	result, ok = p.code.RunWithContext(ctx, v, s.input, s.caller, s.page, s.parts, s.status).Next()
+	result, ok = p.code.RunWithContext(&budget{Context: ctx, left: mappingSteps}, v, s.input, s.caller, s.page, s.parts, s.status).Next()
 	if !ok {
 		return nil, fail(CodeMapping, "the mapping has no result", nil)
 	}
@@ -61,9 +89,9 @@ func (p *program) run(ctx context.Context, v any, s scope) (result any, err erro
 	switch {
 	case !bad:
 		return result, nil
-	case errors.Is(failed, context.DeadlineExceeded):
-		return nil, fail(CodeMappingTime, fmt.Sprintf("the mapping did not end within %v", mappingTime), failed)
-	case errors.Is(failed, context.Canceled):
+	case errors.Is(failed, context.DeadlineExceeded) && ctx.Err() == nil:
+		return nil, fail(CodeMappingTime, fmt.Sprintf("the mapping did not end within %d steps", mappingSteps), failed)
+	case ctx.Err() != nil:
 		return nil, fail(CodeCancelled, "the caller has left", failed)
 	default:
 		return nil, fail(CodeMapping, "the mapping failed", failed)

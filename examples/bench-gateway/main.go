@@ -86,14 +86,19 @@ const conns = 64
 func overhead(ctx context.Context, s *stack, o options) ([]figures.Figure, error) {
 	subjects := []*target{s.direct, s.nginx, s.jobs}
 	p50, p99 := make([][]float64, len(subjects)), make([][]float64, len(subjects))
+	var paid []float64
 	for run := range o.runs + 1 {
 		for i, t := range subjects {
+			before := s.processor("herald")
 			took, err := t.pace(ctx, o.rate, o.length)
 			if err != nil {
 				return nil, err
 			}
 			if run == 0 {
 				continue // warm now
+			}
+			if t == s.jobs {
+				paid = append(paid, 1e6*(s.processor("herald")-before)/float64(len(took)))
 			}
 			p50[i] = append(p50[i], percentile(took, 0.50))
 			p99[i] = append(p99[i], percentile(took, 0.99))
@@ -112,27 +117,36 @@ func overhead(ctx context.Context, s *stack, o options) ([]figures.Figure, error
 		figures.Of("direct call, p99", "ms", p99[0]),
 		figures.Of("added by Herald, jq on both sides, p50", "ms", added(p50, 2)).Against("nginx", nginx50.Value),
 		figures.Of("added by Herald, jq on both sides, p99", "ms", added(p99, 2)).Against("nginx", nginx99.Value),
+		figures.Of("  Herald's processor time for it", "µs each", paid),
 	}, nil
 }
 
 // cached asks as fast as answers come for what Herald has kept.
 func cached(ctx context.Context, s *stack, o options) ([]figures.Figure, error) {
-	var kept, plain []float64
+	var kept, plain, paid []float64
 	for run := range o.runs + 1 {
 		for _, one := range []struct {
 			t   *target
 			out *[]float64
 		}{{s.popular, &kept}, {s.nginx, &plain}} {
+			before := s.processor("herald")
 			rate, err := one.t.flood(ctx, o.length)
 			if err != nil {
 				return nil, err
 			}
-			if run > 0 {
-				*one.out = append(*one.out, rate)
+			if run == 0 {
+				continue // warm now
+			}
+			*one.out = append(*one.out, rate)
+			if one.t == s.popular {
+				paid = append(paid, 1e6*(s.processor("herald")-before)/(rate*o.length.Seconds()))
 			}
 		}
 	}
-	return []figures.Figure{figures.Of("answers from the cache", "/s", kept).Against("nginx, nothing kept", figures.Of("", "", plain).Value)}, nil
+	return []figures.Figure{
+		figures.Of("answers from the cache", "/s", kept).Against("nginx, nothing kept", figures.Of("", "", plain).Value),
+		figures.Of("  Herald's processor time for it", "µs each", paid),
+	}, nil
 }
 
 // hanging asks one business as fast as answers come, with and without calls to

@@ -213,6 +213,24 @@ func (s *stack) run(name, program string, args ...string) error {
 	return nil
 }
 
+// processor is how many seconds of the processors a part has had; 0 where the
+// system does not tell.
+func (s *stack) processor(name string) float64 {
+	for _, p := range s.procs {
+		if p.name != name {
+			continue
+		}
+		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid)) // there is none but on Linux
+		_, rest, _ := strings.Cut(string(text), ") ")
+		if fields := strings.Fields(rest); len(fields) > 12 { // proc(5): utime and stime, in hundredths of a second
+			user, _ := strconv.ParseFloat(fields[11], 64)
+			system, _ := strconv.ParseFloat(fields[12], 64)
+			return (user + system) / 100
+		}
+	}
+	return 0
+}
+
 // stop ends all, the last first.
 func (s *stack) stop() {
 	for _, p := range slices.Backward(s.procs) {

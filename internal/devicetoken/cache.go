@@ -44,3 +44,37 @@ func (c *cache) get(ctx context.Context, app string) ([]byte, error) {
 	c.byApp[app] = kept{secret: secret, until: time.Now().Add(c.keep)}
 	return secret, nil
 }
+
+// provenTokens are tokens that were found good, by their hash: a device shows
+// the same one with each of its calls, and to read a signed text takes ten times
+// as long as to find it here.
+type provenTokens struct {
+	mu sync.RWMutex
+	of map[[32]byte]provenToken
+}
+
+// provenToken is what such a token says, and the secret that it was signed with.
+type provenToken struct {
+	app, device string
+	until       time.Time
+	secret      []byte
+}
+
+// provenMost bounds the memory to some 15 MB; when it is full it begins anew.
+const provenMost = 50_000
+
+func (p *provenTokens) get(key [32]byte) (provenToken, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	known, ok := p.of[key]
+	return known, ok
+}
+
+func (p *provenTokens) put(key [32]byte, known provenToken) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.of == nil || len(p.of) >= provenMost {
+		p.of = map[[32]byte]provenToken{}
+	}
+	p.of[key] = known
+}
