@@ -42,8 +42,10 @@ type outgoing struct {
 
 // outgoing maps an input to the request of a step.
 func (s *step) outgoing(ctx context.Context, input any, sc scope) (*outgoing, error) {
-	mapped := s.plain(input)
-	if s.request != nil {
+	var mapped map[string]any
+	if s.request == nil {
+		mapped = s.plain(input)
+	} else {
 		v, err := s.request.run(ctx, input, sc)
 		if err != nil {
 			return nil, err
