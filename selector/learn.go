@@ -94,7 +94,7 @@ func (s *Selector) digest(ctx context.Context) {
 		}
 		if t.arm != nil {
 			t.arm.count(t.Proven())
-			t.arm = nil
+			t.late = !t.Proven()
 		}
 	}
 	s.mu.Unlock()
@@ -110,6 +110,10 @@ func (s *Selector) digest(ctx context.Context) {
 // prove notes that an attempt has arrived. What comes after the check is a
 // lesson of its own. Callers hold mu.
 func (s *Selector) prove(lessons []lesson, t *track, report bool, at float64) []lesson {
+	if t.late {
+		t.late = false
+		t.arm.arrive()
+	}
 	if t.Settled() {
 		return append(lessons, lesson{t, true, report, at})
 	}

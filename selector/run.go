@@ -18,7 +18,7 @@ const (
 // the other workers every [Config.Exchange], from the record every
 // [Config.Refresh]. Whatever is away, it goes on with what it has.
 func (s *Selector) Run(ctx context.Context) error {
-	s.start(ctx)
+	known := s.start(ctx)
 	tick := time.NewTicker(step)
 	defer tick.Stop()
 	now := s.now()
@@ -35,6 +35,7 @@ func (s *Selector) Run(ctx context.Context) error {
 		if s.parts.Record != nil && now.Sub(read) >= s.cfg.Refresh {
 			read = now
 			s.Refresh(ctx)
+			known = known || s.rebuild(ctx) == nil // it says itself that the record is away
 		}
 		if now.Sub(told) >= s.cfg.Exchange {
 			told = now
@@ -47,21 +48,24 @@ func (s *Selector) Run(ctx context.Context) error {
 	}
 }
 
-// start begins with what others have learned, or else with the record.
-func (s *Selector) start(ctx context.Context) {
-	known := false
+// start begins with what others have learned, or else with the record; known is
+// false if neither can be read.
+func (s *Selector) start(ctx context.Context) (known bool) {
 	if s.parts.Peers != nil {
 		var err error
 		known, err = s.restore(ctx)
 		s.complain(ctx, "what was learned before cannot be read", err)
 	}
 	if s.parts.Record == nil {
-		return
+		return true
 	}
 	s.Refresh(ctx)
-	if !known {
-		s.complain(ctx, "selector starts without a memory: the record cannot be read", s.rebuild(ctx))
+	if known {
+		return true
 	}
+	err := s.rebuild(ctx)
+	s.complain(ctx, "selector starts without a memory: the record cannot be read", err)
+	return err == nil
 }
 
 // last leaves what was learned since the last exchange.

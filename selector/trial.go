@@ -25,20 +25,23 @@ type trialKey struct {
 }
 
 // arm counts one side of an A/B: attempts that reached the age of the check,
-// and how many of them were proven by then.
+// and how many of them were proven, by then or later.
 type arm struct {
 	tried, arrived float64
 	news           struct{ tried, arrived float64 } // not yet told to the others
 }
 
 func (a *arm) count(arrived bool) {
-	yes := 0.0
-	if arrived {
-		yes = 1
-	}
-	a.add(1, yes)
+	a.add(1, 0)
 	a.news.tried++
-	a.news.arrived += yes
+	if arrived {
+		a.arrive()
+	}
+}
+
+func (a *arm) arrive() {
+	a.arrived++
+	a.news.arrived++
 }
 
 // armMemory is how many attempts a side remembers.
@@ -179,7 +182,7 @@ func (s *Selector) armsNow(untold bool) (all []armNews) {
 				n.Tried, n.Arrived = a.news.tried, a.news.arrived
 				a.news.tried, a.news.arrived = 0, 0
 			}
-			if n.Tried > 0 {
+			if n.Tried > 0 || n.Arrived > 0 {
 				all = append(all, n)
 			}
 		}

@@ -15,7 +15,8 @@ type track struct {
 	key    uint64
 	device string
 	proof  *proof // whose silence it would be
-	arm    *arm   // the side of an A/B that it counts for; nil is none
+	arm    *arm   // the side of an A/B that it counts for; nil is none, or no longer
+	late   bool   // it counts there as not proven
 }
 
 // Device is whom it was sent to.

@@ -63,12 +63,19 @@ func (m *monitor) compare(provider int, all []*segment, due []float32, whole *se
 		case s != whole && whole.state != healthy, m.second < m.grace[provider]:
 			s.calm()
 		default:
-			s.gone = max(0, s.gone+got*lnGone+(1-goneRate)*e)
-			s.dead = max(0, s.dead+got*lnDead+(1-deadRate)*e)
-			s.weak = max(0, s.weak+got*lnWeak+(1-weakRate)*e)
+			s.gone = suspect(s.gone, got*lnGone+(1-goneRate)*e)
+			s.dead = suspect(s.dead, got*lnDead+(1-deadRate)*e)
+			s.weak = suspect(s.weak, got*lnWeak+(1-weakRate)*e)
 		}
 	}
 	m.blame(all, whole)
+}
+
+// suspect adds a second's evidence to a CUSUM. However many receipts one second
+// misses, it takes hiccups of them to raise the alarm: a machine or a network that
+// holds its breath for a moment is not a road that fell sick.
+func suspect(sum, evidence float32) float32 {
+	return max(0, sum+min(evidence, threshold/hiccups))
 }
 
 func ln(x float64) float32 { return float32(math.Log(x)) }

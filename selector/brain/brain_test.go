@@ -286,6 +286,44 @@ func TestAnOutageIsNoticedBlamedAndForgiven(t *testing.T) {
 	}
 }
 
+// A road that holds its breath for a moment is not sick, however many receipts
+// come late by it.
+func TestAHiccupIsNoOutage(t *testing.T) {
+	b := New(DefaultConfig(), 2)
+	cell := b.Cell(Features{})
+	var e Evidence
+	now := someday
+	var late []Track
+	second := func(holds bool) {
+		for range 400 {
+			track := b.Send(cell, &e, 1, false, now, true, 1)
+			late = append(late, track)
+		}
+		if !holds {
+			for i := range late {
+				b.Proof(&late[i], &e, now-late[i].Sent()+0.4, now)
+				b.Settle(&late[i], &e, now)
+			}
+			late = late[:0]
+		}
+		now++
+		b.Tick(now)
+		if h := b.health.of(&b.kinds[cell], 1); h < 1 {
+			t.Fatalf("the road is judged sick: %.2f", h)
+		}
+	}
+	for range 60 {
+		second(false)
+	}
+	for range 5 {
+		second(true)
+		second(true)
+		for range 10 {
+			second(false)
+		}
+	}
+}
+
 func TestAnOutageDoesNotPoisonWhatIsKnown(t *testing.T) {
 	b := New(DefaultConfig(), 2)
 	cell := b.Cell(Features{})

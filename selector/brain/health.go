@@ -85,6 +85,7 @@ const (
 
 const (
 	threshold    = 9
+	hiccups      = 3 // seconds
 	recovery     = 2.5
 	goneRate     = 0.03
 	deadRate     = 0.25
