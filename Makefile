@@ -30,8 +30,9 @@ example-recruitment: build ## play examples/recruitment: two versions, a busines
 example-cars: build ## play examples/cars: two versions, one answer from two servers, a dealer that is rebuilt
 	@go build -o bin/ ./examples/cars/... && exec bin/cars
 
-crash: ## kill workers and Redis at random moments and count everything (ROUNDS=5)
-	HERALD_CRASH_ROUNDS=$(or $(ROUNDS),5) go test -count=1 -timeout 30m -v -run ExactlyThroughCrashes ./cmd/herald
+crash: ## kill workers and Redis at random moments and count everything (ROUNDS=5), a campaign of 200,000 too
+	HERALD_CRASH_ROUNDS=$(or $(ROUNDS),5) HERALD_CAMPAIGN_DEVICES=200000 \
+		go test -count=1 -timeout 60m -v -run 'ExactlyThrough(Crashes|PauseAndDeath)' ./cmd/herald
 
 witness: ## people talk while nodes and Redis are killed and devices go deaf, counted by name (ROUNDS=5)
 	HERALD_WITNESS_ROUNDS=$(or $(ROUNDS),5) go test -count=1 -timeout 30m -v -run TheWitnessMissesNothing ./cmd/herald

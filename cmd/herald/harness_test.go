@@ -64,8 +64,15 @@ func startDev(t *testing.T, dir string, args ...string) *program {
 // launch starts the program without waiting for anything.
 func launch(t *testing.T, dir string, args ...string) *program {
 	t.Helper()
+	return launchIn(t, dir, nil, args...)
+}
+
+// launchIn starts the program with more in its environment.
+func launchIn(t *testing.T, dir string, env []string, args ...string) *program {
+	t.Helper()
 	p := &program{t: t, dir: dir, out: new(safeBuffer), done: make(chan struct{})}
 	p.cmd = herald(context.WithoutCancel(t.Context()), args...)
+	p.cmd.Env = append(p.cmd.Env, env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.out, p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -22,25 +22,34 @@ import (
 	"github.com/herald-push/herald/providers/sandbox"
 )
 
+// installedKey seals the credentials of an installation.
+const installedKey = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 // installation is Herald as it runs for real: roles in processes of their own,
 // over a Redis and a database that they share.
 type installation struct {
 	t      *testing.T
 	redis  *redistest.Server
 	config string
-	vendor *sandbox.Sandbox
-	api    *program
-	herald *client.Client
-	began  int // processes
+	// database is where the devices are kept; see installedKey.
+	database string
+	vendor   *sandbox.Sandbox
+	api      *program
+	herald   *client.Client
+	began    int // processes
 }
 
 // install starts Redis, the vendors and a process with the role api, and
-// registers devices, from d0 on.
-func install(t *testing.T, devices int) *installation {
+// registers devices, from d0 on. More is further lines of its configuration.
+func install(t *testing.T, devices int, more ...string) *installation {
 	t.Helper()
-	in := &installation{t: t, redis: redistest.Start(t), config: filepath.Join(t.TempDir(), "herald.yaml")}
+	in := &installation{
+		t: t, redis: redistest.Start(t), config: filepath.Join(t.TempDir(), "herald.yaml"),
+		database: "sqlite:" + filepath.Join(t.TempDir(), "herald.db"),
+	}
 	config := fmt.Sprintf("listen: 127.0.0.1:0\nredis: {url: %q}\ndatabase: {url: %q}\nsealing: {key: %q}\nlongconn: {tcp: \"127.0.0.1:0\", websocket: \"\"}\n",
-		in.redis.URL(), "sqlite:"+filepath.Join(t.TempDir(), "herald.db"), strings.Repeat("0123456789abcdef", 4))
+		in.redis.URL(), in.database, installedKey)
+	config += strings.Join(more, "\n") + "\n"
 	if err := os.WriteFile(in.config, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -61,14 +70,17 @@ func install(t *testing.T, devices int) *installation {
 	in.must("app", "create", "shop", "-c", in.config)
 	key := in.must("key", "create", "--app", "shop", "--scopes", "admin", "-c", in.config)
 	in.api = in.start("api")
-	url := "http://" + in.listens(in.api)
-	in.herald = &client.Client{URL: url, Key: key, HTTP: &http.Client{Timeout: 20 * time.Second}}
+	in.herald = &client.Client{Key: key, HTTP: &http.Client{Timeout: 20 * time.Second}}
+	in.ask(in.api)
 	if _, err := in.herald.PutCredentials(t.Context(), "shop", "apns", in.vendor.Credentials("apns")); err != nil {
 		t.Fatal(err)
 	}
 	in.register(devices)
 	return in
 }
+
+// ask makes a process with the role api the one that is asked from now on.
+func (in *installation) ask(p *program) { in.herald.URL = "http://" + in.listens(p) }
 
 func (in *installation) must(args ...string) string {
 	in.t.Helper()
@@ -85,8 +97,7 @@ func (in *installation) start(role string) *program {
 	in.t.Helper()
 	in.began++
 	data := filepath.Join(filepath.Dir(in.config), fmt.Sprintf("data-%d", in.began))
-	in.t.Setenv("HERALD_DATA", data)
-	p := launch(in.t, data, "serve", "--config", in.config, "--roles", role)
+	p := launchIn(in.t, data, []string{"HERALD_DATA=" + data}, "serve", "--config", in.config, "--roles", role)
 	in.listens(p)
 	return p
 }
@@ -164,6 +175,7 @@ func TestWorkersKilledInTheMiddleLoseAndRepeatNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a minute: asynq hands a dead worker's tasks over when their lease has run out")
 	}
+	t.Parallel()
 	const devices, each = 2500, 8 // the sandbox keeps the last 8 messages of a device
 	in := install(t, devices)
 	var shown atomic.Int64
@@ -236,6 +248,7 @@ func (in *installation) sendBatches(devices, each int) (ids []string) {
 }
 
 func TestRedisRestartedUnderLoadLosesNothingAccepted(t *testing.T) {
+	t.Parallel()
 	in := install(t, 10)
 	in.start("worker")
 	impatient := *in.herald
@@ -305,6 +318,7 @@ func TestRedisRestartedUnderLoadLosesNothingAccepted(t *testing.T) {
 }
 
 func TestServeStopsInGoodOrder(t *testing.T) {
+	t.Parallel()
 	in := install(t, 1)
 	both := in.start("worker,conn")
 	in.allDone(in.sendBatches(1, 3), time.Minute)
