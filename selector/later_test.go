@@ -170,3 +170,13 @@ func TestATextMessageCostsWhatItIsWorth(t *testing.T) {
 		})
 	}
 }
+
+// The first receipts of a provider come later than its silence would count: they
+// teach all the same.
+func TestAProvidersFirstLateReceiptTeaches(t *testing.T) {
+	w := newWorld(t, Parts{})
+	w.late(phone("a"), "xiaomi", "auto")
+	if w.memory.kept[push.DeviceKey{App: "demo", ID: "a"}] == "" {
+		t.Error("nothing is known of the device after the first proof of its provider")
+	}
+}

@@ -94,8 +94,8 @@ func (s *Selector) digest(ctx context.Context) {
 		}
 		if t.arm != nil {
 			t.arm.count(t.Proven())
-			t.late = !t.Proven()
 		}
+		t.over = true
 	}
 	s.mu.Unlock()
 	clear(events) // the texts in it
@@ -110,11 +110,11 @@ func (s *Selector) digest(ctx context.Context) {
 // prove notes that an attempt has arrived. What comes after the check is a
 // lesson of its own. Callers hold mu.
 func (s *Selector) prove(lessons []lesson, t *track, report bool, at float64) []lesson {
-	if t.late {
-		t.late = false
-		t.arm.arrive()
-	}
-	if t.Settled() {
+	if t.over {
+		if t.arm != nil && !t.Proven() {
+			t.arm.arrive()
+			t.arm = nil // once
+		}
 		return append(lessons, lesson{t, true, report, at})
 	}
 	var unused brain.Evidence
@@ -270,6 +270,9 @@ func (s *Selector) learnSome(ctx context.Context, lessons []lesson) {
 			s.brain.Clicked(&l.Track, e, l.at)
 		default:
 			s.brain.Proof(&l.Track, e, max(0, l.at-l.Sent()), l.at)
+		}
+		if l.proof { // of a provider whose silence said nothing at the check
+			s.brain.Settle(&l.Track, e, l.at)
 		}
 	}
 	s.mu.Unlock()

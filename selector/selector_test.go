@@ -41,6 +41,19 @@ func newWorld(t *testing.T, parts Parts) *world {
 	return w
 }
 
+// late plays an attempt whose receipt comes after its check, and is said again.
+func (w *world) late(d *push.Device, provider, policy string) {
+	w.t.Helper()
+	w.send(d, provider, false, policy)
+	w.pass(70 * time.Second)
+	r := push.Receipt{Delivery: fmt.Sprintf("x.0.%d", w.sent), Provider: provider, Stage: push.Delivered, ReceivedAt: w.clock, Class: push.Chat, Attempt: 1}
+	r.Describe(d)
+	w.Observe(&r)
+	r.Stage, r.Source = push.Displayed, push.AppReport
+	w.Observe(&r)
+	w.pass(time.Second)
+}
+
 type memory struct {
 	sync.Mutex
 	kept  map[push.DeviceKey]string
@@ -395,6 +408,12 @@ func TestTheGuardrailEndsAnExperimentThatDoesWorse(t *testing.T) {
 	if fell(w) {
 		t.Error("it fell by what was sent before there was an A/B")
 	}
+	w.late(phone("late"), "xiaomi", "auto")
+	if sides := w.Sides(app); len(sides) != 1 || sides[0].Attempts != 1 || sides[0].Arrived != 1 {
+		t.Errorf("sides = %+v, want one attempt of the selector's that is proven, once, though late", sides)
+	}
+	choose(w, push.SelectionRule{Mode: push.ModeAuto})
+	choose(w, ab)
 	fare(w)
 	if !fell(w) || !strings.Contains(choose(w, ab).Why, "the selector delivered 50.0 % of 400, the fixed order 90.0 % of 400") {
 		t.Errorf("it has not fallen: %s, %+v", choose(w, ab).Why, w.Sides(app))

@@ -16,7 +16,7 @@ type track struct {
 	device string
 	proof  *proof // whose silence it would be
 	arm    *arm   // the side of an A/B that it counts for; nil is none, or no longer
-	late   bool   // it counts there as not proven
+	over   bool   // it has reached the age of the check
 }
 
 // Device is whom it was sent to.
