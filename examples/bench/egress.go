@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,16 +18,20 @@ type egressCase struct {
 	room, bench   string // package and benchmark, without the variant
 	variant, unit string
 	name, peer    string
+	beside        string // the peer's variant; "" is "stock"
 }
 
 var egressCases = []egressCase{
-	{"apns", "Egress", "own", "cpu-µs/op", "APNs request through apns2, processor, client alone", "apns2 on its own transport"},
-	{"apns", "Egress", "own", "allocs/op", "  allocations of it", "apns2 on its own transport"},
-	{"apns", "Egress", "provider", "cpu-µs/op", "APNs attempt, all that Herald does", "apns2 on its own transport"},
-	{"apns", "ThousandStreams", "own", "req/s", "APNs, 1,000 under way on one connection, vendor 50 ms", "apns2 on its own transport"},
-	{"fcm", "Egress", "own", "cpu-µs/op", "FCM request through Firebase's SDK, processor, client alone", "Firebase on Go's transport"},
-	{"fcm", "Egress", "own", "allocs/op", "  allocations of it", "Firebase on Go's transport"},
-	{"fcm", "Egress", "provider", "cpu-µs/op", "FCM attempt, all that Herald does", "Firebase on Go's transport"},
+	{"apns", "Egress", "own", "cpu-µs/op", "APNs request through apns2, processor, client alone", "apns2 on its own transport", ""},
+	{"apns", "Egress", "own", "allocs/op", "  allocations of it", "apns2 on its own transport", ""},
+	{"apns", "Egress", "provider", "cpu-µs/op", "APNs attempt, all that Herald does", "apns2 on its own transport", ""},
+	{"apns", "ThousandStreams", "own", "req/s", "APNs, 1,000 under way on one connection, vendor 50 ms", "apns2 on its own transport", ""},
+	{"apns", "ThousandStreams", "own", "cpu-µs/op", "  processor of one", "apns2 on its own transport", ""},
+	{"apns", "ThousandStreams", "own", "allocs/op", "  allocations of one", "apns2 on its own transport", ""},
+	{"fcm", "Egress", "own", "cpu-µs/op", "FCM request through Firebase's SDK, processor, client alone", "Firebase as it comes", ""},
+	{"fcm", "Egress", "own", "allocs/op", "  allocations of it", "Firebase as it comes", ""},
+	{"fcm", "Egress", "own", "cpu-µs/op", "  beside the SDK without Google's telemetry", "Firebase on Go's transport", "plain"},
+	{"fcm", "Egress", "provider", "cpu-µs/op", "FCM attempt, all that Herald does", "Firebase as it comes", ""},
 }
 
 // egress runs the providers' own benchmarks, which have the vendor in another
@@ -47,7 +52,7 @@ func (o options) egress(ctx context.Context) ([]figure, error) {
 	var figures []figure
 	for _, c := range egressCases {
 		key := c.room + " " + c.bench + "/%s " + c.unit
-		values, stock := results[fmt.Sprintf(key, c.variant)], results[fmt.Sprintf(key, "stock")]
+		values, stock := results[fmt.Sprintf(key, c.variant)], results[fmt.Sprintf(key, cmp.Or(c.beside, "stock"))]
 		if len(values) == 0 || len(stock) == 0 {
 			return nil, fmt.Errorf("benchmarks of %s do not tell %s of %s", c.room, c.unit, c.bench)
 		}
