@@ -1,6 +1,8 @@
 package scheduler
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -84,6 +86,34 @@ func (h *house) reports(d *Door, device, delivery string, stages ...push.Stage) 
 				h.t.Fatalf("Receive(%s) = %v", s, err)
 			}
 		}
+	}
+}
+
+// A service that reports before its answer has been written down does not have
+// its own message paid twice.
+func TestAnSMSThatReportsAtOnceIsPaidOnce(t *testing.T) {
+	h := newHouse(t)
+	h.lives("phone", "smpp")
+	h.app.Policy.SMSClasses = []push.Class{push.OTP}
+	d := h.door()
+	h.answer = func(ctx context.Context, provider string, sent *push.Delivery) (push.Answer, error) {
+		errs := d.Receive(ctx, []push.Receipt{{
+			App: sent.App, Delivery: sent.ID, Provider: provider, Stage: push.Delivered, Source: push.VendorCallback,
+		}})
+		if err := errors.Join(errs...); err != nil {
+			t.Error(err)
+		}
+		return push.Answer{Stage: push.Accepted}, nil
+	}
+	n := note("n1", "phone")
+	n.Class = push.OTP
+	h.enqueue(d, n)
+	h.work()
+	h.await(d, "n1", "delivered", func(p push.Progress) bool { return p.Counts.Delivered == 1 })
+	h.awaitIdle()
+	p, err := d.Progress(t.Context(), "demo", "n1")
+	if err != nil || p.Counts.PaidTwice != 0 || p.Counts.Delivered != 1 {
+		t.Errorf("counts = %+v, %v; want delivered and not paid twice", p.Counts, err)
 	}
 }
 

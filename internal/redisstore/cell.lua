@@ -48,7 +48,9 @@ end
 
 -- paidTwice counts a delivery for which money went out in vain, once.
 local function paidTwice(key, index)
-  if redis.call('HSETNX', key, '2:' .. index, '1') == 1 then redis.call('HINCRBY', key, '#2', 1) end
+  if redis.call('HGET', key, '2:' .. index) == '1' then return end
+  redis.call('HSET', key, '2:' .. index, '1')
+  redis.call('HINCRBY', key, '#2', 1)
 end
 
 local function writeCounts(key)

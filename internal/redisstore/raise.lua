@@ -14,6 +14,9 @@ if not cell then return false end
 local old, attempt, since, tried, hold, device = parse(cell)
 if ARGV[3] ~= '' and ARGV[3] ~= device then return false end
 if ARGV[4] == '1' and paid(tried) then paidTwice(KEYS[1], index) end
+if ARGV[4] ~= '1' and RANK[ARGV[2]] >= RANK.d and not paid(tried) then
+  redis.call('HSETNX', KEYS[1], '2:' .. index, '0') -- an SMS brings its own proof before its attempt is settled
+end
 if ARGV[5] ~= '' then -- a no is noted; what becomes of the delivery is for its worker to say
   local noted = deny(tried, ARGV[5], string.sub(hold, 1, 1) == 'c')
   if noted ~= tried and RANK[old] ~= 1 and RANK[old] < RANK.d then

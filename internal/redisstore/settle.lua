@@ -10,8 +10,14 @@ for k, cell in ipairs(cells) do
   if cell then
     local i = 6 * k - 5
     local old, _, _, before, _, device = parse(cell)
-    -- Proof of arrival came while an SMS was on its way out.
-    if RANK[old] >= RANK.d and paid(ARGV[i + 4]) and not paid(before) then paidTwice(KEYS[1], ARGV[i]) end
+    -- Proof of arrival came while an SMS was on its way out, and not from it.
+    if RANK[old] >= RANK.d and paid(ARGV[i + 4]) and not paid(before) then
+      if redis.call('HGET', KEYS[1], '2:' .. ARGV[i]) == '0' then
+        redis.call('HDEL', KEYS[1], '2:' .. ARGV[i])
+      else
+        paidTwice(KEYS[1], ARGV[i])
+      end
+    end
     local stage, tried = old, ARGV[i + 4]
     for road in string.gmatch(before, '([^+]+)-') do tried = deny(tried, road, false) end -- said meanwhile
     if RANK[ARGV[i + 1]] > RANK[old] or ARGV[i + 1] == 'f' and RANK[old] >= RANK.u and RANK[old] < RANK.d and void(tried) then

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"time"
 )
 
@@ -36,9 +35,8 @@ const (
 // console; how Honor signs them is not known.
 type magic struct {
 	*vendor
-	oauth   *clientOAuth
-	mail    *mail
-	address atomic.Pointer[string] // nil for no receipts
+	oauth *clientOAuth
+	mail  *mail
 }
 
 func newMagic(v *vendor, id *identity, post *mail) *magic {
@@ -72,7 +70,7 @@ func (m *magic) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.URL.Path == huaweiConsole {
-		takeAddress(w, r, &m.address)
+		takeAddress(w, r, &m.reports)
 		return
 	}
 	if m.meddle(w, r) {
@@ -160,7 +158,7 @@ func (m *magic) send(w http.ResponseWriter, body []byte) {
 			})
 		}
 	}
-	if to := m.address.Load(); to != nil && *to != "" && len(heard) > 0 {
+	if to := m.reports.Load(); to != nil && *to != "" && len(heard) > 0 {
 		text, _ := json.Marshal(map[string]any{"statuses": heard}) // strings and numbers always encode
 		m.mail.postNote(m.settings.Load(), note{to: *to, kind: "application/json", text: string(text), counts: &m.counts})
 	}

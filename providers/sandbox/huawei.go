@@ -70,7 +70,6 @@ type kit struct {
 	secret string // that signs receipts
 	client *http.Client
 
-	address atomic.Pointer[string] // where receipts go
 	pending atomic.Int64
 	posts   chan huaweiPost
 }
@@ -142,7 +141,7 @@ func (k *kit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	case huaweiConsole:
-		takeAddress(w, r, &k.address)
+		takeAddress(w, r, &k.reports)
 		return
 	}
 	if k.meddle(w, r) {
@@ -244,7 +243,7 @@ func (k *kit) send(w http.ResponseWriter, body []byte) {
 	if n := req.Message.Android.Notification; n != nil {
 		tag = n.Tag
 	}
-	to := k.address.Load()
+	to := k.reports.Load()
 	reports := to != nil && *to != ""
 	var bad []string
 	var results []map[string]any

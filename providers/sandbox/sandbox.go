@@ -352,6 +352,14 @@ func (s *Sandbox) Set(vendor string, to Settings) error {
 	return nil
 }
 
+// ReportTo tells a vendor that is told once, in its console, where receipts go:
+// Huawei and Honor. The others hear it with each message.
+func (s *Sandbox) ReportTo(vendor, address string) {
+	if v := s.vendors[vendor]; v != nil {
+		v.reports.Store(&address)
+	}
+}
+
 // Counts are what a vendor has seen.
 func (s *Sandbox) Counts(vendor string) Counts {
 	if v := s.vendors[vendor]; v != nil {

@@ -31,6 +31,8 @@ type vendor struct {
 	mu       sync.RWMutex
 	dead     map[string]time.Time
 
+	reports atomic.Pointer[string] // where receipts go, for one that is told once; nil for nowhere
+
 	day  atomic.Int64 // since 1970, that used counts
 	used atomic.Int64 // messages accepted on it
 }
