@@ -72,6 +72,7 @@ func run() error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
 	var figures []figure
+	var failed error
 	for _, c := range []struct {
 		name    string
 		measure func(context.Context, options) ([]figure, error)
@@ -82,22 +83,32 @@ func run() error {
 		if o.only != "" && !slices.Contains(strings.Split(o.only, ","), c.name) {
 			continue
 		}
-		fmt.Fprintln(os.Stderr, "measuring", c.name)
-		more, err := c.measure(ctx, o)
-		if errors.Is(err, errTooSmall) {
+		begin := time.Now()
+		more, err := measure(ctx, o, c.measure)
+		switch {
+		case errors.Is(err, errTooSmall):
 			fmt.Fprintf(os.Stderr, "left out %s: %v\n", c.name, err)
-			continue
+		case err != nil: // the others are worth having
+			failed = errors.Join(failed, fmt.Errorf("bench-live: %s: %w", c.name, err))
+			fmt.Fprintf(os.Stderr, "failed %s: %v\n", c.name, err)
+		default:
+			fmt.Fprintf(os.Stderr, "measured %s in %.0f s\n", c.name, time.Since(begin).Seconds())
+			figures = append(figures, more...)
 		}
-		if err != nil {
-			return fmt.Errorf("bench-live: %s: %w", c.name, err)
-		}
-		figures = append(figures, more...)
 	}
 	fmt.Printf("\n%d cores, %s, %s, transport %s\n\n", runtime.NumCPU(), runtime.Version(), time.Now().UTC().Format(time.DateOnly), o.transport)
 	for _, f := range figures {
 		fmt.Println(f)
 	}
-	return save(o.out, figures)
+	return errors.Join(failed, save(o.out, figures))
+}
+
+// measure gives one case its time: a machine on which it hangs measures the others
+// all the same.
+func measure(ctx context.Context, o options, of func(context.Context, options) ([]figure, error)) ([]figure, error) {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
+	defer cancel()
+	return of(ctx, o)
 }
 
 // figure is one line of build/bench-live.json. Value is the median of Runs.

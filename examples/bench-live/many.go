@@ -254,7 +254,7 @@ func withTalk(ctx context.Context, o options, devices int, do func(n, f *child) 
 func measureTalk(ctx context.Context, o options) ([]figure, error) {
 	const devices = 2_000
 	n := o.rate * min(o.seconds, 3)
-	var p50, p99, rates []float64
+	var p50, p99, rates, cost []float64
 	err := withTalk(ctx, o, devices, func(nd, f *child) error {
 		run := func(rate, n int) (took float64, arrived map[string]float64, err error) {
 			if _, err := f.do(order{Do: "reset"}); err != nil {
@@ -274,10 +274,12 @@ func measureTalk(ctx context.Context, o options) ([]figure, error) {
 			return err
 		}
 		for range o.runs {
+			used := cpu(nd.cmd.Process.Pid)
 			took, _, err := run(0, n/2)
 			if err != nil {
 				return err
 			}
+			cost = append(cost, (cpu(nd.cmd.Process.Pid)-used).Seconds()*1e6/float64(n/2))
 			rates = append(rates, float64(n/2)/took)
 			_, arrived, err := run(o.rate, n)
 			if err != nil {
@@ -289,6 +291,7 @@ func measureTalk(ctx context.Context, o options) ([]figure, error) {
 	})
 	return []figure{
 		of("messages from one to one, committed to SQLite and arrived", "1/s", 10_000, rates, nil),
+		of("  processor time of the node for one", "us", 0, cost, nil),
 		of(fmt.Sprintf("  said to arrived at %d a second, p50", o.rate), "ms", 0, p50, nil),
 		of(fmt.Sprintf("  said to arrived at %d a second, p99", o.rate), "ms", 50, p99, nil),
 	}, err

@@ -28,7 +28,7 @@ var migrations embed.FS
 type Config struct {
 	// Batch is how many messages share a transaction at most. One that comes
 	// alone does not wait for company; what comes while a transaction is under
-	// way goes together in the next. Default 256.
+	// way goes together in the next. Default 512.
 	Batch int `yaml:"batch"`
 	// Waiting is how many messages may wait for their transaction; more wait at
 	// the door. Default 4,096.
@@ -36,7 +36,7 @@ type Config struct {
 }
 
 // DefaultConfig is what an empty section of the config file means.
-func DefaultConfig() Config { return Config{Batch: 256, Waiting: 4096} }
+func DefaultConfig() Config { return Config{Batch: 512, Waiting: 4096} }
 
 // Validate reports every fault at once, each under the key that has it.
 func (c Config) Validate() error {
