@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
@@ -87,6 +88,43 @@ func TestTwoBrowsersChat(t *testing.T) {
 	until(ann, "ann hears bob", `document.querySelector(".theirs .words")?.textContent === "Hello Ann"`)
 	do(ann, chromedp.Evaluate[chromedp.Void](`document.querySelector(".mine .take").click()`))
 	until(bob, "what ann took back is gone", `document.querySelector(".theirs .words")?.textContent === "Message taken back"`)
+	pictures := &screen{t: t, p: p, page: ann}
+	for _, theme := range []string{"light", "dark"} {
+		for _, width := range []int64{390, 1440} {
+			if *look != "" {
+				pictures.shows(width, theme)
+				pictures.shoot(fmt.Sprintf("chat-%d-%s", width, theme))
+			}
+		}
+	}
+
+	// Bob leaves, and has a phone.
+	p.person("bob", "bob-phone", "fcm")
+	do(bob, chromedp.Navigate("about:blank"))
+	eventually(t, 60*time.Second, "bob is away", func() error {
+		var answer struct{ Online []string }
+		if status := p.call(http.MethodPost, "/v1/im/online?as=ann", map[string]any{"users": []string{"bob"}}, &answer); status != http.StatusOK || len(answer.Online) > 0 {
+			return fmt.Errorf("status %d, online %q", status, answer.Online)
+		}
+		return nil
+	})
+	do(ann, chromedp.SendKeys("#text", "Are you there?\r"))
+	eventually(t, 60*time.Second, "bob's phone shows it", func() error {
+		var mail struct {
+			Messages []struct{ Title, Body string }
+		}
+		if _, err := call(t.Context(), p.facts.Sandbox, "", http.MethodGet, "/control/vendors/fcm/messages", nil, &mail); err != nil {
+			return err
+		}
+		for _, m := range mail.Messages {
+			if m.Title == "ann" && m.Body == "Are you there?" {
+				return nil
+			}
+		}
+		return fmt.Errorf("%+v", mail)
+	})
+	do(bob, chromedp.Navigate(p.facts.URL+"/demo/chat?user=bob"))
+	until(bob, "bob is back and finds it", `document.querySelector(".talk-row .preview")?.textContent === "Are you there?" && document.querySelector(".badge")?.textContent === "1"`)
 }
 
 // startBrowser starts Chromium, or skips the test where there is none.
