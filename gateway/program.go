@@ -11,8 +11,9 @@ import (
 	"github.com/itchyny/gojq"
 )
 
-// mappingSteps bounds one run of a jq program: some 200 ms of a processor's time.
-const mappingSteps = 5_000_000
+// mappingSteps bounds one run of a jq program: some 50 ms of a processor's time,
+// and enough for lists of ten thousand.
+const mappingSteps = 1_000_000
 
 // budget is the context of one run. The interpreter asks it at each step whether
 // to go on, so an endless program is found out by what it does, and one that

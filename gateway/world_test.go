@@ -82,7 +82,7 @@ func (w *world) ask(operation, input string, change ...func(*Request)) (string, 
 	for _, f := range change {
 		f(&r)
 	}
-	ctx, cancel := context.WithTimeout(w.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(w.t.Context(), 3*time.Minute)
 	defer cancel()
 	a, err := w.Call(ctx, phone(), r)
 	if err != nil {
