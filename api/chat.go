@@ -26,6 +26,7 @@ type Chat struct {
 // Talk is messages, and how far users have come in them.
 type Talk interface {
 	Send(ctx context.Context, who im.Actor, m im.ChatMessage, to string) (im.Said, error)
+	Notify(ctx context.Context, who im.Actor, m im.ChatMessage, to string) (im.Said, error)
 	Import(ctx context.Context, who im.Actor, i im.Import) (im.Imported, error)
 	Export(ctx context.Context, who im.Actor, conversation string, tell func(what string, thing any) error) error
 	Edit(ctx context.Context, who im.Actor, conversation string, seq uint64, body json.RawMessage) (im.Said, error)

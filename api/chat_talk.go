@@ -16,6 +16,9 @@ type messageRequest struct {
 	Body         json.RawMessage `json:"body"`
 	ReplyTo      int             `json:"reply_to"`
 	Mentions     []string        `json:"mentions"`
+	// System is for services: "as" names an account of theirs, to which nobody
+	// answers.
+	System bool `json:"system"`
 }
 
 var messageForm = newForm[messageRequest]()
@@ -27,12 +30,19 @@ func (r messageRequest) check(who im.Actor, fs *faults) {
 	if who.User == "" {
 		fs.add("as", "a service says in whose name it speaks, in the query")
 	}
+	if r.System && (!who.Service || r.To == "") {
+		fs.add("system", "is for services with a key, to one user")
+	}
 }
 
 // sendMessage serves POST /v1/im/messages. It answers once the message is
 // durable and has its number; the same client id again answers the same.
 func (s *Server) sendMessage(c echo.Context, who im.Actor, req messageRequest) (any, error) {
-	said, err := s.parts.Chat.Talk.Send(c.Request().Context(), who, im.ChatMessage{
+	say := s.parts.Chat.Talk.Send
+	if req.System {
+		say = s.parts.Chat.Talk.Notify
+	}
+	said, err := say(c.Request().Context(), who, im.ChatMessage{
 		Conversation: req.Conversation, Sender: who.User, ClientID: req.ClientID, Kind: req.Kind, Body: req.Body,
 		ReplyTo: uint64(req.ReplyTo), Mentions: req.Mentions,
 	}, req.To)

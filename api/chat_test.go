@@ -30,6 +30,11 @@ func (w chatWorld) Send(_ context.Context, who im.Actor, m im.ChatMessage, to st
 	return w.said(m), nil
 }
 
+func (w chatWorld) Notify(_ context.Context, who im.Actor, m im.ChatMessage, to string) (im.Said, error) {
+	m.Conversation = "s-" + who.User + "-" + to
+	return w.said(m), nil
+}
+
 func (chatWorld) Import(_ context.Context, _ im.Actor, i im.Import) (im.Imported, error) {
 	if i.Messages[0].Body == nil {
 		return im.Imported{}, &im.Refusal{Code: "invalid", Field: "messages[0].body", Detail: "must be a JSON object"}

@@ -243,6 +243,12 @@ func DirectID(a, b string) string {
 	return "d-" + base64.RawURLEncoding.EncodeToString(sum[:15])
 }
 
+// SystemID names the conversation in which a service account speaks to a user.
+func SystemID(account, user string) string {
+	sum := sha256.Sum256([]byte(account + "\x00" + user))
+	return "s-" + base64.RawURLEncoding.EncodeToString(sum[:15])
+}
+
 // Cursor is how far a user has come in a conversation. A zero number changes
 // nothing.
 type Cursor struct {

@@ -73,6 +73,35 @@ func TestWhatGetsLostOnTheWayComesAgain(t *testing.T) {
 	}
 }
 
+func TestAServiceAccountSpeaksAndNobodyAnswers(t *testing.T) {
+	w := open(t, nil)
+	w.connect("ann")
+	bank := im.Actor{App: "demo", User: "bank", Service: true}
+	first, err := w.Notify(t.Context(), bank, text("your card was used"), "ann")
+	if err != nil || first.Seq != 1 || first.Sender != "bank" {
+		t.Fatalf("Notify() = %+v, %v", first, err)
+	}
+	if next, err := w.Notify(t.Context(), bank, text("and again"), "ann"); err != nil || next.Seq != 2 || next.Conversation != first.Conversation {
+		t.Errorf("Notify() once more = %+v, %v", next, err)
+	}
+	if other, err := w.Notify(t.Context(), bank, text("to another"), "bob"); err != nil || other.Conversation == first.Conversation {
+		t.Errorf("Notify() of another = %+v, %v", other, err)
+	}
+	eventually(t, "ann hears the account", func() bool { return slices.Equal(w.texts("ann"), []string{"your card was used", "and again"}) })
+	c, me, err := w.Conversation(t.Context(), user("ann"), first.Conversation)
+	if err != nil || c.Kind != im.System || c.Title != "bank" || me == nil {
+		t.Errorf("the conversation is %+v, %+v, %v", c, me, err)
+	}
+	_, err = w.Send(t.Context(), user("ann"), in(first.Conversation, text("who is this?")), "")
+	if got := code(t, err); got != "read_only" {
+		t.Errorf("an answer: %v, want read_only", err)
+	}
+	if _, err := w.Notify(t.Context(), user("ann"), text("I am the bank"), "bob"); code(t, err) != "not_allowed" {
+		t.Errorf("a user as an account: %v", err)
+	}
+	eventually(t, "bob, who is away, is rung for", func() bool { return w.rungFor("bob") == 1 })
+}
+
 func TestWhoMaySpeak(t *testing.T) {
 	w := open(t, func(c *logic.Config) { c.Burst = 1000 })
 	ctx := t.Context()

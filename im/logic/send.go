@@ -3,6 +3,7 @@ package logic
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -35,6 +36,35 @@ func (l *Logic) Send(ctx context.Context, who im.Actor, m im.ChatMessage, to str
 		}
 	}
 	return l.say(ctx, d, who)
+}
+
+// Notify says something to a user in the name of a service account, in a
+// conversation of those two, which begins with it and in which nobody answers.
+func (l *Logic) Notify(ctx context.Context, who im.Actor, m im.ChatMessage, to string) (im.Said, error) {
+	if !who.Service {
+		return im.Said{}, refuse("not_allowed", "system", "only services speak so")
+	}
+	if err := checkMessage(&m, to); err != nil {
+		return im.Said{}, err
+	}
+	d := &im.Draft{ChatMessage: m, RingAfter: l.cfg.RingAfter}
+	d.App, d.Sender, d.Conversation = who.App, who.User, im.SystemID(who.User, to)
+	s, err := l.say(ctx, d, who)
+	if !refused(err, "not_found") {
+		return s, err
+	}
+	c := &im.Conversation{App: who.App, ID: d.Conversation, Kind: im.System, Title: who.User}
+	err = l.parts.Conversations.CreateConversation(ctx, c, []im.Member{{User: to, Role: im.Plain}})
+	if err != nil && !refused(err, "conflict") { // another process was first
+		return im.Said{}, err
+	}
+	return l.say(ctx, d, who)
+}
+
+// refused reports whether an error is a refusal with a code.
+func refused(err error, code string) bool {
+	var r *im.Refusal
+	return errors.As(err, &r) && r.Code == code
 }
 
 // screen lets the app's own judgement pass over what a user wants to say.
