@@ -78,7 +78,7 @@ func (s *Store) Run(ctx context.Context) error {
 // tidy has SQLite move what was committed from its log into the file, beside the
 // writer: else whoever commits next would have to, with everybody waiting.
 func (s *Store) tidy(ctx context.Context) {
-	const pause = 250 * time.Millisecond
+	const pause = 100 * time.Millisecond
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for {

@@ -81,6 +81,15 @@ func Open(ctx context.Context, url string, cfg Config, log *slog.Logger) (*Store
 	if db.OneWriter() {
 		db.Write().Learn(ctx, dataVersion)
 		s.memo = &memo{version: -1}
+		// [Store.tidy] moves the log into the file; a writer does it only where that
+		// does not keep up, at 64 MB of it.
+		rows, err := db.Write().Once().Query(ctx, "PRAGMA wal_autocheckpoint(16000)")
+		if err != nil {
+			return nil, fail("open", errors.Join(err, db.Close()))
+		}
+		if err := rows.Close(); err != nil {
+			return nil, fail("open", errors.Join(err, db.Close()))
+		}
 	}
 	return s, nil
 }

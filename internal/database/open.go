@@ -73,7 +73,6 @@ func sqliteDSN(path string, pragmas ...string) string {
 		"busy_timeout(5000)", // for the writers of other processes
 		"journal_mode(WAL)",
 		"synchronous(NORMAL)",
-		"wal_autocheckpoint(4000)", // pages of 4 KB: with fewer, large transactions each end with one
 		"foreign_keys(1)",
 	)...)
 }
