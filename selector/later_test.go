@@ -180,3 +180,33 @@ func TestAProvidersFirstLateReceiptTeaches(t *testing.T) {
 		t.Error("nothing is known of the device after the first proof of its provider")
 	}
 }
+
+// A device's proof outruns the answer of its provider: the attempt counts as
+// proven all the same.
+func TestProofMayComeBeforeTheAnswer(t *testing.T) {
+	w := newWorld(t, Parts{})
+	teach := func(early bool) float64 {
+		w := newWorld(t, Parts{})
+		w.send(phone("other"), "xiaomi", true, "auto")
+		d := phone("a")
+		for i := range 20 {
+			r := push.Receipt{Delivery: fmt.Sprintf("y.0.%d", i), Provider: "xiaomi", ReceivedAt: w.clock, Class: push.Chat, Attempt: 1}
+			r.Describe(d)
+			sent, proof := r, r
+			sent.Stage, proof.Stage = push.Accepted, push.Delivered
+			if early {
+				sent, proof = proof, sent
+			}
+			w.Observe(&sent)
+			w.pass(time.Second)
+			w.Observe(&proof)
+		}
+		w.pass(70 * time.Second)
+		d.Evidence = w.memory.kept[push.DeviceKey{App: "demo", ID: "a"}]
+		return w.Rank(ask(d, "xiaomi"))[0].Score
+	}
+	before := w.Rank(ask(phone("a"), "xiaomi"))[0].Score
+	if usual, early := teach(false), teach(true); early < usual-0.02 || early <= before {
+		t.Errorf("twenty early proofs make the road worth %.3f, usual ones %.3f, none %.3f", early, usual, before)
+	}
+}

@@ -30,6 +30,11 @@ type event struct {
 	policy   string
 }
 
+// group is whose counts it belongs to.
+func (e *event) group() push.Group {
+	return push.Group{Provider: e.provider, Platform: e.kind.platform, Maker: e.kind.maker, Country: e.kind.country}
+}
+
 // Observe takes in one receipt as it happens; what it teaches counts a moment
 // later.
 func (s *Selector) Observe(r *push.Receipt) {
@@ -88,6 +93,7 @@ func (s *Selector) digest(ctx context.Context) {
 			lessons = s.prove(lessons, t, events[i].report, events[i].at)
 		}
 	}
+	s.early.forget(now)
 	for t := range s.waiting.due(now, s.cfg.Check.Seconds()) {
 		if s.proving[*t.proof] { // else its silence says nothing
 			lessons = append(lessons, lesson{t, false, false, now})
@@ -129,7 +135,7 @@ func (s *Selector) prove(lessons []lesson, t *track, report bool, at float64) []
 // take counts an event, and returns the attempt that it proves to have arrived.
 // Callers hold mu.
 func (s *Selector) take(e *event) *track {
-	g := push.Group{Provider: e.provider, Platform: e.kind.platform, Maker: e.kind.maker, Country: e.kind.country}
+	g := e.group()
 	if e.cost > 0 {
 		s.spend(e.kind.app, e.cost)
 	}
@@ -157,8 +163,9 @@ func (s *Selector) take(e *event) *track {
 		}
 		t := s.waiting.tracks[e.key]
 		switch {
-		case t == nil:
+		case t == nil: // another process made the attempt, or its answer is not known yet
 			s.peer.orphan(e)
+			s.early.put(e.key, proofOf{e.at, e.report})
 		case !t.Proven() || e.report:
 			if !t.Proven() {
 				s.tallies.see(g, tally{delivered: 1})
@@ -185,6 +192,10 @@ func (s *Selector) send(e *event) {
 		Track: s.brain.Send(cell, &evidence, providerNumber(e.provider), e.online, e.at, s.proving[*p], s.reach(e)),
 		key:   e.key, device: strings.Clone(e.device), proof: p, // a part of a text would keep the whole
 		arm: s.armOf(e),
+	}
+	if p, ok := s.early.take(e.key); ok {
+		s.prove(nil, s.waiting.tracks[e.key], p.report, p.at)
+		s.tallies.see(e.group(), tally{delivered: 1})
 	}
 }
 

@@ -158,7 +158,10 @@ func (s *Selector) believe(n *news) (lessons []lesson) {
 	}
 	s.addArms(n.Arms)
 	for _, o := range n.Orphans {
-		if t := s.waiting.tracks[o.Key]; t != nil && (!t.Proven() || o.Report) {
+		switch t := s.waiting.tracks[o.Key]; {
+		case t == nil:
+			s.early.put(o.Key, proofOf{o.At, o.Report})
+		case !t.Proven() || o.Report:
 			lessons = s.prove(lessons, t, o.Report, o.At)
 		}
 	}

@@ -74,6 +74,7 @@ type Selector struct {
 	trials  map[trialKey]*trial // how the two sides of an A/B fare
 	budgets map[string]*budget
 	waiting waiting
+	early   early
 
 	inbox struct {
 		sync.Mutex
@@ -92,7 +93,7 @@ func New(cfg Config, parts Parts) *Selector {
 		cfg: cfg, parts: parts, log: parts.Log, now: time.Now,
 		names: newNames(), tallies: newTallies(), proving: map[proof]bool{},
 		trials: map[trialKey]*trial{}, budgets: map[string]*budget{},
-		waiting: newWaiting(cfg.Waiting), peer: newPeer(),
+		waiting: newWaiting(cfg.Waiting), early: newEarly(cfg.Waiting), peer: newPeer(),
 	}
 	s.brain = brain.New(cfg.brain(s.hearsay), brain.MostProviders)
 	return s
