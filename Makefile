@@ -63,6 +63,9 @@ bench-live: ## measure the live connection beside Mosquitto, write build/bench-l
 	go build -o build/bench-live ./examples/bench-live
 	build/bench-live -out build/bench-live.json
 
+bench-places: ## measure position reports, who is near and fences, write build/bench-places.json
+	HERALD_PLACES_FIGURES=$(CURDIR)/build/bench-places.json go test -count=1 -v -timeout 10m -run TestFigures ./places
+
 bench-gateway: build ## measure calls through the gateway beside nginx as a plain reverse proxy, write build/bench-gateway.json
 	go build -o build/bench-gateway ./examples/bench-gateway
 	build/bench-gateway -herald bin/herald -out build/bench-gateway.json $(ARGS)

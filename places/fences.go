@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/golang/geo/s2"
+
 	"github.com/herald-push/herald/push"
 )
 
@@ -101,9 +103,10 @@ func (s *fences) len() int {
 func (s *fences) around(p point, found []*fence) []*fence {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	var on s2.Point
 	ask := func(all []*fence) {
 		for _, f := range all {
-			if f.region.contains(p) {
+			if f.region.has(p, &on) {
 				found = append(found, f)
 			}
 		}

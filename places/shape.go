@@ -76,15 +76,26 @@ func loopOf(corners []push.Location) *s2.Loop {
 }
 
 // contains tells whether a point lies in the region.
-func (g *region) contains(p point) bool {
+func (g *region) contains(p point) bool { return g.has(p, nil) }
+
+// has is contains with room for the point on the sphere, which is worked out
+// once for all regions that need it.
+func (g *region) has(p point, on *s2.Point) bool {
 	if g.circle != nil {
 		return distance(point{g.circle.Lat, g.circle.Lon}, p) <= g.circle.Radius
 	}
 	here := rect{p.lat, p.lat, p.lon, p.lon}
 	for _, b := range g.bounds {
-		if b.meets(here) {
-			return g.loop.ContainsPoint(s2.PointFromLatLng(s2.LatLngFromDegrees(p.lat, p.lon)))
+		if !b.meets(here) {
+			continue
 		}
+		if on == nil {
+			on = new(s2.Point)
+		}
+		if on.X == 0 && on.Y == 0 && on.Z == 0 {
+			*on = s2.PointFromLatLng(s2.LatLngFromDegrees(p.lat, p.lon))
+		}
+		return g.loop.ContainsPoint(*on)
 	}
 	return false
 }

@@ -177,6 +177,10 @@ var changes = map[string]act{
 	"event.replay": {need: Admin, what: "Mapped again", ask: func(_, id string, f url.Values) (string, string, any) {
 		return http.MethodPost, apiPath(nil, "gateway", "services", id, "replay"), map[string]any{"event": f.Get("event"), "id": f.Get("event_id")}
 	}},
+	"fence.put": {need: Admin, what: "In force", ask: func(_, id string, f url.Values) (string, string, any) {
+		return http.MethodPut, apiPath(nil, "fences", strings.TrimSpace(id)), fenceBody(f)
+	}},
+	"fence.delete": {need: Admin, what: "Taken down", ask: remove("fences")},
 	"member.put": {need: Admin, what: "Saved", ask: func(app, id string, f url.Values) (string, string, any) {
 		return http.MethodPut, apiPath(nil, "apps", app, "members", strings.TrimSpace(id)), map[string]any{"role": f.Get("role")}
 	}},

@@ -16,7 +16,7 @@ var menu = [...]struct {
 		{"journeys", "/journeys", ""}, {"explore", "/explore", "explorer"},
 	}},
 	{"Operate", []place{
-		{"notifications", "/notifications", ""}, {"devices", "/devices", "desk"}, {"live", "/live", "desk"}, {"queues", "/queues", "desk"}, {"services", "/services", "desk"},
+		{"notifications", "/notifications", ""}, {"devices", "/devices", "desk"}, {"live", "/live", "desk"}, {"queues", "/queues", "desk"}, {"services", "/services", "desk"}, {"map", "/map", "desk"},
 	}},
 	{"Set up", []place{
 		{"settings", "/settings", "admin"}, {"audit", "/audit", "operator"},

@@ -18,6 +18,7 @@ func (s *site) routeOperate(mux *http.ServeMux) {
 	mux.Handle("GET /live", s.private(s.live))
 	mux.Handle("GET /services", s.private(s.services))
 	mux.Handle("GET /services/{service}", s.private(s.service))
+	mux.Handle("GET /map", s.private(s.maps))
 	mux.Handle("GET /audit", s.private(s.audit))
 	mux.Handle("GET /settings", s.private(s.settings))
 	mux.Handle("GET /settings/webhooks/{webhook}", s.private(s.hook))

@@ -42,7 +42,7 @@ func (f frame) Admin() bool { return f.Role >= Admin }
 var titles = map[string]string{
 	"overview": "Overview", "providers": "Providers", "choice": "Choice", "journeys": "Journeys", "explore": "Explore", "login": "Sign in", "error": "Error",
 	"notifications": "Notifications", "notification": "Notification", "delivery": "Delivery", "devices": "Devices and users", "install": "Device",
-	"services": "Businesses", "service": "Business",
+	"map": "Map", "services": "Businesses", "service": "Business",
 	"queues": "Queues and dead letters", "task": "Task", "live": "Live", "settings": "Settings", "audit": "Audit", "secret": "Shown once",
 	"sandbox": "Sandbox", "device": "Device", "chat": "Chat", "user": "User", "hook": "Webhook",
 }

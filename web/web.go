@@ -1,7 +1,9 @@
 // Package web serves the dashboards: server-rendered pages, a few small ES
 // modules and a stream of live numbers for each page, all embedded in the binary. Charts
 // are drawn by Apache ECharts 6.1.0 and the device page speaks through MQTT.js
-// 5.16.0, both as published on npm, in static/vendor with their licences.
+// 5.16.0; maps are drawn by Leaflet 1.9.4, with outlines of countries by Natural
+// Earth from world-atlas 2.0.2. All are as published on npm, in static/vendor
+// with their licences.
 //
 // It imports no other room. What it needs to know comes through the small
 // interfaces in words.go, which cmd fills from analytics and the stores.

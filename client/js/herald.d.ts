@@ -7,6 +7,14 @@ export interface Credentials {
   expires_at?: string; // of the token, RFC 3339; a fresh one is asked for before
 }
 
+/** Where a device is: degrees, metres, and a time as in RFC 3339. */
+export interface Position {
+  lat: number;
+  lon: number;
+  accuracy_m?: number;
+  at?: string;
+}
+
 /** Where cursors and what was shown are kept. Give one that outlives the page. */
 export interface Store {
   get(key: string): any;
@@ -97,6 +105,8 @@ export class Herald {
   start(): Promise<void>;
   stop(): void;
   displayed(n: Notification): Promise<void>;
+  /** Tells where the device is, or was within the last day; false means that there is no connection. */
+  position(where: Position | Position[]): Promise<boolean>;
   clicked(n: Notification): Promise<void>;
   /** Resolves with the message once it is durable and numbered; rejects with a {@link Refusal}. */
   send(m: { to?: string; conversation?: string; text?: string; kind?: string; body?: object; reply_to?: number; mentions?: string[]; client_id?: string }): Promise<Message>;

@@ -229,6 +229,13 @@ export class Herald {
   displayed(n) { return this.#report(n.id, "displayed"); }
   clicked(n) { return this.#report(n.id, "clicked"); }
 
+  /**
+   * Tells where the device is, or was within the last day: {lat, lon, accuracy_m, at},
+   * or a list of them. False means that there is no connection: keep them, and
+   * report them together. What Herald refuses is told as a "fault".
+   */
+  position(where) { return this.#publish("positions", JSON.stringify({ positions: [where].flat() })); }
+
   #report(id, event) {
     const text = JSON.stringify({ id, event, at: new Date().toISOString() });
     this.#reports.set(text, true);
@@ -295,6 +302,7 @@ export class Herald {
 
   async #take(f) {
     if (f.type === "message") return this.#said(f.message);
+    if (f.type === "refused" && !f.client_id) return this.#tell("fault", new Refusal(f));
     if (f.type === "refused") return this.#settle(f.client_id, (p) => p.reject(new Refusal(f)));
     this.#tell(f.type, f); // cursor, typing, reaction, friends, presence
   }

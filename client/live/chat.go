@@ -27,6 +27,10 @@ func (d *Device) arrive(ctx context.Context, payload []byte) error {
 	case "refused":
 		r := &Refusal{}
 		_ = json.Unmarshal(payload, r) // it was read before
+		if about.ClientID == "" {      // of something else that the device told
+			d.fault(r)
+			return nil
+		}
 		d.settle(about.ClientID, result{err: r})
 	default:
 		var e Event

@@ -44,6 +44,10 @@ func TestABrowserIsADevice(t *testing.T) {
 		}
 		return nil
 	})
+
+	// It walks past the shop of the demo, whose fence makes it ring.
+	run(chromedp.Click("#walk"))
+	eventually(t, 60*time.Second, "the fence rings", shows(`document.querySelector(".card strong")?.textContent === "Welcome to the corner shop"`))
 }
 
 // TestTwoBrowsersChat has two pages talk over the live connection: what one says

@@ -255,7 +255,8 @@ func (d *devHouse) announce(ctx context.Context) error {
 	if err := d.waitForDoor(ctx); err != nil {
 		return err
 	}
-	if err := demo.Phone(ctx, &client.Client{URL: d.facts.URL, Key: d.facts.APIKey}); err != nil {
+	herald := &client.Client{URL: d.facts.URL, Key: d.facts.APIKey}
+	if err := errors.Join(demo.Phone(ctx, herald), demo.Corner(ctx, herald)); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}

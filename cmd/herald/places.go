@@ -71,8 +71,10 @@ func (b fenceBell) Ring(ctx context.Context, id, device string, what push.Crossi
 	n.Data["fence"], n.Data["crossing"] = f.ID, string(what)
 	n.AcceptedAt = time.Now().UTC()
 	n.ExpiresAt = n.AcceptedAt.Add(time.Duration(f.TTLSeconds) * time.Second)
-	if err := b.house.book.Word(ctx, &n); err != nil {
-		return err
+	if n.Template != "" {
+		if err := b.house.book.Word(ctx, &n); err != nil {
+			return err
+		}
 	}
 	_, err := b.house.scheduler.Enqueue(ctx, &n, sha256.Sum256([]byte(id)))
 	if errors.Is(err, push.ErrConflict) {

@@ -67,6 +67,18 @@ func Phone(ctx context.Context, herald *client.Client) error {
 	return nil
 }
 
+// Corner puts a fence around a shop, past which the demo's device page can walk.
+func Corner(ctx context.Context, herald *client.Client) error {
+	_, err := herald.PutFence(ctx, client.Fence{
+		ID: "corner-shop", Name: "The corner shop", Circle: &client.Circle{Lat: 52.5219, Lon: 13.4132, Radius: 120}, On: []string{"enter"},
+		Notification: []byte(`{"title":"Welcome to the corner shop","body":"Coffee is on the house today","ttl_seconds":600}`),
+	})
+	if err != nil {
+		return fmt.Errorf("demo: %w", err)
+	}
+	return nil
+}
+
 // Run registers the devices and lets them live until ctx ends.
 func (f *Fleet) Run(ctx context.Context) error {
 	if err := f.setManners(); err != nil {

@@ -39,6 +39,15 @@ func (s *Store) EachOfUser(ctx context.Context, app, user string, tell func(what
 			if err := tell("device", d); err != nil {
 				return err
 			}
+			consents, err := s.Consents(ctx, app, []string{d.ID})
+			if err != nil {
+				return err
+			}
+			if !consents[0].UpdatedAt.IsZero() {
+				if err := tell("consent", consents[0]); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil
