@@ -196,13 +196,18 @@ func (e *encoder) int(first byte, bits, n int) {
 // header writes the fields of an http.Header that HTTP/2 allows.
 func (e *encoder) header(h map[string][]string) {
 	for name, values := range h {
-		n := e.name(name)
-		if n == nil {
-			continue
-		}
-		for _, value := range values {
-			e.field(n, value)
-		}
+		e.fields(name, values)
+	}
+}
+
+// fields writes those of one name, unless HTTP/2 does not allow it.
+func (e *encoder) fields(name string, values []string) {
+	n := e.name(name)
+	if n == nil {
+		return
+	}
+	for _, value := range values {
+		e.field(n, value)
 	}
 }
 

@@ -21,7 +21,14 @@ type stream struct {
 	err  error
 	done chan struct{} // has room for one
 
-	buf []byte // the body's memory
+	head []fields // of the request, checked
+	buf  []byte   // the body's memory
+}
+
+// fields are those of a header that have one name.
+type fields struct {
+	name   string
+	values []string
 }
 
 // streams are used again, for they hold a channel and a buffer.
@@ -43,7 +50,7 @@ func (s *streams) open(req *http.Request) (*stream, error) {
 	if err := st.readBody(); err != nil {
 		return nil, fmt.Errorf("h2: %w: %w", ErrNotSent, err)
 	}
-	return st, checkHeader(req.Header)
+	return st, st.readHeader()
 }
 
 // again makes a stream ready for another connection.
@@ -58,7 +65,8 @@ func (s *streams) close(st *stream) {
 	if cap(buf) > keptBuffer {
 		buf = nil
 	}
-	*st = stream{done: st.done, buf: buf}
+	clear(st.head)
+	*st = stream{done: st.done, buf: buf, head: st.head[:0]}
 	s.pool.Put(st)
 }
 
@@ -97,10 +105,10 @@ func (st *stream) readBody() error {
 	return nil
 }
 
-// checkHeader finds what must not be in a field: it would be another field, or
+// readHeader finds what must not be in a field: it would be another field, or
 // another request, to whoever translates to HTTP/1 behind the server.
-func checkHeader(h http.Header) error {
-	for name, values := range h {
+func (st *stream) readHeader() error {
+	for name, values := range st.req.Header {
 		for i := range len(name) {
 			if c := name[i]; c <= ' ' || c == ':' || c >= 0x7f {
 				return fmt.Errorf("h2: %w: %w", ErrNotSent, errors.New("a header's name has characters that are not allowed"))
@@ -111,6 +119,7 @@ func checkHeader(h http.Header) error {
 				return fmt.Errorf("h2: %w: header %s has control characters", ErrNotSent, name)
 			}
 		}
+		st.head = append(st.head, fields{name, values})
 	}
 	return nil
 }
@@ -164,5 +173,7 @@ func (st *stream) encode(e *encoder) {
 	if len(st.body) > 0 || method != http.MethodGet && method != http.MethodHead {
 		e.field(e.lengthOf, strconv.Itoa(len(st.body)))
 	}
-	e.header(req.Header)
+	for _, f := range st.head {
+		e.fields(f.name, f.values)
+	}
 }

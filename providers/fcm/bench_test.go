@@ -45,7 +45,7 @@ func BenchmarkEgress(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		benchFirebase(b, url, client(bearer{"Bearer " + access, providers.OwnEngine.Transport(cfg, 4)}))
+		benchFirebase(b, url, client(bearer{[]string{"Bearer " + access}, providers.OwnEngine.Transport(cfg, 4)}))
 	})
 	b.Run("provider", benchProvider)
 	b.Run("sdk", func(b *testing.B) { benchFirebase(b, "https://nowhere.example", client(nowhere{})) })
@@ -68,12 +68,12 @@ func trusted(b *testing.B) (url string) {
 
 // bearer sets the token on a request that the SDK made for it alone.
 type bearer struct {
-	token string
+	token []string
 	base  http.RoundTripper
 }
 
 func (t bearer) RoundTrip(req *http.Request) (*http.Response, error) {
-	req.Header["Authorization"] = []string{t.token}
+	req.Header["Authorization"] = t.token
 	return t.base.RoundTrip(req)
 }
 
