@@ -98,7 +98,7 @@ func TestOthersAreAnsweredWhenTheFirstHasLeft(t *testing.T) {
 	if err := <-second; err != nil || asked.Load() != 1 {
 		t.Errorf("who stayed: %v after %d calls", err, asked.Load())
 	}
-	<-first // answered or not: it has left
+	_ = <-first // answered or not: it has left
 }
 
 func TestAFaultOfOursReachesEverybodyWhoWaits(t *testing.T) {
