@@ -126,7 +126,11 @@ func effects(a *brain.Account) string {
 // sickness says that a road is sick, where, and how that is known; "" if it is
 // well.
 func (c *counsel) sickness(provider string) string {
-	a := c.s.brain.Account(c.cell, &c.evidence, providerNumber(provider), c.q.Online, c.ask.Now)
+	number := providerNumber(provider)
+	if c.s.brain.Sick()>>number&1 == 0 {
+		return ""
+	}
+	a := c.s.brain.Account(c.cell, &c.evidence, number, c.q.Online, c.ask.Now)
 	if a.Sick == nil {
 		return ""
 	}

@@ -18,6 +18,7 @@ type delays struct {
 	counts []histogram // by provider × 2 + online
 	share  []histogram // the part of all receipts that came by each edge
 	second [][window]float32
+	half   []float64 // see [Brain.Typical]
 }
 
 type histogram [buckets]float32
@@ -36,6 +37,7 @@ func newDelays(providers int) *delays {
 		counts: make([]histogram, 2*providers),
 		share:  make([]histogram, 2*providers),
 		second: make([][window]float32, providers),
+		half:   make([]float64, 2*providers),
 	}
 	for i := range d.counts {
 		before := 0.0
@@ -93,6 +95,7 @@ func (d *delays) refresh() {
 			by += n
 			d.share[i][k] = by / sum
 		}
+		d.half[i] = d.typical(i, sum)
 	}
 	for p := range d.second {
 		var both histogram
@@ -140,15 +143,15 @@ func (d *delays) onTime(provider int, online bool, ttl float64) float32 {
 // Typical is by how many seconds half of a road's receipts have come, 0 while too
 // few are known.
 func (b *Brain) Typical(provider int, online bool) float64 {
-	i := at(provider, online)
-	var n float32
-	for _, c := range b.delays.counts[i] {
-		n += c
-	}
-	if n < 3*delayPrior {
+	return b.delays.half[at(provider, online)]
+}
+
+// typical works that out for one curve.
+func (d *delays) typical(i int, receipts float32) float64 {
+	if receipts < 3*delayPrior {
 		return 0
 	}
-	for k, by := range b.delays.share[i] {
+	for k, by := range d.share[i] {
 		if by >= 0.5 {
 			return edges[k]
 		}
