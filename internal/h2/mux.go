@@ -25,7 +25,7 @@ const (
 	// taken back.
 	batchBytes = 64 << 10
 	// farewellTime bounds the last write of a connection that has failed.
-	farewellTime = time.Second
+	farewellTime = 5 * time.Second
 )
 
 // flow is what one end sends on one stream: a header block, then a body as the
