@@ -123,21 +123,31 @@ func (t *Tokens) Mint(ctx context.Context, app, device string) (token string, ex
 // [ErrInvalid] for a token that proves nothing. Whatever else comes is the
 // error of the secrets' store, such as [push.ErrAway]: let the device try again.
 func (t *Tokens) Verify(ctx context.Context, token string) (app, device string, err error) {
-	app, device, _, err = t.VerifyUntil(ctx, token)
-	return app, device, err
-}
-
-// VerifyUntil is [Tokens.Verify] and tells when the token runs out.
-func (t *Tokens) VerifyUntil(ctx context.Context, token string) (app, device string, until time.Time, err error) {
-	if len(token) > maxToken {
-		return "", "", until, fmt.Errorf("devicetoken: %w: longer than %d bytes", ErrInvalid, maxToken)
-	}
 	key := sha256.Sum256([]byte(token))
 	if known, ok := t.proven.get(key); ok && time.Now().Before(known.until.Add(t.leeway)) {
 		secret, err := t.secret(ctx, known.app)
 		if err == nil && bytes.Equal(secret, known.secret) { // else it is looked at anew, which says what is wrong
-			return known.app, known.device, known.until, nil
+			return known.app, known.device, nil
 		}
+	}
+	known, err := t.prove(ctx, token)
+	if err == nil {
+		t.proven.put(key, known)
+	}
+	return known.app, known.device, err
+}
+
+// VerifyUntil is [Tokens.Verify] and tells when the token runs out. It remembers
+// nothing: a connection shows its token once, and there are very many.
+func (t *Tokens) VerifyUntil(ctx context.Context, token string) (app, device string, until time.Time, err error) {
+	known, err := t.prove(ctx, token)
+	return known.app, known.device, known.until, err
+}
+
+// prove reads a token.
+func (t *Tokens) prove(ctx context.Context, token string) (known provenToken, err error) {
+	if len(token) > maxToken {
+		return known, fmt.Errorf("devicetoken: %w: longer than %d bytes", ErrInvalid, maxToken)
 	}
 	var proof []byte
 	var claims jwt.RegisteredClaims
@@ -154,14 +164,12 @@ func (t *Tokens) VerifyUntil(ctx context.Context, token string) (app, device str
 		return secret, err
 	})
 	if storeErr != nil {
-		return "", "", until, storeErr
+		return known, storeErr
 	}
 	if err != nil {
-		return "", "", until, fmt.Errorf("devicetoken: %w: %s", ErrInvalid, reason(err))
+		return known, fmt.Errorf("devicetoken: %w: %s", ErrInvalid, reason(err))
 	}
-	app, device, until = claims.Audience[0], claims.Subject, claims.ExpiresAt.Time
-	t.proven.put(key, provenToken{app, device, until, proof})
-	return app, device, until, nil
+	return provenToken{claims.Audience[0], claims.Subject, claims.ExpiresAt.Time, proof}, nil
 }
 
 func (t *Tokens) secret(ctx context.Context, app string) ([]byte, error) {

@@ -27,6 +27,9 @@ func TestAProvenTokenHoldsNoLongerThanItsSecretAndItsTime(t *testing.T) {
 			if err != nil || app != "demo" || device != "d1" || !until.Equal(expires) {
 				t.Fatalf("%s/%s until %v, %v", app, device, until, err)
 			}
+			if app, device, err := tokens.Verify(t.Context(), token); err != nil || app != "demo" || device != "d1" {
+				t.Fatalf("%s/%s, %v", app, device, err)
+			}
 		}
 		if _, _, err := tokens.Verify(t.Context(), token+"x"); !errors.Is(err, ErrInvalid) {
 			t.Errorf("another text: %v", err)
