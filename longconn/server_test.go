@@ -50,6 +50,7 @@ func TestUnsubscribedInboxIsSilent(t *testing.T) {
 func TestNewerConnectionTakesOver(t *testing.T) {
 	h := open(t)
 	old := h.enter(t, mqtt.V5, "d1")
+	before := h.conn(t, "d1")
 	h.enter(t, mqtt.V311, "d1")
 	if got := old.disconnected(); got != mqtt.SessionTakenOver {
 		t.Errorf("reason 0x%02X, want 0x8E", byte(got))
@@ -58,6 +59,7 @@ func TestNewerConnectionTakesOver(t *testing.T) {
 	if h.hub.Len() != 1 {
 		t.Errorf("%d sessions, want the new one", h.hub.Len())
 	}
+	h.Await(t, "the new one", func() bool { return h.conns["d1"] != before }) // it is noted after its CONNACK
 	if err := h.deliver(t, "d1", longconn.Message{ID: "m"}); err != nil {
 		t.Errorf("Deliver() to the new one = %v", err)
 	}
